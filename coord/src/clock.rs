@@ -1,0 +1,74 @@
+//! Time as a holder of a lease must count it.
+//!
+//! A lease ends by the store's clock. What this process may believe is a deadline of its own, which must
+//! come first: counted from when the request was *sent*, shortened by a margin for clocks that run at
+//! different speeds, and on clocks that see everything that the store's clock sees. Two are read, and the
+//! one that ran further counts: tokio's, which tests can pause and advance, and on Linux the boot-time
+//! clock, which goes on while the machine is suspended.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+/// The part of a ttl that is left out for clocks that run at different speeds: one hundredth.
+const DRIFT_DIVISOR: u32 = 100;
+/// What is left out besides, for the store's own rounding of times to milliseconds.
+const MARGIN: Duration = Duration::from_millis(2);
+
+/// A point in time.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Moment {
+    tokio: Instant,
+    boot: Duration,
+}
+
+impl Moment {
+    pub(crate) fn now() -> Self {
+        Self { tokio: Instant::now(), boot: since_boot() }
+    }
+
+    /// How long ago this was, by the clock that ran further.
+    pub(crate) fn elapsed(self) -> Duration {
+        self.until(Self::now())
+    }
+
+    fn until(self, later: Self) -> Duration {
+        let tokio = later.tokio.saturating_duration_since(self.tokio);
+        tokio.max(later.boot.saturating_sub(self.boot))
+    }
+}
+
+/// The moment after which a lease must be taken for lost unless the store has said otherwise.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Deadline {
+    sent: Moment,
+    valid_for: Duration,
+}
+
+impl Deadline {
+    /// The deadline of a lease of `ttl` whose request was sent at `sent`.
+    pub(crate) fn of_lease(sent: Moment, ttl: Duration) -> Self {
+        let margin = ttl / DRIFT_DIVISOR + MARGIN.min(ttl / 4);
+        Self { sent, valid_for: ttl.saturating_sub(margin) }
+    }
+
+    pub(crate) fn is_past(self) -> bool {
+        self.sent.elapsed() >= self.valid_for
+    }
+
+    pub(crate) fn remaining(self) -> Duration {
+        self.valid_for.saturating_sub(self.sent.elapsed())
+    }
+}
+
+#[cfg(target_os = "linux")]
+fn since_boot() -> Duration {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+    Duration::new(time.tv_sec.try_into().unwrap_or(0), time.tv_nsec.try_into().unwrap_or(0))
+}
+
+/// Elsewhere the standard clock is all there is; whether it counts suspended time is up to the system.
+#[cfg(not(target_os = "linux"))]
+fn since_boot() -> Duration {
+    Duration::ZERO
+}

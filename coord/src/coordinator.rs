@@ -1,0 +1,3 @@
+//! C
+/// Coordinator
+#[derive(Debug,Clone)] pub struct Coordinator {}

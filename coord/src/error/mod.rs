@@ -1,0 +1,140 @@
+//! What can go wrong, and what to do about it.
+//!
+//! [`Error`] is the umbrella that every call of this crate returns and that a body's own error type is
+//! built from (`impl From<coord::Error> for MyError`). [`StoreError`] is what a store reports; it says
+//! whether the operation may have taken effect.
+//!
+//! No error carries a rendered key, a value, a password or a URL: they name the key *template*.
+
+mod store;
+
+use std::borrow::Cow;
+use std::time::Duration;
+
+pub use store::{StoreError, StoreErrorKind};
+
+/// Any failure of this crate.
+///
+/// # Examples
+///
+/// ```
+/// fn describe(error: &coord::Error) -> &'static str {
+///     match error {
+///         coord::Error::LockTimeout { .. } => "somebody else is still at work",
+///         coord::Error::LockLost { .. } => "we were too slow; another process may have it now",
+///         error if error.is_retryable() => "try again",
+///         _ => "look at the message",
+///     }
+/// }
+/// # let _ = describe(&coord::Error::NotInstalled);
+/// ```
+#[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// An attribute or [`Coordinator::current`](crate::Coordinator::current) found no coordinator.
+    #[error(
+        "no coordinator is installed: call `Coordinator::install` when the process starts, run inside \
+         `Coordinator::scope`, or name one in the attribute with `coord = …`"
+    )]
+    NotInstalled,
+
+    /// The process already has a default coordinator.
+    #[error(
+        "a coordinator is already installed: install one per process, and use `Coordinator::scope` or \
+         `coord = …` where another one is meant"
+    )]
+    AlreadyInstalled,
+
+    /// The coordinator was shut down and accepts no new work.
+    #[error("the coordinator is shut down: it accepts no new work")]
+    ShutDown,
+
+    /// A store URL that cannot be used.
+    #[error("the store URL cannot be used: {problem}")]
+    InvalidUrl {
+        /// What is wrong with it and what to write instead; never the URL itself.
+        problem: Cow<'static, str>,
+    },
+
+    /// A key that is empty, too long, or rendered from an empty value.
+    #[error("the key `{template}` cannot be used: {problem}")]
+    InvalidKey {
+        /// The template, or `(text)` for a key given as text.
+        template: &'static str,
+        /// What is wrong with it.
+        problem: Cow<'static, str>,
+    },
+
+    /// An option whose value makes no sense.
+    #[error("`{option}` cannot be used as given: {problem}")]
+    InvalidOption {
+        /// The option's name, as it is written in the builder or the attribute.
+        option: &'static str,
+        /// What is wrong with it and what to write instead.
+        problem: Cow<'static, str>,
+    },
+
+    /// The lock was not free within `wait`. Nothing is left behind: no lease and no place in the line.
+    #[error("`{template}` was not free within {waited:?}: try again later, or allow a longer `wait`")]
+    LockTimeout {
+        /// The key's template.
+        template: &'static str,
+        /// How long the caller queued.
+        waited: Duration,
+    },
+
+    /// The lease ended while it was needed: the store lost it, it could not be renewed in time, or this
+    /// process was paused for longer than the ttl. Another process may hold it now.
+    #[error(
+        "the lease of `{template}` was lost: another process may hold it now, so what was under way must \
+         not go on; pass the fencing token to the resource to have late writes refused"
+    )]
+    LockLost {
+        /// The key's template.
+        template: &'static str,
+    },
+
+    /// The caller waits for something that it holds itself.
+    #[error(
+        "`{template}` is already held by the body that asks for it, and would wait for itself: pass the \
+         lease down instead of locking again"
+    )]
+    WouldDeadlock {
+        /// The key's template.
+        template: &'static str,
+    },
+
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl Error {
+    /// Whether the same call may succeed if it is made again, unchanged.
+    pub fn is_retryable(&self) -> bool {
+        match self {
+            Self::LockTimeout { .. } | Self::LockLost { .. } => true,
+            Self::Store(error) => error.is_retryable(),
+            _ => false,
+        }
+    }
+
+    /// The template of the key that the error is about, if it is about one.
+    pub fn template(&self) -> Option<&'static str> {
+        match self {
+            Self::InvalidKey { template, .. }
+            | Self::LockTimeout { template, .. }
+            | Self::LockLost { template }
+            | Self::WouldDeadlock { template } => Some(template),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn invalid_option(option: &'static str, problem: impl Into<Cow<'static, str>>) -> Self {
+        Self::InvalidOption { option, problem: problem.into() }
+    }
+
+    pub(crate) fn invalid_url(problem: impl Into<Cow<'static, str>>) -> Self {
+        Self::InvalidUrl { problem: problem.into() }
+    }
+}

@@ -1,0 +1,3 @@
+//! Locks.
+/// Lease
+#[derive(Debug)] pub struct Lease {}

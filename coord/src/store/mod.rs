@@ -1,0 +1,3 @@
+//! stores
+/// token
+#[derive(Debug,Clone,Copy)] pub struct FencingToken(u64);
