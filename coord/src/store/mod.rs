@@ -1,3 +1,156 @@
-//! stores
-/// token
-#[derive(Debug,Clone,Copy)] pub struct FencingToken(u64);
+//! Stores: where leases, records and logs live.
+//!
+//! [`Store`] is what a backend writes, [`StoreExt`] what a user calls directly. A backend of your own needs
+//! four methods, the record operations; leases, logs and wake-ups then work on top of them. A backend that
+//! can do more natively overrides more.
+//!
+//! # The contract
+//!
+//! 1. Every operation is atomic. [`Capabilities`] tells how far that reaches.
+//! 2. Every mutation is replay safe. It carries an id of 128 random bits that the client made before it
+//!    sent the request; sent twice, it takes effect once and answers the same. An error says whether the
+//!    mutation was surely not done, or perhaps ([`StoreErrorKind`](crate::StoreErrorKind)); the second is
+//!    resolved by sending it again with the same id.
+//! 3. [`FencingToken`]s of a resource strictly increase, across release, expiry, crash and restart.
+//! 4. A [`Version`] is compared for equality only, and never comes again for the same key.
+//! 5. Time that decides expiry is the store's. An expired record or contender is absent in every operation
+//!    at once.
+//! 6. A ttl below the smallest that a store can keep is rounded up; one above its largest is refused.
+//! 7. Keys have up to [`MAX_STORE_KEY_BYTES`] bytes and values up to [`MAX_VALUE_BYTES`], of any content.
+//!    Larger ones are refused before anything is sent.
+//! 8. Wake-ups are hints. They may be lost or come for nothing.
+//!
+//! The suite in `coord::testing` (feature `testing`) checks all of it against any store.
+
+mod capability;
+mod defaults;
+mod ext;
+mod lease;
+mod limits;
+mod line;
+mod log;
+mod memory;
+mod record;
+#[cfg(feature = "redis")]
+mod redis;
+mod watch;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+
+pub use capability::{Capabilities, ClockSource, Consistency, Durability};
+pub use ext::StoreExt;
+pub use lease::{Acquired, Contender, FencingToken, LeaseId, LeaseRequest, OwnerId, Renewal, Renewed};
+pub use limits::{LARGEST_TTL, MAX_STORE_KEY_BYTES, MAX_VALUE_BYTES};
+pub(crate) use limits::check_ttl;
+pub use log::{Append, AppendRequest};
+pub use memory::MemoryStore;
+pub use record::{Condition, DeleteRequest, Entry, ListRequest, OperationId, Page, Put, PutRequest, Version};
+#[cfg(feature = "redis")]
+pub use redis::{RedisStore, RedisStoreBuilder};
+pub use watch::{Wake, WakeSender, Watch, Watched};
+
+use crate::error::StoreError;
+
+/// What a store operation returns.
+pub type Result<T> = std::result::Result<T, StoreError>;
+
+/// A backend.
+///
+/// The four record methods are required. What follows from them has a default: leases and logs kept in
+/// records, and a watch that polls. The contract is in the [module's documentation](self).
+///
+/// Every method is cancellation safe: dropping its future leaves the operation either done or not done,
+/// as a lost reply would.
+///
+/// # Examples
+///
+/// A store for tests that fails whatever is asked of it:
+///
+/// ```
+/// use async_trait::async_trait;
+/// use coord::store::*;
+/// use coord::{StoreError, StoreErrorKind};
+///
+/// struct Down;
+///
+/// fn down<T>(operation: &'static str) -> Result<T> {
+///     Err(StoreError::new(StoreErrorKind::NotApplied, operation, "this store is always down"))
+/// }
+///
+/// #[async_trait]
+/// impl Store for Down {
+///     async fn get_record(&self, _key: &str) -> Result<Option<Entry>> { down("get") }
+///     async fn put_record(&self, _request: &PutRequest) -> Result<Put> { down("put") }
+///     async fn delete_record(&self, _request: &DeleteRequest) -> Result<bool> { down("delete") }
+///     async fn list_records(&self, _request: &ListRequest) -> Result<Page> { down("list") }
+/// }
+///
+/// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+/// let coord = coord::Coordinator::builder().store(Down).build();
+/// let error = coord.lock("order:42").acquire().await.unwrap_err();
+/// assert!(error.to_string().contains("this store is always down"));
+/// # });
+/// ```
+#[async_trait]
+pub trait Store: Send + Sync + 'static {
+    /// What is stored under `key`, or `None`.
+    async fn get_record(&self, key: &str) -> Result<Option<Entry>>;
+
+    /// Stores a value if the request's condition holds. A conflict carries what is there instead.
+    async fn put_record(&self, request: &PutRequest) -> Result<Put>;
+
+    /// Deletes a record if the condition holds, and says whether it was there and is now gone.
+    async fn delete_record(&self, request: &DeleteRequest) -> Result<bool>;
+
+    /// Lists records by prefix, in the order of their keys' bytes, a page at a time. The cost follows what
+    /// is listed, not what is stored. Only records put with [`PutRequest::listed`] need to appear.
+    async fn list_records(&self, request: &ListRequest) -> Result<Page>;
+
+    /// Enters the line for a resource: granted at once, waiting, or (without a place to wait) busy. An owner
+    /// that is in line already gets the answer for where it stands; one that was released never gets in again.
+    async fn acquire_lease(&self, request: &LeaseRequest) -> Result<Acquired> {
+        defaults::leases::acquire(self, request).await
+    }
+
+    /// Extends the deadlines of contenders, waiting or holding alike, and says where each stands.
+    async fn renew_leases(&self, renewals: &[Renewal]) -> Vec<Result<Renewed>> {
+        futures_util::future::join_all(renewals.iter().map(|renewal| defaults::leases::renew(self, renewal))).await
+    }
+
+    /// Leaves the line, hands over to who is next, and says whether the contender was still in it.
+    async fn release_lease(&self, lease: &LeaseId) -> Result<bool> {
+        defaults::leases::release(self, lease).await
+    }
+
+    /// Everybody in line for a resource, in the order of arrival.
+    async fn inspect_lease(&self, resource: &str) -> Result<Vec<Contender>> {
+        defaults::leases::inspect(self, resource).await
+    }
+
+    /// Appends to a log that has exactly the length that the request names.
+    async fn append_log(&self, request: &AppendRequest) -> Result<Append> {
+        defaults::logs::append(self, request).await
+    }
+
+    /// Up to `limit` entries of a log, from index `from` on.
+    async fn read_log(&self, log: &str, from: u64, limit: usize) -> Result<Vec<Bytes>> {
+        defaults::logs::read(self, log, from, limit).await
+    }
+
+    /// Lets a whole log disappear after `ttl`.
+    async fn expire_log(&self, log: &str, ttl: std::time::Duration) -> Result<()> {
+        defaults::logs::expire(self, log, ttl).await
+    }
+
+    /// Starts watching. A change after this returns wakes the watch, unless the hint is lost.
+    async fn watch(&self, watched: &Watched) -> Result<Watch> {
+        let _ = watched;
+        Ok(Watch::polling())
+    }
+
+    /// What this store guarantees.
+    fn capabilities(&self) -> Capabilities {
+        Capabilities::unknown()
+    }
+}

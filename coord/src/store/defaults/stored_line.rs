@@ -1,0 +1,101 @@
+//! The record that keeps a line: its text, and the tokens.
+
+use std::fmt::Write as _;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use super::super::line::Member;
+use super::super::{Condition, FencingToken, OwnerId, Put, PutRequest, Result, Store, Version};
+use super::damaged;
+
+/// How long the last token outlives the last use. Without it, the next one starts at the time.
+const TOKENS_KEPT: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+
+/// A line as it is stored. The members' remaining times are not part of it.
+pub(super) struct StoredLine {
+    pub(super) members: Vec<Member<Duration>>,
+    last_token: u64,
+    version: Option<Version>,
+}
+
+impl StoredLine {
+    pub(super) async fn read<S: Store + ?Sized>(store: &S, resource: &str) -> Result<Self> {
+        let Some(entry) = store.get_record(&key(resource)).await? else {
+            return Ok(Self { members: Vec::new(), last_token: tokens_start(), version: None });
+        };
+        let text = std::str::from_utf8(&entry.value).map_err(|_| damaged("acquire"))?;
+        let (last_token, members) = parse(text).ok_or_else(|| damaged("acquire"))?;
+        Ok(Self { members, last_token, version: Some(entry.version) })
+    }
+
+    /// Writes `members` in place of what was read. `false`: somebody else has written in between.
+    pub(super) async fn write<'m, S: Store + ?Sized>(
+        &mut self,
+        store: &S,
+        resource: &str,
+        members: impl Iterator<Item = &'m Member<Duration>>,
+    ) -> Result<bool> {
+        let condition = self.version.map_or(Condition::Absent, Condition::Version);
+        let put = PutRequest::new(key(resource), format(self.last_token, members)).when(condition).ttl(TOKENS_KEPT);
+        Ok(match store.put_record(&put).await? {
+            Put::Stored(version) => {
+                self.version = Some(version);
+                true
+            }
+            Put::Conflict(_) => false,
+        })
+    }
+
+    pub(super) fn next_token(&mut self, floor: Option<FencingToken>) -> FencingToken {
+        let floor = floor.map_or(0, u64::from);
+        self.last_token = (self.last_token + 1).max(floor);
+        FencingToken::new(self.last_token)
+    }
+}
+
+pub(super) fn key(resource: &str) -> String {
+    format!("{resource}\u{0}line")
+}
+
+/// Where tokens start when none is stored: the time, in units of 2⁻³² seconds.
+fn tokens_start() -> u64 {
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    (now.as_secs() << 32) | (u64::from(now.subsec_nanos()) << 2)
+}
+
+fn format<'m>(last_token: u64, members: impl Iterator<Item = &'m Member<Duration>>) -> String {
+    let mut text = last_token.to_string();
+    for member in members {
+        let state = if member.granted { "granted" } else { "waiting" };
+        // Writing to a `String` cannot fail.
+        let _ = write!(
+            text,
+            "\n{:032x} {} {} {} {state}",
+            member.owner.to_bits(),
+            member.token,
+            member.weight,
+            member.capacity
+        );
+    }
+    text
+}
+
+fn parse(text: &str) -> Option<(u64, Vec<Member<Duration>>)> {
+    let mut lines = text.lines();
+    let last_token = lines.next()?.parse().ok()?;
+    let members = lines.map(parse_member).collect::<Option<_>>()?;
+    Some((last_token, members))
+}
+
+fn parse_member(line: &str) -> Option<Member<Duration>> {
+    let mut words = line.split(' ');
+    Some(Member {
+        owner: OwnerId::from_bits(u128::from_str_radix(words.next()?, 16).ok()?),
+        label: Arc::default(),
+        token: FencingToken::new(words.next()?.parse().ok()?),
+        weight: words.next()?.parse().ok()?,
+        capacity: words.next()?.parse().ok()?,
+        granted: words.next()? == "granted",
+        extra: Duration::ZERO,
+    })
+}

@@ -1,0 +1,53 @@
+//! What every store refuses before anything is sent.
+
+use std::time::Duration;
+
+use super::Result;
+use crate::error::{StoreError, StoreErrorKind};
+
+/// The most bytes of a key in a store: a user's key of up to 512 bytes, and what the namespace and the
+/// layers above put around it.
+pub const MAX_STORE_KEY_BYTES: usize = 768;
+
+/// The most bytes of a value: 1 MiB.
+pub const MAX_VALUE_BYTES: usize = 1024 * 1024;
+
+/// The longest ttl: 366 days. Longer ones are more likely a mistaken unit than a wish.
+pub const LARGEST_TTL: Duration = Duration::from_secs(366 * 24 * 60 * 60);
+
+pub(super) fn check_key(operation: &'static str, key: &str) -> Result<()> {
+    if key.is_empty() {
+        return rejected(operation, "the key is empty".to_owned());
+    }
+    if key.len() > MAX_STORE_KEY_BYTES {
+        return rejected(operation, format!("the key has {} bytes and the limit is {MAX_STORE_KEY_BYTES}", key.len()));
+    }
+    Ok(())
+}
+
+pub(super) fn check_value(operation: &'static str, value: &[u8]) -> Result<()> {
+    if value.len() > MAX_VALUE_BYTES {
+        return rejected(
+            operation,
+            format!(
+                "the value has {} bytes and the limit is {MAX_VALUE_BYTES}; store it elsewhere and keep a reference",
+                value.len()
+            ),
+        );
+    }
+    Ok(())
+}
+
+pub(crate) fn check_ttl(operation: &'static str, ttl: Duration) -> Result<()> {
+    if ttl.is_zero() {
+        return rejected(operation, "the ttl is zero: nothing would be kept".to_owned());
+    }
+    if ttl > LARGEST_TTL {
+        return rejected(operation, format!("the ttl is {ttl:?} and the longest is 366 days"));
+    }
+    Ok(())
+}
+
+fn rejected(operation: &'static str, problem: String) -> Result<()> {
+    Err(StoreError::new(StoreErrorKind::Rejected, operation, problem))
+}

@@ -1,0 +1,22 @@
+//! The identities of what was done lately, so that the same request is recognised when it comes again.
+
+use std::collections::VecDeque;
+
+/// Up to a number of 128-bit ids, the oldest forgotten first.
+#[derive(Debug, Default)]
+pub(super) struct Recent {
+    ids: VecDeque<u128>,
+}
+
+impl Recent {
+    pub(super) fn contains(&self, id: u128) -> bool {
+        self.ids.contains(&id)
+    }
+
+    pub(super) fn remember(&mut self, id: u128, at_most: usize) {
+        if self.ids.len() >= at_most {
+            self.ids.pop_front();
+        }
+        self.ids.push_back(id);
+    }
+}
