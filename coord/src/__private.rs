@@ -8,6 +8,7 @@ pub use crate::coordinator::Coordinator;
 pub use crate::error::Error;
 pub use crate::key::{Key, KeyPart, KeyWriter, Renderer};
 pub use crate::lock::Lease;
+use crate::lock::{LockBuilder, Target, run_held, without_repeats};
 
 /// What a locked function returns: something that can say that the lock failed.
 #[diagnostic::on_unimplemented(
@@ -46,44 +47,133 @@ impl<T: Default, E> Skippable for Result<T, E> {
 /// One call of a `#[locked]` function.
 #[derive(Debug)]
 #[must_use = "nothing is locked until `run` is awaited"]
-pub struct Locked {}
+pub struct Locked {
+    coordinator: Option<Coordinator>,
+    keys: Result<Vec<Key>, Error>,
+    ttl: Option<Duration>,
+    wait: Option<Duration>,
+    at_least: Option<Duration>,
+    renew: Option<bool>,
+    shared: bool,
+    permits: Option<u32>,
+}
 
 impl Locked {
-    /// A call that locks every one of `keys`, each as rendered.
+    /// A call that locks every one of `keys`, each as it was rendered.
     pub fn new(keys: impl IntoIterator<Item = Result<Key, Error>>) -> Self {
-        todo!()
+        Self {
+            coordinator: None,
+            keys: keys.into_iter().collect(),
+            ttl: None,
+            wait: None,
+            at_least: None,
+            renew: None,
+            shared: false,
+            permits: None,
+        }
     }
 
-    /// Locks with `coordinator` in place of the installed one.
-    pub fn with(self, coordinator: &Coordinator) -> Self { todo!() }
+    /// Locks with `coordinator` in place of the current one.
+    pub fn with(mut self, coordinator: &Coordinator) -> Self {
+        self.coordinator = Some(coordinator.clone());
+        self
+    }
+
     /// `ttl = …`
-    pub fn ttl(self, ttl: Duration) -> Self { todo!() }
-    /// `wait = …`
-    pub fn wait(self, wait: Duration) -> Self { todo!() }
-    /// `at_least = …`
-    pub fn at_least(self, at_least: Duration) -> Self { todo!() }
-    /// `renew = …`
-    pub fn renew(self, renew: bool) -> Self { todo!() }
-    /// `shared`
-    pub fn shared(self) -> Self { todo!() }
-    /// `permits = …`
-    pub fn permits(self, permits: u32) -> Self { todo!() }
-
-    /// Acquires, runs `body`, releases. `failed` turns an error of ours into the body's return value.
-    pub async fn run<Body, Running, Output>(self, failed: fn(Error) -> Output, body: Body) -> Output
-    where
-        Body: FnOnce(Arc<Lease>) -> Running,
-        Running: Future<Output = Output>,
-    {
-        todo!()
+    pub fn ttl(mut self, ttl: Duration) -> Self {
+        self.ttl = Some(ttl);
+        self
     }
 
-    /// As `run`, but without waiting: if another has the lock, the return value is `skipped()`.
-    pub async fn run_or_skip<Body, Running, Output>(self, failed: fn(Error) -> Output, skipped: fn() -> Output, body: Body) -> Output
+    /// `wait = …`
+    pub fn wait(mut self, wait: Duration) -> Self {
+        self.wait = Some(wait);
+        self
+    }
+
+    /// `at_least = …`
+    pub fn at_least(mut self, at_least: Duration) -> Self {
+        self.at_least = Some(at_least);
+        self
+    }
+
+    /// `renew = …`
+    pub fn renew(mut self, renew: bool) -> Self {
+        self.renew = Some(renew);
+        self
+    }
+
+    /// `shared`
+    pub fn shared(mut self) -> Self {
+        self.shared = true;
+        self
+    }
+
+    /// `permits = …`
+    pub fn permits(mut self, permits: u32) -> Self {
+        self.permits = Some(permits);
+        self
+    }
+
+    /// Acquires, runs `body`, gives back. `failed` turns an error of ours into the body's return value.
+    pub async fn run<Start, Body, Output>(self, failed: fn(Error) -> Output, start: Start) -> Output
     where
-        Body: FnOnce(Arc<Lease>) -> Running,
-        Running: Future<Output = Output>,
+        Start: FnOnce(Arc<Lease>) -> Body,
+        Body: Future<Output = Output>,
     {
-        todo!()
+        match self.acquire().await {
+            Ok(lease) => run_held(lease, failed, start).await,
+            Err(error) => failed(error),
+        }
+    }
+
+    /// As `run`, but does not wait: if another has the lock, the return value is `skipped()`.
+    pub async fn run_or_skip<Start, Body, Output>(
+        self,
+        failed: fn(Error) -> Output,
+        skipped: fn() -> Output,
+        start: Start,
+    ) -> Output
+    where
+        Start: FnOnce(Arc<Lease>) -> Body,
+        Body: Future<Output = Output>,
+    {
+        match self.try_acquire().await {
+            Ok(Some(lease)) => run_held(lease, failed, start).await,
+            Ok(None) => skipped(),
+            Err(error) => failed(error),
+        }
+    }
+
+    async fn acquire(self) -> Result<Lease, Error> {
+        self.builder()?.acquire().await
+    }
+
+    async fn try_acquire(self) -> Result<Option<Lease>, Error> {
+        self.builder()?.try_acquire().await
+    }
+
+    fn builder(mut self) -> Result<LockBuilder, Error> {
+        let coordinator = self.coordinator.take().map_or_else(Coordinator::current, Ok)?;
+        let target = |key| match (self.permits, self.shared) {
+            (Some(permits), _) => Target::new(&coordinator, "semaphore", key, 1, permits),
+            (None, true) => Target::shared(&coordinator, key),
+            (None, false) => Target::exclusive(&coordinator, key),
+        };
+        let targets = self.keys.map(|keys| without_repeats(keys, target));
+        let mut builder = LockBuilder::new(coordinator.clone(), targets);
+        if let Some(ttl) = self.ttl {
+            builder = builder.ttl(ttl);
+        }
+        if let Some(wait) = self.wait {
+            builder = builder.wait(wait);
+        }
+        if let Some(at_least) = self.at_least {
+            builder = builder.at_least(at_least);
+        }
+        if let Some(renew) = self.renew {
+            builder = builder.renew(renew);
+        }
+        Ok(builder)
     }
 }

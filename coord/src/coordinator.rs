@@ -1,3 +1,202 @@
-//! C
-/// Coordinator
-#[derive(Debug,Clone)] pub struct Coordinator {}
+//! The coordinator: a handle to a store, with the defaults of a service, that everything else starts from.
+
+use std::any::{Any, TypeId};
+use std::collections::HashMap;
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
+use std::time::Duration;
+
+use crate::error::Error;
+use crate::key::{Key, Renderer};
+use crate::store::{self, MemoryStore, Store};
+
+const DEFAULT_NAMESPACE: &str = "coord";
+const DEFAULT_LOCK_TTL: Duration = Duration::from_secs(30);
+
+static INSTALLED: OnceLock<Coordinator> = OnceLock::new();
+
+tokio::task_local! {
+    static SCOPED: Coordinator;
+}
+
+/// A handle to a store, a namespace and defaults. Cloning is cheap, and all clones are one coordinator.
+///
+/// ```
+/// use coord::Coordinator;
+///
+/// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+/// let coord = Coordinator::connect("memory:").await?;
+/// let lease = coord.lock("order:42").acquire().await?;
+/// lease.release().await?;
+/// coord.shutdown().await;
+/// # Ok::<(), coord::Error>(()) }).unwrap();
+/// ```
+#[derive(Clone)]
+pub struct Coordinator {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    store: Arc<dyn Store>,
+    namespace: String,
+    lock_ttl: Duration,
+    services: RwLock<HashMap<TypeId, Arc<dyn Service>>>,
+    shut_down: AtomicBool,
+}
+
+/// Background work that a coordinator owns, one of each type. The layers above bring their own.
+pub(crate) trait Service: Any + Send + Sync {
+    /// Gives back what is held and ends the work.
+    fn shut_down(self: Arc<Self>) -> Pin<Box<dyn Future<Output = ()> + Send>>;
+}
+
+impl Coordinator {
+    /// Connects to the store that `url` names, with defaults for the rest.
+    ///
+    /// Known are `memory:` and, with the feature `redis`, `redis://[user:password@]host[:port][/database]`.
+    /// Dropping the future leaves nothing behind.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidUrl`] if the scheme is unknown, its feature is off, or the URL is malformed;
+    /// [`Error::Store`] if the server cannot be reached or refuses us.
+    pub async fn connect(url: &str) -> Result<Self, Error> {
+        Ok(Self::builder().store_arc(store::connect(url).await?).build())
+    }
+
+    /// Starts building a coordinator.
+    pub fn builder() -> CoordinatorBuilder {
+        CoordinatorBuilder { store: None, namespace: DEFAULT_NAMESPACE.to_owned(), lock_ttl: DEFAULT_LOCK_TTL }
+    }
+
+    /// Makes this the coordinator that attributes use in this process.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::AlreadyInstalled`] if there is one.
+    pub fn install(&self) -> Result<(), Error> {
+        INSTALLED.set(self.clone()).map_err(|_| Error::AlreadyInstalled)
+    }
+
+    /// Makes this the coordinator that attributes use inside `future` and what it awaits. Tasks that it
+    /// spawns are outside.
+    pub async fn scope<F: Future>(&self, future: F) -> F::Output {
+        SCOPED.scope(self.clone(), future).await
+    }
+
+    /// The coordinator of the innermost [`scope`](Self::scope), or the installed one.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotInstalled`] if there is neither.
+    pub fn current() -> Result<Self, Error> {
+        SCOPED.try_with(Clone::clone).ok().or_else(|| INSTALLED.get().cloned()).ok_or(Error::NotInstalled)
+    }
+
+    /// Releases everything that this process holds through this coordinator, then ends its background work.
+    /// Bodies that are running see their lease lost. New calls fail with [`Error::ShutDown`].
+    ///
+    /// Dropping the future leaves what was not released yet to expire in the store.
+    pub async fn shutdown(&self) {
+        self.inner.shut_down.store(true, Ordering::SeqCst);
+        let services = {
+            let mut services = self.inner.services.write().unwrap_or_else(PoisonError::into_inner);
+            std::mem::take(&mut *services)
+        };
+        for service in services.into_values() {
+            service.shut_down().await;
+        }
+    }
+
+    /// The store.
+    pub fn store(&self) -> &Arc<dyn Store> {
+        &self.inner.store
+    }
+
+    pub(crate) fn lock_ttl(&self) -> Duration {
+        self.inner.lock_ttl
+    }
+
+    /// The name in the store of `key`, for things of this `kind`. The namespace has no `/`, so names of
+    /// different namespaces and kinds never meet.
+    pub(crate) fn name(&self, kind: &str, key: &Key) -> Arc<str> {
+        [&self.inner.namespace, "/", kind, "/", key.as_str()].concat().into()
+    }
+
+    /// The service of type `S`, made by `make` if it is the first time.
+    pub(crate) fn service<S: Service>(&self, make: impl FnOnce(&Arc<dyn Store>) -> S) -> Result<Arc<S>, Error> {
+        if self.inner.shut_down.load(Ordering::SeqCst) {
+            return Err(Error::ShutDown);
+        }
+        let found = self.inner.services.read().unwrap_or_else(PoisonError::into_inner).get(&TypeId::of::<S>()).cloned();
+        let service = found.unwrap_or_else(|| {
+            let mut services = self.inner.services.write().unwrap_or_else(PoisonError::into_inner);
+            Arc::clone(services.entry(TypeId::of::<S>()).or_insert_with(|| Arc::new(make(&self.inner.store))))
+        });
+        // The key is the type's own id, so the cast always succeeds.
+        (service as Arc<dyn Any + Send + Sync>).downcast().map_err(|_| Error::ShutDown)
+    }
+}
+
+impl fmt::Debug for Coordinator {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Coordinator").field("namespace", &self.inner.namespace).finish_non_exhaustive()
+    }
+}
+
+/// Builds a [`Coordinator`].
+#[must_use = "call `build`"]
+pub struct CoordinatorBuilder {
+    store: Option<Arc<dyn Store>>,
+    namespace: String,
+    lock_ttl: Duration,
+}
+
+impl CoordinatorBuilder {
+    /// The store; without it, a [`MemoryStore`] of the coordinator's own.
+    pub fn store(self, store: impl Store) -> Self {
+        self.store_arc(Arc::new(store))
+    }
+
+    /// The store, shared with others.
+    pub fn store_arc(mut self, store: Arc<dyn Store>) -> Self {
+        self.store = Some(store);
+        self
+    }
+
+    /// What the names of everything in the store begin with, so that services can share a store without
+    /// meeting. The default is `coord`.
+    pub fn namespace(mut self, namespace: impl Into<String>) -> Self {
+        self.namespace = namespace.into();
+        self
+    }
+
+    /// How long the store keeps a lease whose holder has died. The default is 30 seconds.
+    pub fn lock_ttl(mut self, ttl: Duration) -> Self {
+        self.lock_ttl = ttl;
+        self
+    }
+
+    /// The coordinator.
+    pub fn build(self) -> Coordinator {
+        let store = self.store.unwrap_or_else(|| Arc::new(MemoryStore::new()));
+        Coordinator {
+            inner: Arc::new(Inner {
+                store,
+                namespace: Renderer::encoded(&self.namespace),
+                lock_ttl: self.lock_ttl,
+                services: RwLock::default(),
+                shut_down: AtomicBool::new(false),
+            }),
+        }
+    }
+}
+
+impl fmt::Debug for CoordinatorBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CoordinatorBuilder").field("namespace", &self.namespace).finish_non_exhaustive()
+    }
+}

@@ -75,6 +75,10 @@ impl Key {
         &self.text
     }
 
+    pub(crate) fn text(&self) -> Arc<str> {
+        Arc::clone(&self.text)
+    }
+
     /// The template it was rendered from, or `(text)`.
     pub fn template(&self) -> &'static str {
         self.template

@@ -51,6 +51,13 @@ impl Renderer {
         }
     }
 
+    /// Any text, encoded as a value is.
+    pub(crate) fn encoded(text: &str) -> String {
+        let mut encoded = String::with_capacity(text.len());
+        KeyWriter::new(&mut encoded, "").write_str(text);
+        encoded
+    }
+
     fn encode<P: KeyPart + ?Sized>(mut self, name: &'static str, value: &P, separator: &str) -> Self {
         let mut writer = KeyWriter::new(&mut self.text, separator);
         value.write_key(&mut writer);

@@ -1,3 +1,27 @@
-//! Locks.
-/// Lease
-#[derive(Debug)] pub struct Lease {}
+//! Locks: leases of a store, kept alive in the background and given back when they are dropped.
+//!
+//! - [`acquire`] gets one lease: asks, queues, and leaves no trace when it is dropped.
+//! - [`holding`] is what this process knows of one lease: where it stands and until when.
+//! - [`keeper`] renews all of them, and does in the background what a drop cannot wait for.
+//! - [`body`] runs code while a lease is held, and drops it when the lease is lost.
+//! - [`request`] checks what is asked for, and [`together`] gets several leases, all or none.
+//! - [`builder`], [`forms`] and [`election`] are what users call.
+
+mod acquire;
+mod body;
+mod builder;
+mod election;
+mod forms;
+mod holding;
+mod keeper;
+mod lease;
+mod request;
+mod together;
+
+pub(crate) use body::run_held;
+pub use builder::LockBuilder;
+pub(crate) use builder::Target;
+pub use election::{Election, Leader, Leadership, Observer};
+pub(crate) use forms::without_repeats;
+pub use forms::{ReadWriteLock, Semaphored, Whole};
+pub use lease::Lease;

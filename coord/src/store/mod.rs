@@ -23,6 +23,7 @@
 //! The suite in `coord::testing` (feature `testing`) checks all of it against any store.
 
 mod capability;
+mod connect;
 mod defaults;
 mod ext;
 mod lease;
@@ -38,11 +39,11 @@ mod watch;
 use async_trait::async_trait;
 use bytes::Bytes;
 
+pub(crate) use connect::connect;
 pub use capability::{Capabilities, ClockSource, Consistency, Durability};
 pub use ext::StoreExt;
 pub use lease::{Acquired, Contender, FencingToken, LeaseId, LeaseRequest, OwnerId, Renewal, Renewed};
 pub use limits::{LARGEST_TTL, MAX_STORE_KEY_BYTES, MAX_VALUE_BYTES};
-pub(crate) use limits::check_ttl;
 pub use log::{Append, AppendRequest};
 pub use memory::MemoryStore;
 pub use record::{Condition, DeleteRequest, Entry, ListRequest, OperationId, Page, Put, PutRequest, Version};

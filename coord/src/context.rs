@@ -1,0 +1,86 @@
+//! What travels with a task: a correlation id, and what the code around the current call holds.
+
+use std::future::Future;
+use std::sync::Arc;
+
+tokio::task_local! {
+    static CURRENT: Context;
+}
+
+/// What travels with a task through awaits, though not into spawned tasks: wrap those in
+/// [`scope`](Context::scope) themselves.
+///
+/// ```
+/// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+/// use coord::Context;
+///
+/// Context::with_correlation_id("request-7").scope(async {
+///     assert_eq!(Context::current().unwrap().correlation_id(), "request-7");
+/// }).await;
+/// assert!(Context::current().is_none());
+/// # });
+/// ```
+#[derive(Debug, Clone)]
+pub struct Context {
+    correlation_id: Arc<str>,
+    held: Option<Arc<Held>>,
+}
+
+/// One lock around the current code; the ones around that follow in `outer`.
+#[derive(Debug)]
+struct Held {
+    resource: Arc<str>,
+    key: Arc<str>,
+    outer: Option<Arc<Held>>,
+}
+
+impl Context {
+    /// A context with a new, random correlation id.
+    pub fn create() -> Self {
+        Self::with_correlation_id(format!("{:032x}", rand::random::<u128>()))
+    }
+
+    /// A context with a correlation id from elsewhere, such as a request's header.
+    pub fn with_correlation_id(id: impl Into<Arc<str>>) -> Self {
+        Self { correlation_id: id.into(), held: None }
+    }
+
+    /// The context that the current code runs in.
+    pub fn current() -> Option<Self> {
+        CURRENT.try_with(Clone::clone).ok()
+    }
+
+    /// Runs `future`, and what it awaits, in this context.
+    pub async fn scope<F: Future>(self, future: F) -> F::Output {
+        CURRENT.scope(self, future).await
+    }
+
+    /// The correlation id.
+    pub fn correlation_id(&self) -> &str {
+        &self.correlation_id
+    }
+
+    /// The key of the innermost lock whose body this is, if it is one's.
+    pub fn lock_key(&self) -> Option<&str> {
+        self.held.as_ref().map(|held| &*held.key)
+    }
+
+    /// The current context, or a new one, inside the body of a lock of `resources`, each with its key.
+    pub(crate) fn holding(resources: impl IntoIterator<Item = (Arc<str>, Arc<str>)>) -> Self {
+        let mut context = Self::current().unwrap_or_else(Self::create);
+        for (resource, key) in resources {
+            context.held = Some(Arc::new(Held { resource, key, outer: context.held.take() }));
+        }
+        context
+    }
+
+    /// Whether the current code is inside the body of a lock of `resource`.
+    pub(crate) fn holds(resource: &str) -> bool {
+        CURRENT
+            .try_with(|context| {
+                let chain = std::iter::successors(context.held.as_deref(), |held| held.outer.as_deref());
+                chain.into_iter().any(|held| &*held.resource == resource)
+            })
+            .unwrap_or(false)
+    }
+}

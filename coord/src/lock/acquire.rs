@@ -1,0 +1,219 @@
+//! Getting one lease: ask, queue, be handed over to, and leave no trace when dropped on the way.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::holding::{Holding, Standing, Times};
+use super::keeper::Keeper;
+use crate::clock::{Deadline, Moment};
+use crate::error::{Error, StoreError};
+use crate::store::{Acquired, LeaseId, LeaseRequest, OwnerId, Wake, Watch};
+
+/// How long a place in line outlives a waiter that has died.
+const WAIT_TTL: Duration = Duration::from_secs(5);
+/// For how long a store that fails is tried again before the failure is told.
+const PATIENCE: Duration = Duration::from_secs(3);
+const FIRST_RETRY: Duration = Duration::from_millis(5);
+const LONGEST_RETRY: Duration = Duration::from_millis(250);
+
+/// What is asked for: one resource.
+#[derive(Debug, Clone)]
+pub(super) struct Wanted {
+    pub(super) resource: Arc<str>,
+    pub(super) key: Arc<str>,
+    pub(super) template: &'static str,
+    pub(super) weight: u32,
+    pub(super) capacity: u32,
+    pub(super) ttl: Duration,
+    pub(super) renews: bool,
+    pub(super) label: Arc<str>,
+}
+
+/// How long to queue.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Until {
+    /// Not at all.
+    Now,
+    /// Up to a moment.
+    Then(Instant),
+    /// For as long as it takes.
+    Forever,
+}
+
+/// A lease that was got, and with how many requests.
+pub(super) struct Got {
+    pub(super) holding: Arc<Holding>,
+    pub(super) attempts: u32,
+}
+
+/// Gets the lease, or `None` if it is not free in time.
+pub(super) async fn acquire(keeper: &Arc<Keeper>, wanted: &Wanted, until: Until) -> Result<Option<Got>, Error> {
+    let mut attempts = 0;
+    loop {
+        attempts += 1;
+        let request = wanted.request(until);
+        let holding = Arc::new(wanted.holding(&request));
+        let mut place = Place { keeper, holding, leaves: true };
+        let (sent, acquired) = place.enter(&request).await?;
+        match acquired {
+            Acquired::Granted(token) => {
+                place.holding.granted(token, sent);
+                place.be_kept()?;
+                return Ok(Some(place.take(attempts)));
+            }
+            Acquired::Waiting { look_again_in, wake, .. } => {
+                place.holding.waits(sent, look_again_in);
+                match place.wait(wake, until).await? {
+                    Waited::Got => return Ok(Some(place.take(attempts + 1))),
+                    Waited::TooLong => {
+                        place.leave().await;
+                        return Ok(None);
+                    }
+                    Waited::OutOfLine => {}
+                }
+            }
+            Acquired::Busy => {
+                place.leaves = false;
+                if let Until::Now = until {
+                    return Ok(None);
+                }
+            }
+        }
+    }
+}
+
+/// Sends `operation` again while it fails with an error that allows it, until `until`. The operation keeps
+/// its id, so that it takes effect once.
+pub(super) async fn persist<T, F, Fut>(until: Deadline, operation: F) -> Result<T, StoreError>
+where
+    F: Fn() -> Fut,
+    Fut: Future<Output = Result<T, StoreError>>,
+{
+    let mut delay = FIRST_RETRY;
+    loop {
+        match operation().await {
+            Err(error) if error.is_retryable() && until.remaining() > delay => tokio::time::sleep(delay).await,
+            result => return result,
+        }
+        delay = (delay * 2).min(LONGEST_RETRY);
+    }
+}
+
+impl Wanted {
+    fn request(&self, until: Until) -> LeaseRequest {
+        let wait_ttl = match until {
+            Until::Now => None,
+            _ => Some(self.wait_ttl()),
+        };
+        LeaseRequest {
+            lease: LeaseId { resource: Arc::clone(&self.resource), owner: OwnerId::random() },
+            weight: self.weight,
+            capacity: self.capacity,
+            ttl: self.ttl,
+            wait_ttl,
+            token_floor: None,
+            label: Arc::clone(&self.label),
+        }
+    }
+
+    fn holding(&self, request: &LeaseRequest) -> Holding {
+        let times = Times { ttl: self.ttl, wait_ttl: self.wait_ttl(), renews: self.renews };
+        Holding::new(request.lease.clone(), Arc::clone(&self.key), self.template, times)
+    }
+
+    fn wait_ttl(&self) -> Duration {
+        self.ttl.min(WAIT_TTL)
+    }
+}
+
+enum Waited {
+    Got,
+    TooLong,
+    OutOfLine,
+}
+
+/// A contender on its way to a lease. Dropped on the way, it leaves the line in the background.
+struct Place<'a> {
+    keeper: &'a Arc<Keeper>,
+    holding: Arc<Holding>,
+    leaves: bool,
+}
+
+impl Place<'_> {
+    async fn enter(&self, request: &LeaseRequest) -> Result<(Moment, Acquired), Error> {
+        let until = Deadline::of_lease(Moment::now(), PATIENCE);
+        let ask = || async {
+            let sent = Moment::now();
+            self.keeper.store.acquire_lease(request).await.map(|acquired| (sent, acquired))
+        };
+        Ok(persist(until, ask).await?)
+    }
+
+    /// Waits for the grant, renewed by the keeper.
+    async fn wait(&self, mut wake: Watch, until: Until) -> Result<Waited, Error> {
+        let holding = &self.holding;
+        self.be_kept()?;
+        let too_long = sleep_until(until);
+        tokio::pin!(too_long);
+        loop {
+            let changed = holding.changed();
+            match holding.standing() {
+                Standing::Held(_) => return Ok(Waited::Got),
+                Standing::Failed(error) => return Err(error.into()),
+                Standing::Waiting => self.keeper.ensure_running(),
+                // Either the coordinator has shut down, or the store has forgotten us and we queue again.
+                _ if self.keeper.is_shut_down() => return Err(Error::ShutDown),
+                _ => return Ok(Waited::OutOfLine),
+            }
+            tokio::select! {
+                biased;
+                woken = wake.changed() => {
+                    match woken {
+                        Wake::Granted(token) => holding.handed(token),
+                        Wake::Look => holding.look_now(),
+                    }
+                    self.keeper.look();
+                }
+                () = changed => {}
+                () = &mut too_long => return Ok(Waited::TooLong),
+            }
+        }
+    }
+
+    /// Hands the contender to the keeper.
+    fn be_kept(&self) -> Result<(), Error> {
+        if self.keeper.keep(&self.holding) { Ok(()) } else { Err(Error::ShutDown) }
+    }
+
+    fn take(mut self, attempts: u32) -> Got {
+        self.leaves = false;
+        Got { holding: Arc::clone(&self.holding), attempts }
+    }
+
+    /// Leaves the line and says so to the store, so that whoever comes next need not find out.
+    async fn leave(mut self) {
+        self.keeper.forget(&self.holding);
+        self.holding.end();
+        self.leaves = self.keeper.store.release_lease(&self.holding.lease).await.is_err();
+    }
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        if self.leaves {
+            self.holding.end();
+            self.keeper.abandon(&self.holding);
+        }
+    }
+}
+
+async fn sleep_until(until: Until) {
+    match until {
+        Until::Now => {}
+        Until::Then(moment) => tokio::time::sleep_until(moment).await,
+        Until::Forever => std::future::pending().await,
+    }
+}

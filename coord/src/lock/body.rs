@@ -1,0 +1,55 @@
+//! Running code while a lease is held.
+
+use std::future::Future;
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::Poll;
+
+use tracing::Instrument;
+
+use super::Lease;
+use crate::context::Context;
+use crate::error::Error;
+
+/// Runs the body that `start` makes, and gives the lease back. If the lease is lost first, the body is
+/// dropped at its next await, and `failed` makes the return value.
+pub(crate) async fn run_held<Start, Body, Output>(lease: Lease, failed: fn(Error) -> Output, start: Start) -> Output
+where
+    Start: FnOnce(Arc<Lease>) -> Body,
+    Body: Future<Output = Output>,
+{
+    let context = Context::holding(lease.keys());
+    let span = lease.span().clone();
+    let lease = Arc::new(lease);
+    let done = {
+        let body = start(Arc::clone(&lease));
+        while_held(&lease, context.scope(body).instrument(span.clone())).await
+    };
+    match done {
+        None => failed(lost(&lease)),
+        Some(output) => match lease.give_back().instrument(span).await {
+            // The store says that the lease had gone before the body was done.
+            Err(error @ Error::LockLost { .. }) => failed(error),
+            // The store could not be asked. The lease was held while the body ran, and ends by itself.
+            Ok(()) | Err(_) => output,
+        },
+    }
+}
+
+/// The output of `body`, or `None` if the lease was lost before. The lease is looked at before each poll of
+/// the body: one that wakes after a long pause must not go on.
+async fn while_held<F: Future>(lease: &Lease, body: F) -> Option<F::Output> {
+    let mut lost = pin!(lease.lost());
+    let mut body = pin!(body);
+    std::future::poll_fn(|cx| {
+        if lost.as_mut().poll(cx).is_ready() {
+            return Poll::Ready(None);
+        }
+        body.as_mut().poll(cx).map(Some)
+    })
+    .await
+}
+
+fn lost(lease: &Lease) -> Error {
+    Error::LockLost { template: lease.lost_template() }
+}

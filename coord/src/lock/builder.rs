@@ -1,0 +1,228 @@
+//! Asking for a lock: what, for how long, and how patiently.
+
+use std::fmt;
+use std::marker::PhantomData;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+use tracing::{Instrument, Span, field};
+
+use super::forms::{Semaphored, Whole};
+use super::keeper::Keeper;
+use super::request::{Request, Times};
+use super::{Lease, run_held};
+use crate::context::Context;
+use crate::coordinator::Coordinator;
+use crate::error::Error;
+use crate::key::Key;
+use crate::observe::{LockEvent, emit};
+
+/// A lock that can be asked for. Nothing happens until one of [`acquire`](Self::acquire),
+/// [`try_acquire`](Self::try_acquire) and [`run`](Self::run) is awaited.
+///
+/// `Form` tells what else can be said: a [`Whole`] lock is exclusive, or one side of a read/write lock; of a
+/// [`Semaphored`] one, several permits can be taken.
+#[derive(Clone)]
+#[must_use = "nothing is locked until `acquire`, `try_acquire` or `run` is awaited"]
+pub struct LockBuilder<Form = Whole> {
+    coordinator: Coordinator,
+    targets: Result<Vec<Target>, Error>,
+    ttl: Duration,
+    wait: Duration,
+    at_least: Duration,
+    renews: bool,
+    label: Arc<str>,
+    form: PhantomData<fn() -> Form>,
+}
+
+/// One resource to be locked.
+#[derive(Debug, Clone)]
+pub(crate) struct Target {
+    pub(crate) resource: Arc<str>,
+    pub(crate) key: Key,
+    pub(crate) weight: u32,
+    pub(crate) capacity: u32,
+}
+
+impl<Form> LockBuilder<Form> {
+    pub(crate) fn new(coordinator: Coordinator, targets: Result<Vec<Target>, Error>) -> Self {
+        Self {
+            ttl: coordinator.lock_ttl(),
+            coordinator,
+            targets,
+            wait: Duration::MAX,
+            at_least: Duration::ZERO,
+            renews: true,
+            label: Arc::default(),
+            form: PhantomData,
+        }
+    }
+
+    /// How long the store keeps the lease if this process dies. The default is the coordinator's, 30 seconds.
+    pub fn ttl(mut self, ttl: Duration) -> Self {
+        self.ttl = ttl;
+        self
+    }
+
+    /// How long to queue. The default is forever; zero is to try once.
+    pub fn wait(mut self, wait: Duration) -> Self {
+        self.wait = wait;
+        self
+    }
+
+    /// Whether the lease is renewed while it is held. The default is `true`; without, it ends after its ttl.
+    pub fn renew(mut self, renew: bool) -> Self {
+        self.renews = renew;
+        self
+    }
+
+    /// Keeps the lease for at least this long from when it was got, even if it is given back before: what a
+    /// job needs that several hosts start by clocks that differ.
+    pub fn at_least(mut self, at_least: Duration) -> Self {
+        self.at_least = at_least;
+        self
+    }
+
+    /// A name of this holder for people who look at the store.
+    pub fn label(mut self, label: impl Into<Arc<str>>) -> Self {
+        self.label = label.into();
+        self
+    }
+
+    /// Gets the lease: at once if it is free (one round trip), otherwise when those who came before are done.
+    ///
+    /// Dropping the future leaves nothing behind: no lease and no place in the line. If the process dies
+    /// while it waits, its place is skipped a few seconds later.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::LockTimeout`] after `wait`, [`Error::WouldDeadlock`] inside the body of a lock of the same
+    /// key, [`Error::InvalidKey`] and [`Error::InvalidOption`] for what cannot be asked, [`Error::Store`] if
+    /// the store fails for longer than a few seconds.
+    pub async fn acquire(self) -> Result<Lease, Error> {
+        let span = self.span();
+        let wait = self.wait;
+        let started = Instant::now();
+        match self.get(&span).instrument(span.clone()).await? {
+            Ok(lease) => Ok(lease),
+            Err(template) => {
+                let waited = started.elapsed();
+                span.record("outcome", "timeout");
+                let event = if wait.is_zero() { LockEvent::Refused } else { LockEvent::TimedOut { waited } };
+                span.in_scope(|| emit(template, event));
+                Err(Error::LockTimeout { template, waited })
+            }
+        }
+    }
+
+    /// Gets the lease if it is free now, whatever was said of `wait`. Otherwise `None`, and nothing is left
+    /// behind. One round trip.
+    ///
+    /// # Errors
+    ///
+    /// As [`acquire`](Self::acquire), but for `LockTimeout` and `WouldDeadlock`.
+    pub async fn try_acquire(mut self) -> Result<Option<Lease>, Error> {
+        self.wait = Duration::ZERO;
+        let span = self.span();
+        match self.get(&span).instrument(span.clone()).await? {
+            Ok(lease) => Ok(Some(lease)),
+            Err(template) => {
+                span.record("outcome", "busy");
+                span.in_scope(|| emit(template, LockEvent::Refused));
+                Ok(None)
+            }
+        }
+    }
+
+    /// Gets the lease, runs `body`, and gives it back. If the lease is lost meanwhile, the body is dropped at
+    /// its next await.
+    ///
+    /// Dropping the future drops the body and gives the lease back. If the process dies, the store ends the
+    /// lease after its ttl.
+    ///
+    /// # Errors
+    ///
+    /// The body's own, and those of [`acquire`](Self::acquire) and [`Error::LockLost`], converted.
+    ///
+    /// ```
+    /// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+    /// # let coord = coord::Coordinator::builder().build();
+    /// let token = coord.lock("order:42").run(async |lease| Ok::<_, coord::Error>(lease.token())).await?;
+    /// # let _ = token; Ok::<(), coord::Error>(()) }).unwrap();
+    /// ```
+    pub async fn run<Body, T, E>(self, body: Body) -> Result<T, E>
+    where
+        Body: AsyncFnOnce(&Lease) -> Result<T, E>,
+        E: From<Error>,
+    {
+        let lease = self.acquire().await?;
+        run_held(lease, |error| Err(error.into()), |lease| async move { body(&lease).await }).await
+    }
+
+    /// The lease; or, within `Ok`, the template of the key that was not free.
+    async fn get(self, span: &Span) -> Result<Result<Lease, &'static str>, Error> {
+        let request = self.request()?;
+        let keeper = self.coordinator.service(Keeper::new)?;
+        let started = Instant::now();
+        let got = match request.acquire(&keeper).await {
+            Ok(Ok(got)) => got,
+            Ok(Err(busy)) => return Ok(Err(busy)),
+            Err(error) => {
+                span.record("outcome", "failed");
+                emit(request.template(), LockEvent::Failed);
+                return Err(error);
+            }
+        };
+        let waited = started.elapsed();
+        span.record("wait_seconds", waited.as_secs_f64());
+        span.record("outcome", "acquired");
+        for got in &got {
+            emit(got.holding.template, LockEvent::Acquired { waited, attempts: got.attempts });
+        }
+        let holdings = got.into_iter().map(|got| got.holding).collect();
+        Lease::new(holdings, keeper, self.at_least, span.clone()).map(Ok)
+    }
+
+    fn request(&self) -> Result<Request, Error> {
+        let times = Times { ttl: self.ttl, wait: self.wait, at_least: self.at_least, renews: self.renews };
+        Request::check(self.targets.as_ref().map_err(Clone::clone)?, times, &self.label)
+    }
+
+    fn span(&self) -> Span {
+        let template = match &self.targets {
+            Ok(targets) => targets.first().map_or("", |target| target.key.template()),
+            Err(error) => error.template().unwrap_or_default(),
+        };
+        let correlation = Context::current();
+        tracing::info_span!(
+            "coord.lock",
+            template,
+            correlation_id = correlation.as_ref().map(Context::correlation_id),
+            outcome = field::Empty,
+            wait_seconds = field::Empty,
+            hold_seconds = field::Empty,
+        )
+    }
+}
+
+impl LockBuilder<Semaphored> {
+    /// How many permits to take; one by default.
+    pub fn permits(mut self, permits: u32) -> Self {
+        for target in self.targets.iter_mut().flatten() {
+            target.weight = permits;
+        }
+        self
+    }
+}
+
+impl<Form> fmt::Debug for LockBuilder<Form> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LockBuilder")
+            .field("ttl", &self.ttl)
+            .field("wait", &self.wait)
+            .field("at_least", &self.at_least)
+            .field("renew", &self.renews)
+            .finish_non_exhaustive()
+    }
+}

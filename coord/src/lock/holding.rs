@@ -1,0 +1,275 @@
+//! What this process knows of one lease: where it stands, and until when that can be believed.
+//!
+//! Invariants:
+//!
+//! 1. A standing moves only forward: entering, waiting, held, ended. An answer that comes late changes nothing.
+//! 2. The deadline of a held lease is counted from when the request that proved it was sent, so it comes
+//!    before the store gives the lease away. Past it the lease is lost, whatever the network does.
+//! 3. Whoever waits for a change creates the `Notified` first and looks at the standing second.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use tokio::sync::futures::Notified;
+use tokio::time::Instant;
+
+use crate::clock::{Deadline, Moment};
+use crate::error::StoreError;
+use crate::store::{FencingToken, LeaseId, Renewal, Renewed};
+
+/// How soon a renewal that failed is tried again, at the latest.
+const RETRY_RENEWAL: Duration = Duration::from_millis(250);
+/// For how long a waiter whose heartbeats fail hopes for the store to come back.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+#[derive(Debug)]
+pub(crate) struct Holding {
+    pub(super) lease: LeaseId,
+    pub(super) key: Arc<str>,
+    pub(super) template: &'static str,
+    pub(super) ttl: Duration,
+    pub(super) wait_ttl: Duration,
+    renews: bool,
+    state: Mutex<State>,
+    changed: Notify,
+}
+
+#[derive(Debug)]
+struct State {
+    standing: Standing,
+    deadline: Deadline,
+    /// When the keeper should renew.
+    due: Instant,
+    /// Whether a renewal is under way.
+    renewing: bool,
+    /// Whether it was handed over, and still has the deadline of its time in line.
+    unconfirmed: bool,
+    /// Whether the renewal under way was sent before the hand-over, so that its answer may be older.
+    overtaken: bool,
+    failing_since: Option<Moment>,
+}
+
+#[derive(Debug, Clone)]
+pub(super) enum Standing {
+    /// The request is under way.
+    Entering,
+    /// In line.
+    Waiting,
+    /// Held, as far as the deadline lets us believe.
+    Held(FencingToken),
+    /// It was held and is no more.
+    Lost,
+    /// The place in line is gone.
+    OutOfLine,
+    /// Given back.
+    Released,
+    /// The store has failed for too long to go on waiting.
+    Failed(StoreError),
+}
+
+/// What the keeper is to do about a holding now.
+pub(super) enum Care {
+    /// Send this renewal.
+    Renew(Renewal),
+    /// Nothing before this time.
+    Wait(Instant),
+    /// Nothing ever again: it is lost.
+    Lost,
+    /// Nothing ever again: it has ended otherwise.
+    Drop,
+}
+
+impl Holding {
+    pub(super) fn new(lease: LeaseId, key: Arc<str>, template: &'static str, times: Times) -> Self {
+        let Times { ttl, wait_ttl, renews } = times;
+        let state = State {
+            standing: Standing::Entering,
+            deadline: Deadline::of_lease(Moment::now(), ttl),
+            due: Instant::now(),
+            renewing: false,
+            unconfirmed: false,
+            overtaken: false,
+            failing_since: None,
+        };
+        Self { lease, key, template, ttl, wait_ttl, renews, state: Mutex::new(state), changed: Notify::new() }
+    }
+
+    /// Wakes at the next change. Create it before looking at the standing.
+    pub(super) fn changed(&self) -> Notified<'_> {
+        self.changed.notified()
+    }
+
+    pub(super) fn notify(&self) {
+        self.changed.notify_waiters();
+    }
+
+    /// Where it stands now. A held lease whose deadline has passed is lost from here on.
+    pub(super) fn standing(&self) -> Standing {
+        let mut state = self.state();
+        self.lose_if_past(&mut state);
+        state.standing.clone()
+    }
+
+    pub(super) fn is_held(&self) -> bool {
+        let mut state = self.state();
+        self.lose_if_past(&mut state);
+        matches!(state.standing, Standing::Held(_))
+    }
+
+    pub(super) fn deadline(&self) -> Deadline {
+        self.state().deadline
+    }
+
+    /// The request sent at `sent` was granted.
+    pub(super) fn granted(&self, token: FencingToken, sent: Moment) {
+        let mut state = self.state();
+        if matches!(state.standing, Standing::Entering | Standing::Waiting) {
+            state.standing = Standing::Held(token);
+            state.deadline = Deadline::of_lease(sent, self.ttl);
+            state.due = Instant::now() + self.ttl / 3;
+            self.notify();
+        }
+    }
+
+    /// The request sent at `sent` got a place in line.
+    pub(super) fn waits(&self, sent: Moment, look_again_in: Option<Duration>) {
+        let mut state = self.state();
+        if matches!(state.standing, Standing::Entering) {
+            state.standing = Standing::Waiting;
+            state.deadline = Deadline::of_lease(sent, self.wait_ttl);
+            state.due = self.next_heartbeat(look_again_in);
+        }
+    }
+
+    /// The store has told that the waiter was granted. A grant keeps the deadline of the waiter's last
+    /// heartbeat, so it can be believed until then; the renewal that is due at once extends it.
+    pub(super) fn handed(&self, token: FencingToken) {
+        let mut state = self.state();
+        if matches!(state.standing, Standing::Waiting) {
+            state.due = Instant::now();
+            if !state.deadline.is_past() {
+                state.standing = Standing::Held(token);
+                state.unconfirmed = true;
+                state.overtaken = state.renewing;
+                self.notify();
+            }
+        }
+    }
+
+    /// Makes the keeper ask the store at once.
+    pub(super) fn look_now(&self) {
+        self.state().due = Instant::now();
+    }
+
+    /// Ends it, because it is given back. `false`: it was not held.
+    pub(super) fn end(&self) -> bool {
+        let mut state = self.state();
+        self.lose_if_past(&mut state);
+        let was_held = matches!(state.standing, Standing::Held(_));
+        if matches!(state.standing, Standing::Held(_) | Standing::Waiting | Standing::Entering) {
+            state.standing = Standing::Released;
+        }
+        was_held
+    }
+
+    /// Ends it, because the coordinator shuts down: a body that runs sees its lease lost.
+    pub(super) fn shut_down(&self) {
+        let mut state = self.state();
+        state.standing = match state.standing {
+            Standing::Held(_) => Standing::Lost,
+            _ => Standing::OutOfLine,
+        };
+        self.notify();
+    }
+
+    /// What the keeper is to do at `now`. What is nearly due goes along, so that batches form.
+    pub(super) fn care(&self, now: Instant) -> Care {
+        let mut state = self.state();
+        self.lose_if_past(&mut state);
+        let (lasts, renews) = match state.standing {
+            Standing::Waiting => (self.wait_ttl, true),
+            Standing::Held(_) => (self.ttl, self.renews || state.unconfirmed),
+            Standing::Lost => return Care::Lost,
+            _ => return Care::Drop,
+        };
+        let ends = match state.standing {
+            Standing::Held(_) => now + state.deadline.remaining(),
+            _ => now + lasts,
+        };
+        if renews && !state.renewing {
+            if state.due <= now + lasts / 20 {
+                state.renewing = true;
+                return Care::Renew(Renewal { lease: self.lease.clone(), ttl: self.ttl, wait_ttl: self.wait_ttl });
+            }
+            return Care::Wait(state.due.min(ends));
+        }
+        Care::Wait(ends)
+    }
+
+    /// Takes in the answer to a renewal that was sent at `sent`.
+    pub(super) fn renewed(&self, sent: Moment, answer: Result<Renewed, StoreError>) {
+        let mut state = self.state();
+        state.renewing = false;
+        let overtaken = std::mem::take(&mut state.overtaken);
+        match (answer, &state.standing) {
+            (Ok(Renewed::Granted(token)), Standing::Waiting | Standing::Held(_)) => {
+                state.failing_since = None;
+                state.unconfirmed = false;
+                state.standing = Standing::Held(token);
+                state.deadline = Deadline::of_lease(sent, self.ttl);
+                state.due = Instant::now() + self.ttl / 3;
+                self.notify();
+            }
+            (Ok(Renewed::Waiting { look_again_in, .. }), Standing::Waiting) => {
+                state.failing_since = None;
+                state.deadline = Deadline::of_lease(sent, self.wait_ttl);
+                state.due = self.next_heartbeat(look_again_in);
+            }
+            (Ok(Renewed::Waiting { .. }), Standing::Held(_)) if overtaken => state.due = Instant::now(),
+            // It was told that it holds, and is told that it does not: the store has lost something.
+            (Ok(Renewed::Gone | Renewed::Waiting { .. }), Standing::Held(_)) => {
+                state.standing = Standing::Lost;
+                self.notify();
+            }
+            (Ok(Renewed::Gone), Standing::Waiting) => {
+                state.standing = Standing::OutOfLine;
+                self.notify();
+            }
+            (Err(error), Standing::Waiting | Standing::Held(_)) => {
+                let since = *state.failing_since.get_or_insert(sent);
+                state.due = Instant::now() + RETRY_RENEWAL.min(self.ttl / 10);
+                if matches!(state.standing, Standing::Waiting) && state.deadline.is_past() && since.elapsed() > PATIENCE {
+                    state.standing = Standing::Failed(error);
+                    self.notify();
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn next_heartbeat(&self, look_again_in: Option<Duration>) -> Instant {
+        // A little after somebody in front expires, so that the store agrees that it has.
+        let look = look_again_in.map_or(Duration::MAX, |look| look + Duration::from_millis(1));
+        Instant::now() + look.min(self.wait_ttl / 3)
+    }
+
+    fn lose_if_past(&self, state: &mut State) {
+        if matches!(state.standing, Standing::Held(_)) && state.deadline.is_past() {
+            state.standing = Standing::Lost;
+            self.notify();
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// How long a lease and a place in line last, and whether the lease is renewed.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Times {
+    pub(super) ttl: Duration,
+    pub(super) wait_ttl: Duration,
+    pub(super) renews: bool,
+}

@@ -1,0 +1,212 @@
+//! A lease as its holder sees it.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use tracing::Span;
+
+use super::acquire::persist;
+use super::holding::{Holding, Standing};
+use super::keeper::Keeper;
+use crate::clock::Moment;
+use crate::error::Error;
+use crate::observe::{LockEvent, emit};
+use crate::store::{FencingToken, Renewal, Renewed};
+
+/// A held lock. While it is held, a background task renews it; dropping it gives it back in the background.
+///
+/// What is done under a lease should not go on when it is lost: watch [`lost`](Self::lost), or let
+/// [`LockBuilder::run`](super::LockBuilder::run) or `#[locked]` do so. And what is written under it should
+/// carry its [`token`](Self::token), so that the resource can refuse a holder that was paused for too long.
+///
+/// If the process dies, the store ends the lease after its ttl.
+#[must_use = "the lock is given back when the lease is dropped"]
+pub struct Lease {
+    parts: Vec<Part>,
+    keeper: Arc<Keeper>,
+    since: Moment,
+    at_least: Duration,
+    span: Span,
+    given_back: AtomicBool,
+}
+
+/// The lease of one of the keys.
+struct Part {
+    holding: Arc<Holding>,
+    token: FencingToken,
+}
+
+impl Lease {
+    /// A lease of everything in `holdings`, in the order in which the keys were given.
+    pub(super) fn new(holdings: Vec<Arc<Holding>>, keeper: Arc<Keeper>, at_least: Duration, span: Span) -> Result<Self, Error> {
+        let mut lease = Self {
+            parts: Vec::with_capacity(holdings.len()),
+            keeper,
+            since: Moment::now(),
+            at_least,
+            span,
+            given_back: AtomicBool::new(false),
+        };
+        let mut lost = None;
+        for holding in holdings {
+            // One that was lost since it was got still has to be given back with the others.
+            let token = match holding.standing() {
+                Standing::Held(token) => token,
+                _ => {
+                    lost = Some(holding.template);
+                    FencingToken::new(0)
+                }
+            };
+            lease.parts.push(Part { holding, token });
+        }
+        match lost {
+            Some(template) => Err(Error::LockLost { template }),
+            None => Ok(lease),
+        }
+    }
+
+    /// The fencing token: strictly greater than every earlier one of this key. With several keys, that of
+    /// the key that was given first; see [`token_of`](Self::token_of) for the others.
+    pub fn token(&self) -> FencingToken {
+        self.parts.first().map_or(FencingToken::new(0), |part| part.token)
+    }
+
+    /// The fencing token of one of the keys, as it was rendered.
+    pub fn token_of(&self, key: &str) -> Option<FencingToken> {
+        self.parts.iter().find(|part| &*part.holding.key == key).map(|part| part.token)
+    }
+
+    /// Whether it is held, as far as can be known without asking the store.
+    pub fn is_held(&self) -> bool {
+        self.parts.iter().all(|part| part.holding.is_held())
+    }
+
+    /// Resolves when the lease is no longer held: the store has lost it, it could not be renewed in time, or
+    /// this process was paused for longer than the ttl. Dropping the future changes nothing.
+    pub async fn lost(&self) {
+        let lost = self.parts.iter().map(|part| Box::pin(lost(&part.holding, &self.keeper)));
+        if self.parts.is_empty() {
+            return;
+        }
+        futures_util::future::select_all(lost).await;
+    }
+
+    /// Gives the lease back, and says whether it was still held. One round trip.
+    ///
+    /// Dropping the future leaves the rest to the background.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::LockLost`] if it was not held any more: what was done under it may have met with what
+    /// another holder did. [`Error::Store`] if the store could not be reached until the lease had ended by
+    /// itself.
+    pub async fn release(self) -> Result<(), Error> {
+        self.give_back().await
+    }
+
+    pub(super) async fn give_back(&self) -> Result<(), Error> {
+        let results = match &*self.parts {
+            [part] => vec![self.give_back_part(part).await],
+            parts => futures_util::future::join_all(parts.iter().map(|part| self.give_back_part(part))).await,
+        };
+        // Until here a drop does it again in the background, which changes nothing if it was done.
+        self.given_back.store(true, Ordering::Release);
+        self.tell(results.iter().any(|result| matches!(result, Err(Error::LockLost { .. }))));
+        results.into_iter().collect()
+    }
+
+    async fn give_back_part(&self, part: &Part) -> Result<(), Error> {
+        let holding = &*part.holding;
+        let until = holding.deadline();
+        self.keeper.forget(holding);
+        let lost = Error::LockLost { template: holding.template };
+        if !holding.end() {
+            self.keeper.abandon(holding);
+            return Err(lost);
+        }
+        let still_held = match self.rest() {
+            None => persist(until, || self.keeper.store.release_lease(&holding.lease)).await?,
+            Some(rest) => {
+                let renewal = [Renewal { lease: holding.lease.clone(), ttl: rest, wait_ttl: rest }];
+                let renew = || async { self.keeper.store.renew_leases(&renewal).await.pop().transpose() };
+                matches!(persist(until, renew).await?, Some(Renewed::Granted(_)))
+            }
+        };
+        if still_held { Ok(()) } else { Err(lost) }
+    }
+
+    /// For how long it has to stay after now, because of `at_least`.
+    fn rest(&self) -> Option<Duration> {
+        if self.at_least.is_zero() {
+            return None;
+        }
+        self.at_least.checked_sub(self.since.elapsed()).filter(|rest| !rest.is_zero())
+    }
+
+    fn give_back_later(&self) {
+        let rest = self.rest();
+        let mut was_lost = false;
+        for part in &self.parts {
+            was_lost |= !part.holding.end();
+            match rest {
+                Some(rest) => self.keeper.keep_for(&part.holding, rest),
+                None => self.keeper.abandon(&part.holding),
+            }
+        }
+        self.tell(was_lost);
+    }
+
+    fn tell(&self, was_lost: bool) {
+        let held = self.since.elapsed();
+        let event = if was_lost { LockEvent::Lost { held } } else { LockEvent::Released { held } };
+        self.span.record("outcome", if was_lost { "lost" } else { "released" });
+        self.span.record("hold_seconds", held.as_secs_f64());
+        self.span.in_scope(|| {
+            for part in &self.parts {
+                emit(part.holding.template, event);
+            }
+        });
+    }
+
+    /// The resources and their keys, for the context of a body.
+    pub(super) fn keys(&self) -> impl Iterator<Item = (Arc<str>, Arc<str>)> {
+        self.parts.iter().map(|part| (Arc::clone(&part.holding.lease.resource), Arc::clone(&part.holding.key)))
+    }
+
+    pub(super) fn span(&self) -> &Span {
+        &self.span
+    }
+
+    /// The template of the key whose lease is lost, or of the first.
+    pub(super) fn lost_template(&self) -> &'static str {
+        let lost = self.parts.iter().find(|part| !part.holding.is_held()).or_else(|| self.parts.first());
+        lost.map_or("", |part| part.holding.template)
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        if !*self.given_back.get_mut() {
+            self.give_back_later();
+        }
+    }
+}
+
+impl fmt::Debug for Lease {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Lease").field("token", &self.token()).field("held", &self.is_held()).finish_non_exhaustive()
+    }
+}
+
+async fn lost(holding: &Holding, keeper: &Arc<Keeper>) {
+    loop {
+        let changed = holding.changed();
+        if !holding.is_held() {
+            return;
+        }
+        keeper.ensure_running();
+        changed.await;
+    }
+}

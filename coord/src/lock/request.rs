@@ -1,0 +1,96 @@
+//! A request for one or several locks, checked before anything is sent.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::acquire::{self, Got, Until, Wanted};
+use super::builder::Target;
+use super::keeper::Keeper;
+use super::together;
+use crate::context::Context;
+use crate::error::Error;
+use crate::store::LARGEST_TTL;
+
+/// What the builder was told of times.
+#[derive(Clone, Copy)]
+pub(super) struct Times {
+    pub(super) ttl: Duration,
+    pub(super) wait: Duration,
+    pub(super) at_least: Duration,
+    pub(super) renews: bool,
+}
+
+/// A request that makes sense.
+pub(super) struct Request {
+    /// In the order in which they were given.
+    wanted: Vec<Wanted>,
+    until: Until,
+}
+
+impl Request {
+    pub(super) fn check(targets: &[Target], times: Times, label: &Arc<str>) -> Result<Self, Error> {
+        check_duration("ttl", times.ttl)?;
+        if times.ttl.is_zero() {
+            return Err(Error::invalid_option("ttl", "it is zero; give the time after which a holder counts as dead"));
+        }
+        check_duration("at_least", times.at_least)?;
+        if targets.is_empty() {
+            return Err(Error::invalid_option("keys", "there is none; give at least one key to lock"));
+        }
+        let until = match times.wait {
+            Duration::ZERO => Until::Now,
+            wait => Instant::now().checked_add(wait).map_or(Until::Forever, Until::Then),
+        };
+        let mut wanted = Vec::with_capacity(targets.len());
+        for target in targets {
+            check_weight(target)?;
+            if !matches!(until, Until::Now) && Context::holds(&target.resource) {
+                return Err(Error::WouldDeadlock { template: target.key.template() });
+            }
+            wanted.push(Wanted {
+                resource: Arc::clone(&target.resource),
+                key: target.key.text(),
+                template: target.key.template(),
+                weight: target.weight,
+                capacity: target.capacity,
+                ttl: times.ttl,
+                renews: times.renews,
+                label: Arc::clone(label),
+            });
+        }
+        Ok(Self { wanted, until })
+    }
+
+    pub(super) fn template(&self) -> &'static str {
+        self.wanted.first().map_or("", |wanted| wanted.template)
+    }
+
+    /// The leases in the order of the keys; or, within `Ok`, the template of one that was not free.
+    pub(super) async fn acquire(&self, keeper: &Arc<Keeper>) -> Result<Result<Vec<Got>, &'static str>, Error> {
+        match &*self.wanted {
+            [one] => {
+                let got = acquire::acquire(keeper, one, self.until).await?;
+                Ok(got.map(|got| vec![got]).ok_or(one.template))
+            }
+            several => together::acquire(keeper, several, self.until).await,
+        }
+    }
+}
+
+fn check_duration(option: &'static str, duration: Duration) -> Result<(), Error> {
+    if duration > LARGEST_TTL {
+        return Err(Error::invalid_option(option, format!("{duration:?} is over 366 days; is the unit right?")));
+    }
+    Ok(())
+}
+
+fn check_weight(target: &Target) -> Result<(), Error> {
+    let Target { weight, capacity, .. } = *target;
+    if weight == 0 || weight > capacity {
+        let problem = format!("{weight} of {capacity} can never be had; take at least one and at most all");
+        return Err(Error::invalid_option("permits", problem));
+    }
+    Ok(())
+}

@@ -1,0 +1,101 @@
+//! Getting several leases, all or none.
+//!
+//! First all at once, without queueing: if they are free, that takes one round trip. Otherwise one after the
+//! other in the order of the resources' names, which all processes share, so that no two wait for each other.
+
+use std::sync::Arc;
+
+use futures_util::future::join_all;
+
+use super::acquire::{Got, Until, Wanted, acquire as acquire_one};
+use super::keeper::Keeper;
+use crate::error::Error;
+
+/// The leases in the order of `wanted`; or, within `Ok`, the template of one that was not free.
+pub(super) async fn acquire(
+    keeper: &Arc<Keeper>,
+    wanted: &[Wanted],
+    until: Until,
+) -> Result<Result<Vec<Got>, &'static str>, Error> {
+    match all_at_once(keeper, wanted).await? {
+        Err(_) if !matches!(until, Until::Now) => one_by_one(keeper, wanted, until).await,
+        outcome => Ok(outcome),
+    }
+}
+
+async fn all_at_once(keeper: &Arc<Keeper>, wanted: &[Wanted]) -> Result<Result<Vec<Got>, &'static str>, Error> {
+    let mut so_far = SoFar { keeper, got: Vec::with_capacity(wanted.len()) };
+    let mut busy = None;
+    let mut failed = None;
+    let tries = wanted.iter().map(|one| acquire_one(keeper, one, Until::Now));
+    for (one, result) in wanted.iter().zip(join_all(tries).await) {
+        match result {
+            Ok(Some(got)) => so_far.got.push(got),
+            Ok(None) => busy = busy.or(Some(one.template)),
+            Err(error) => failed = failed.or(Some(error)),
+        }
+    }
+    match (failed, busy) {
+        (None, None) => Ok(Ok(so_far.take())),
+        (Some(error), _) => Err(error),
+        (None, Some(template)) => {
+            so_far.give_back().await;
+            Ok(Err(template))
+        }
+    }
+}
+
+async fn one_by_one(
+    keeper: &Arc<Keeper>,
+    wanted: &[Wanted],
+    until: Until,
+) -> Result<Result<Vec<Got>, &'static str>, Error> {
+    let mut in_order: Vec<usize> = (0..wanted.len()).collect();
+    in_order.sort_unstable_by(|a, b| wanted[*a].resource.cmp(&wanted[*b].resource));
+    let mut so_far = SoFar { keeper, got: Vec::with_capacity(wanted.len()) };
+    for index in &in_order {
+        match acquire_one(keeper, &wanted[*index], until).await? {
+            Some(got) => so_far.got.push(got),
+            None => {
+                so_far.give_back().await;
+                return Ok(Err(wanted[*index].template));
+            }
+        }
+    }
+    let mut as_given: Vec<_> = in_order.into_iter().zip(so_far.take()).collect();
+    as_given.sort_unstable_by_key(|(index, _)| *index);
+    Ok(Ok(as_given.into_iter().map(|(_, got)| got).collect()))
+}
+
+/// The leases that were got before it is known whether all can be. Dropped, they are given back.
+struct SoFar<'a> {
+    keeper: &'a Arc<Keeper>,
+    got: Vec<Got>,
+}
+
+impl SoFar<'_> {
+    fn take(mut self) -> Vec<Got> {
+        std::mem::take(&mut self.got)
+    }
+
+    /// Gives them back now, so that others need not wait for the background.
+    async fn give_back(mut self) {
+        let releases = self.got.iter().map(|got| async {
+            self.keeper.forget(&got.holding);
+            got.holding.end();
+            self.keeper.store.release_lease(&got.holding.lease).await.is_ok()
+        });
+        let released = join_all(releases).await;
+        let mut released = released.into_iter();
+        self.got.retain(|_| released.next() != Some(true));
+    }
+}
+
+impl Drop for SoFar<'_> {
+    fn drop(&mut self) {
+        for got in &self.got {
+            got.holding.end();
+            self.keeper.abandon(&got.holding);
+        }
+    }
+}
