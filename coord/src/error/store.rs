@@ -53,13 +53,6 @@ impl StoreError {
         self
     }
 
-    /// The same error, reported by another operation.
-    #[cfg_attr(not(feature = "redis"), allow(dead_code))]
-    pub(crate) fn during(mut self, operation: &'static str) -> Self {
-        self.operation = operation;
-        self
-    }
-
     /// What is known about the operation.
     pub fn kind(&self) -> StoreErrorKind {
         self.kind

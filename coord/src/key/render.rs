@@ -58,6 +58,24 @@ impl Renderer {
         encoded
     }
 
+    /// What [`encoded`](Self::encoded) was given; `None` if the text does not come from there.
+    #[cfg(feature = "redis")]
+    pub(crate) fn decoded(encoded: &str) -> Option<String> {
+        let mut bytes = Vec::with_capacity(encoded.len());
+        let mut rest = encoded.as_bytes();
+        while let [first, behind @ ..] = rest {
+            rest = behind;
+            if *first != b'%' {
+                bytes.push(*first);
+                continue;
+            }
+            let (digits, behind) = behind.split_at_checked(2)?;
+            bytes.push(u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()?);
+            rest = behind;
+        }
+        String::from_utf8(bytes).ok()
+    }
+
     fn encode<P: KeyPart + ?Sized>(mut self, name: &'static str, value: &P, separator: &str) -> Self {
         let mut writer = KeyWriter::new(&mut self.text, separator);
         value.write_key(&mut writer);

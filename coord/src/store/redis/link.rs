@@ -1,0 +1,238 @@
+//! The connection: one at a time, made anew when it breaks.
+//!
+//! 1. A connection is of no use before its handshake is done: scripts loaded, the epoch of tokens learnt from
+//!    a server that is a primary, messages subscribed to. So nothing is ever sent with the epoch of another
+//!    server, and who looks again through a new connection is woken by whatever happens after.
+//! 2. The client library neither reconnects nor resends by itself here. What was under way when a connection
+//!    broke is reported as perhaps done.
+//! 3. A connection that gave a sign of being no good (no answer in time, or an answer that only a replica
+//!    gives) is not used again.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock, Weak};
+use std::time::Duration;
+
+use redis::aio::MultiplexedConnection;
+use redis::{AsyncConnectionConfig, Client, Cmd, FromRedisValue, IntoConnectionInfo, Pipeline, ProtocolVersion, PushInfo, PushKind, RedisError, ServerErrorKind, Value};
+use tokio::sync::Mutex;
+use tracing::{debug, warn};
+
+use super::failure;
+use super::script::Script;
+use super::wakes::Wakes;
+use crate::error::Error;
+use crate::store::{FencingToken, OwnerId, Result, Watch};
+
+/// The key under which the tokens of everything in this database are counted.
+pub(super) const TOKENS: &str = "{coord}:tokens";
+
+pub(super) struct Link {
+    client: Client,
+    response_timeout: Duration,
+    /// The channel on which this process's waiters are woken.
+    pub(super) channel: String,
+    pub(super) wakes: Arc<Wakes>,
+    current: RwLock<Option<Arc<Connection>>>,
+    connecting: Mutex<()>,
+    /// The greatest epoch that any connection has seen.
+    seen_epoch: AtomicU64,
+}
+
+/// A connection whose handshake is done.
+pub(super) struct Connection {
+    connection: MultiplexedConnection,
+    epoch: AtomicU64,
+    broken: Arc<AtomicBool>,
+}
+
+impl Link {
+    pub(super) fn open(url: &str, response_timeout: Duration) -> std::result::Result<Arc<Self>, Error> {
+        let info = url.into_connection_info().map_err(|error| failure::of_url(&error))?;
+        let settings = info.redis_settings().clone().set_protocol(ProtocolVersion::RESP3);
+        let client = Client::open(info.set_redis_settings(settings)).map_err(|error| failure::of_url(&error))?;
+        Ok(Arc::new(Self {
+            client,
+            response_timeout,
+            channel: format!("coord:wake:{:032x}", rand::random::<u128>()),
+            wakes: Arc::default(),
+            current: RwLock::default(),
+            connecting: Mutex::default(),
+            seen_epoch: AtomicU64::new(0),
+        }))
+    }
+
+    /// The connection, made if there is none that works.
+    pub(super) async fn current(self: &Arc<Self>) -> Result<Arc<Connection>> {
+        if let Some(connection) = self.working() {
+            return Ok(connection);
+        }
+        let _connecting = self.connecting.lock().await;
+        if let Some(connection) = self.working() {
+            return Ok(connection);
+        }
+        let connection = Arc::new(self.connect().await.map_err(|error| failure::of_connecting(&error))?);
+        *self.current.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&connection));
+        self.wakes.look_again();
+        Ok(connection)
+    }
+
+    fn working(&self) -> Option<Arc<Connection>> {
+        let current = self.current.read().unwrap_or_else(PoisonError::into_inner);
+        current.as_ref().filter(|connection| !connection.is_broken()).cloned()
+    }
+
+    async fn connect(self: &Arc<Self>) -> std::result::Result<Connection, RedisError> {
+        let broken = Arc::new(AtomicBool::new(false));
+        let listener = Listener { wakes: Arc::downgrade(&self.wakes), channel: self.channel.clone(), broken: Arc::clone(&broken) };
+        let config = AsyncConnectionConfig::new()
+            .set_connection_timeout(Some(self.response_timeout))
+            .set_response_timeout(Some(self.response_timeout))
+            .set_push_sender(move |push| {
+                listener.hear(&push);
+                Ok::<_, std::convert::Infallible>(())
+            });
+        let mut connection = self.client.get_multiplexed_async_connection_with_config(&config).await?;
+        let () = Script::load_all().query_async(&mut connection).await?;
+        let epoch = learn_epoch(&mut connection, self.seen_epoch.load(Ordering::SeqCst)).await?;
+        self.seen_epoch.fetch_max(epoch, Ordering::SeqCst);
+        connection.subscribe(&self.channel).await?;
+        for channel in self.wakes.channels() {
+            connection.subscribe(&*channel).await?;
+        }
+        warn_of_eviction(&mut connection).await;
+        debug!(epoch, "connected to Redis");
+        Ok(Connection { connection, epoch: AtomicU64::new(epoch), broken })
+    }
+
+    /// Learns the epoch again, because the server says that it is not the one we know.
+    pub(super) async fn relearn(&self, operation: &'static str, connection: &Connection) -> Result<()> {
+        let seen = self.seen_epoch.load(Ordering::SeqCst);
+        let learnt = learn_epoch(&mut connection.connection.clone(), seen).await;
+        let epoch = learnt.map_err(|error| connection.failed(operation, &error))?;
+        self.seen_epoch.fetch_max(epoch, Ordering::SeqCst);
+        connection.epoch.store(epoch, Ordering::SeqCst);
+        Ok(())
+    }
+
+    /// Sends a command and reads its reply.
+    pub(super) async fn send<T: FromRedisValue>(self: &Arc<Self>, operation: &'static str, command: &Cmd) -> Result<T> {
+        let connection = self.current().await?;
+        connection.send(operation, command).await
+    }
+
+    /// A watch of `channel`.
+    pub(super) async fn watch(self: &Arc<Self>, channel: String) -> Result<Watch> {
+        let channel: Arc<str> = channel.into();
+        let (watch, is_first) = self.wakes.watch(&channel);
+        if is_first {
+            let connection = self.current().await?;
+            let subscribed = connection.connection.clone().subscribe(&*channel).await;
+            subscribed.map_err(|error| connection.failed("watch", &error))?;
+        }
+        Ok(watch)
+    }
+}
+
+impl Connection {
+    /// The epoch of the tokens that this server gives out.
+    pub(super) fn epoch(&self) -> u64 {
+        self.epoch.load(Ordering::SeqCst)
+    }
+
+    pub(super) async fn send<T: FromRedisValue>(&self, operation: &'static str, command: &Cmd) -> Result<T> {
+        let mut connection = self.connection.clone();
+        let mut reply = connection.send_packed_command(command).await;
+        if is_unknown_script(&reply) {
+            let loaded: std::result::Result<(), _> = Script::load_all().query_async(&mut connection).await;
+            loaded.map_err(|error| self.failed(operation, &error))?;
+            reply = connection.send_packed_command(command).await;
+        }
+        let value = reply.map_err(|error| self.failed(operation, &error))?;
+        T::from_redis_value(value).map_err(|_| failure::of_reply(operation))
+    }
+
+    /// Sends several commands in one round trip. The replies are as they came, errors among them.
+    pub(super) async fn send_all(&self, operation: &'static str, commands: &Pipeline) -> Result<Vec<Value>> {
+        let mut connection = self.connection.clone();
+        let count = commands.len();
+        connection.send_packed_commands(commands, 0, count).await.map_err(|error| self.failed(operation, &error))
+    }
+
+    /// Makes a script known again after the server has forgotten it.
+    pub(super) async fn load_scripts(&self, operation: &'static str) -> Result<()> {
+        let loaded: std::result::Result<(), _> = Script::load_all().query_async(&mut self.connection.clone()).await;
+        loaded.map_err(|error| self.failed(operation, &error))
+    }
+
+    pub(super) fn failed(&self, operation: &'static str, error: &RedisError) -> crate::error::StoreError {
+        let is_no_good = error.is_io_error() || error.is_connection_dropped() || error.is_timeout();
+        let is_replica = error.kind() == redis::ErrorKind::Server(ServerErrorKind::ReadOnly);
+        if is_no_good || is_replica || error.is_unrecoverable_error() {
+            self.broken.store(true, Ordering::SeqCst);
+        }
+        failure::of_operation(operation, error)
+    }
+
+    fn is_broken(&self) -> bool {
+        self.broken.load(Ordering::SeqCst)
+    }
+}
+
+fn is_unknown_script(reply: &std::result::Result<Value, RedisError>) -> bool {
+    reply.as_ref().is_err_and(|error| error.kind() == redis::ErrorKind::Server(ServerErrorKind::NoScript))
+}
+
+async fn learn_epoch(connection: &mut MultiplexedConnection, seen: u64) -> std::result::Result<u64, RedisError> {
+    Script::Lineage.call(1).arg(TOKENS).arg(seen).query_async(connection).await
+}
+
+/// A server that may throw keys away gives leases away. It is only a warning: the setting may be hidden.
+async fn warn_of_eviction(connection: &mut MultiplexedConnection) {
+    let policy: std::result::Result<std::collections::HashMap<String, String>, _> =
+        redis::cmd("CONFIG").arg("GET").arg("maxmemory-policy").query_async(connection).await;
+    if let Ok(policy) = policy
+        && let Some(policy) = policy.get("maxmemory-policy").filter(|policy| *policy != "noeviction")
+    {
+        warn!(%policy, "this Redis may evict leases and records: set `maxmemory-policy noeviction`");
+    }
+}
+
+/// Takes in what the server sends unasked.
+struct Listener {
+    wakes: Weak<Wakes>,
+    channel: String,
+    broken: Arc<AtomicBool>,
+}
+
+impl Listener {
+    fn hear(&self, push: &PushInfo) {
+        let Some(wakes) = self.wakes.upgrade() else { return };
+        match push.kind {
+            PushKind::Message => {
+                if let [Value::BulkString(channel), Value::BulkString(message)] = &*push.data {
+                    self.deliver(&wakes, channel, message);
+                }
+            }
+            PushKind::Disconnection => {
+                self.broken.store(true, Ordering::SeqCst);
+                wakes.look_again();
+            }
+            _ => {}
+        }
+    }
+
+    fn deliver(&self, wakes: &Wakes, channel: &[u8], message: &[u8]) {
+        let (Ok(channel), Ok(message)) = (std::str::from_utf8(channel), std::str::from_utf8(message)) else { return };
+        if channel != self.channel {
+            wakes.changed(channel);
+        } else if let Some((owner, token)) = parse_grant(message) {
+            wakes.granted(owner, token);
+        }
+    }
+}
+
+/// A grant is the owner in 32 hexadecimal digits, and the token.
+fn parse_grant(message: &str) -> Option<(OwnerId, FencingToken)> {
+    let (owner, token) = message.split_at_checked(32)?;
+    Some((OwnerId::from_bits(u128::from_str_radix(owner, 16).ok()?), super::leases::parse_token(token)?))
+}

@@ -1,0 +1,98 @@
+//! The scripts: one for each primitive operation, so that each is atomic and takes one round trip. They are
+//! called by their hash; the server keeps their text.
+
+use std::sync::LazyLock;
+
+/// A script, by name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Script {
+    Lineage,
+    LeaseAcquire,
+    LeaseRenew,
+    LeaseRelease,
+    LeaseInspect,
+    RecordGet,
+    RecordPut,
+    RecordDelete,
+    RecordUnlist,
+    LogAppend,
+}
+
+const ALL: [(Script, &str); 10] = [
+    (Script::Lineage, include_str!("lua/lineage.lua")),
+    (
+        Script::LeaseAcquire,
+        concat!(
+            include_str!("lua/lease_acquire_sole.lua"),
+            include_str!("lua/line.lua"),
+            include_str!("lua/lease_acquire.lua")
+        ),
+    ),
+    (
+        Script::LeaseRenew,
+        concat!(
+            include_str!("lua/lease_renew_sole.lua"),
+            include_str!("lua/line.lua"),
+            include_str!("lua/lease_renew.lua")
+        ),
+    ),
+    (
+        Script::LeaseRelease,
+        concat!(
+            include_str!("lua/lease_release_sole.lua"),
+            include_str!("lua/line.lua"),
+            include_str!("lua/lease_release.lua")
+        ),
+    ),
+    (
+        Script::LeaseInspect,
+        concat!(
+            include_str!("lua/lease_inspect.lua"),
+            include_str!("lua/line.lua"),
+            include_str!("lua/lease_inspect_line.lua")
+        ),
+    ),
+    (Script::RecordGet, include_str!("lua/record_get.lua")),
+    (Script::RecordPut, include_str!("lua/record_put.lua")),
+    (Script::RecordDelete, include_str!("lua/record_delete.lua")),
+    (Script::RecordUnlist, include_str!("lua/record_unlist.lua")),
+    (Script::LogAppend, include_str!("lua/log_append.lua")),
+];
+
+static SCRIPTS: LazyLock<Vec<redis::Script>> =
+    LazyLock::new(|| ALL.iter().map(|(_, text)| redis::Script::new(text)).collect());
+
+impl Script {
+    /// A call of it, to which keys and arguments are appended.
+    pub(super) fn call(self, keys: usize) -> redis::Cmd {
+        let mut command = redis::Cmd::new();
+        command.arg("EVALSHA").arg(self.hash()).arg(keys);
+        command
+    }
+
+    fn hash(self) -> &'static str {
+        // `ALL` is in the order of the variants.
+        SCRIPTS[self as usize].get_hash()
+    }
+
+    /// What makes the server know all of them.
+    pub(super) fn load_all() -> redis::Pipeline {
+        let mut pipeline = redis::Pipeline::new();
+        for (_, text) in ALL {
+            pipeline.cmd("SCRIPT").arg("LOAD").arg(text).ignore();
+        }
+        pipeline
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_script_is_found_where_its_name_says() {
+        for (index, (script, _)) in ALL.iter().enumerate() {
+            assert_eq!(*script as usize, index);
+        }
+    }
+}
