@@ -154,7 +154,10 @@ impl Locked {
     }
 
     fn builder(mut self) -> Result<LockBuilder, Error> {
-        let coordinator = self.coordinator.take().map_or_else(Coordinator::current, Ok)?;
+        let coordinator = self
+            .coordinator
+            .take()
+            .map_or_else(Coordinator::current, Ok)?;
         let target = |key| match (self.permits, self.shared) {
             (Some(permits), _) => Target::new(&coordinator, "semaphore", key, 1, permits),
             (None, true) => Target::shared(&coordinator, key),

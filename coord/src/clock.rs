@@ -24,7 +24,15 @@ pub(crate) struct Moment {
 
 impl Moment {
     pub(crate) fn now() -> Self {
-        Self { tokio: Instant::now(), boot: since_boot() }
+        Self {
+            tokio: Instant::now(),
+            boot: since_boot(),
+        }
+    }
+
+    /// The same on tokio's clock alone, for timers.
+    pub(crate) fn instant(self) -> Instant {
+        self.tokio
     }
 
     /// How long ago this was, by the clock that ran further.
@@ -32,7 +40,8 @@ impl Moment {
         self.until(Self::now())
     }
 
-    fn until(self, later: Self) -> Duration {
+    /// How much later `later` is, by the clock that ran further.
+    pub(crate) fn until(self, later: Self) -> Duration {
         let tokio = later.tokio.saturating_duration_since(self.tokio);
         tokio.max(later.boot.saturating_sub(self.boot))
     }
@@ -49,11 +58,23 @@ impl Deadline {
     /// The deadline of a lease of `ttl` whose request was sent at `sent`.
     pub(crate) fn of_lease(sent: Moment, ttl: Duration) -> Self {
         let margin = ttl / DRIFT_DIVISOR + MARGIN.min(ttl / 4);
-        Self { sent, valid_for: ttl.saturating_sub(margin) }
+        Self {
+            sent,
+            valid_for: ttl.saturating_sub(margin),
+        }
     }
 
     pub(crate) fn is_past(self) -> bool {
-        self.sent.elapsed() >= self.valid_for
+        self.is_past_at(Moment::now())
+    }
+
+    pub(crate) fn is_past_at(self, now: Moment) -> bool {
+        self.sent.until(now) >= self.valid_for
+    }
+
+    /// The deadline on tokio's clock, as it looks from when the request was sent.
+    pub(crate) fn instant(self) -> Instant {
+        self.sent.instant() + self.valid_for
     }
 
     pub(crate) fn remaining(self) -> Duration {
@@ -64,7 +85,10 @@ impl Deadline {
 #[cfg(target_os = "linux")]
 fn since_boot() -> Duration {
     let time = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
-    Duration::new(time.tv_sec.try_into().unwrap_or(0), time.tv_nsec.try_into().unwrap_or(0))
+    Duration::new(
+        time.tv_sec.try_into().unwrap_or(0),
+        time.tv_nsec.try_into().unwrap_or(0),
+    )
 }
 
 /// Elsewhere the standard clock is all there is; whether it counts suspended time is up to the system.

@@ -42,7 +42,10 @@ impl Context {
 
     /// A context with a correlation id from elsewhere, such as a request's header.
     pub fn with_correlation_id(id: impl Into<Arc<str>>) -> Self {
-        Self { correlation_id: id.into(), held: None }
+        Self {
+            correlation_id: id.into(),
+            held: None,
+        }
     }
 
     /// The context that the current code runs in.
@@ -69,7 +72,11 @@ impl Context {
     pub(crate) fn holding(resources: impl IntoIterator<Item = (Arc<str>, Arc<str>)>) -> Self {
         let mut context = Self::current().unwrap_or_else(Self::create);
         for (resource, key) in resources {
-            context.held = Some(Arc::new(Held { resource, key, outer: context.held.take() }));
+            context.held = Some(Arc::new(Held {
+                resource,
+                key,
+                outer: context.held.take(),
+            }));
         }
         context
     }
@@ -78,7 +85,8 @@ impl Context {
     pub(crate) fn holds(resource: &str) -> bool {
         CURRENT
             .try_with(|context| {
-                let chain = std::iter::successors(context.held.as_deref(), |held| held.outer.as_deref());
+                let chain =
+                    std::iter::successors(context.held.as_deref(), |held| held.outer.as_deref());
                 chain.into_iter().any(|held| &*held.resource == resource)
             })
             .unwrap_or(false)

@@ -64,12 +64,18 @@ impl Coordinator {
     /// [`Error::InvalidUrl`] if the scheme is unknown, its feature is off, or the URL is malformed;
     /// [`Error::Store`] if the server cannot be reached or refuses us.
     pub async fn connect(url: &str) -> Result<Self, Error> {
-        Ok(Self::builder().store_arc(store::connect(url).await?).build())
+        Ok(Self::builder()
+            .store_arc(store::connect(url).await?)
+            .build())
     }
 
     /// Starts building a coordinator.
     pub fn builder() -> CoordinatorBuilder {
-        CoordinatorBuilder { store: None, namespace: DEFAULT_NAMESPACE.to_owned(), lock_ttl: DEFAULT_LOCK_TTL }
+        CoordinatorBuilder {
+            store: None,
+            namespace: DEFAULT_NAMESPACE.to_owned(),
+            lock_ttl: DEFAULT_LOCK_TTL,
+        }
     }
 
     /// Makes this the coordinator that attributes use in this process.
@@ -78,7 +84,9 @@ impl Coordinator {
     ///
     /// [`Error::AlreadyInstalled`] if there is one.
     pub fn install(&self) -> Result<(), Error> {
-        INSTALLED.set(self.clone()).map_err(|_| Error::AlreadyInstalled)
+        INSTALLED
+            .set(self.clone())
+            .map_err(|_| Error::AlreadyInstalled)
     }
 
     /// Makes this the coordinator that attributes use inside `future` and what it awaits. Tasks that it
@@ -93,7 +101,11 @@ impl Coordinator {
     ///
     /// [`Error::NotInstalled`] if there is neither.
     pub fn current() -> Result<Self, Error> {
-        SCOPED.try_with(Clone::clone).ok().or_else(|| INSTALLED.get().cloned()).ok_or(Error::NotInstalled)
+        SCOPED
+            .try_with(Clone::clone)
+            .ok()
+            .or_else(|| INSTALLED.get().cloned())
+            .ok_or(Error::NotInstalled)
     }
 
     /// Releases everything that this process holds through this coordinator, then ends its background work.
@@ -103,7 +115,11 @@ impl Coordinator {
     pub async fn shutdown(&self) {
         self.inner.shut_down.store(true, Ordering::SeqCst);
         let services = {
-            let mut services = self.inner.services.write().unwrap_or_else(PoisonError::into_inner);
+            let mut services = self
+                .inner
+                .services
+                .write()
+                .unwrap_or_else(PoisonError::into_inner);
             std::mem::take(&mut *services)
         };
         for service in services.into_values() {
@@ -123,27 +139,50 @@ impl Coordinator {
     /// The name in the store of `key`, for things of this `kind`. The namespace has no `/`, so names of
     /// different namespaces and kinds never meet.
     pub(crate) fn name(&self, kind: &str, key: &Key) -> Arc<str> {
-        [&self.inner.namespace, "/", kind, "/", key.as_str()].concat().into()
+        [&self.inner.namespace, "/", kind, "/", key.as_str()]
+            .concat()
+            .into()
     }
 
     /// The service of type `S`, made by `make` if it is the first time.
-    pub(crate) fn service<S: Service>(&self, make: impl FnOnce(&Arc<dyn Store>) -> S) -> Result<Arc<S>, Error> {
+    pub(crate) fn service<S: Service>(
+        &self,
+        make: impl FnOnce(&Arc<dyn Store>) -> S,
+    ) -> Result<Arc<S>, Error> {
         if self.inner.shut_down.load(Ordering::SeqCst) {
             return Err(Error::ShutDown);
         }
-        let found = self.inner.services.read().unwrap_or_else(PoisonError::into_inner).get(&TypeId::of::<S>()).cloned();
+        let found = self
+            .inner
+            .services
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(&TypeId::of::<S>())
+            .cloned();
         let service = found.unwrap_or_else(|| {
-            let mut services = self.inner.services.write().unwrap_or_else(PoisonError::into_inner);
-            Arc::clone(services.entry(TypeId::of::<S>()).or_insert_with(|| Arc::new(make(&self.inner.store))))
+            let mut services = self
+                .inner
+                .services
+                .write()
+                .unwrap_or_else(PoisonError::into_inner);
+            Arc::clone(
+                services
+                    .entry(TypeId::of::<S>())
+                    .or_insert_with(|| Arc::new(make(&self.inner.store))),
+            )
         });
         // The key is the type's own id, so the cast always succeeds.
-        (service as Arc<dyn Any + Send + Sync>).downcast().map_err(|_| Error::ShutDown)
+        (service as Arc<dyn Any + Send + Sync>)
+            .downcast()
+            .map_err(|_| Error::ShutDown)
     }
 }
 
 impl fmt::Debug for Coordinator {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Coordinator").field("namespace", &self.inner.namespace).finish_non_exhaustive()
+        f.debug_struct("Coordinator")
+            .field("namespace", &self.inner.namespace)
+            .finish_non_exhaustive()
     }
 }
 
@@ -197,6 +236,8 @@ impl CoordinatorBuilder {
 
 impl fmt::Debug for CoordinatorBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("CoordinatorBuilder").field("namespace", &self.namespace).finish_non_exhaustive()
+        f.debug_struct("CoordinatorBuilder")
+            .field("namespace", &self.namespace)
+            .finish_non_exhaustive()
     }
 }

@@ -15,9 +15,9 @@ pub mod testing;
 #[doc(hidden)]
 pub mod __private;
 
+pub use context::Context;
 #[cfg(feature = "macros")]
 pub use coord_macros::{KeyPart, key, locked};
-pub use context::Context;
 pub use coordinator::{Coordinator, CoordinatorBuilder};
 pub use error::{Error, StoreError, StoreErrorKind};
 pub use key::{IntoKey, Key, KeyPart};

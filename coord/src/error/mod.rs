@@ -75,7 +75,9 @@ pub enum Error {
     },
 
     /// The lock was not free within `wait`. Nothing is left behind: no lease and no place in the line.
-    #[error("`{template}` was not free within {waited:?}: try again later, or allow a longer `wait`")]
+    #[error(
+        "`{template}` was not free within {waited:?}: try again later, or allow a longer `wait`"
+    )]
     LockTimeout {
         /// The key's template.
         template: &'static str,
@@ -130,11 +132,19 @@ impl Error {
         }
     }
 
-    pub(crate) fn invalid_option(option: &'static str, problem: impl Into<Cow<'static, str>>) -> Self {
-        Self::InvalidOption { option, problem: problem.into() }
+    pub(crate) fn invalid_option(
+        option: &'static str,
+        problem: impl Into<Cow<'static, str>>,
+    ) -> Self {
+        Self::InvalidOption {
+            option,
+            problem: problem.into(),
+        }
     }
 
     pub(crate) fn invalid_url(problem: impl Into<Cow<'static, str>>) -> Self {
-        Self::InvalidUrl { problem: problem.into() }
+        Self::InvalidUrl {
+            problem: problem.into(),
+        }
     }
 }

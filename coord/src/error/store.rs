@@ -43,8 +43,17 @@ impl StoreError {
     /// let error = StoreError::new(StoreErrorKind::Unknown, "put", "the connection broke before the reply");
     /// assert!(error.is_retryable() && error.may_have_applied());
     /// ```
-    pub fn new(kind: StoreErrorKind, operation: &'static str, problem: impl Into<Cow<'static, str>>) -> Self {
-        Self { kind, operation, problem: problem.into(), source: None }
+    pub fn new(
+        kind: StoreErrorKind,
+        operation: &'static str,
+        problem: impl Into<Cow<'static, str>>,
+    ) -> Self {
+        Self {
+            kind,
+            operation,
+            problem: problem.into(),
+            source: None,
+        }
     }
 
     /// Adds the error that caused this one.
@@ -65,7 +74,10 @@ impl StoreError {
 
     /// Whether sending the same request again, with the same id, may succeed.
     pub fn is_retryable(&self) -> bool {
-        matches!(self.kind, StoreErrorKind::NotApplied | StoreErrorKind::Unknown)
+        matches!(
+            self.kind,
+            StoreErrorKind::NotApplied | StoreErrorKind::Unknown
+        )
     }
 
     /// Whether the operation may have taken effect all the same.
@@ -91,12 +103,18 @@ impl fmt::Display for StoreError {
             StoreErrorKind::Unknown => "may or may not have been done",
             _ => "was not done",
         };
-        write!(f, "the store operation `{}` {outcome}: {}", self.operation, self.problem)
+        write!(
+            f,
+            "the store operation `{}` {outcome}: {}",
+            self.operation, self.problem
+        )
     }
 }
 
 impl StdError for StoreError {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
-        self.source.as_ref().map(|source| &**source as &(dyn StdError + 'static))
+        self.source
+            .as_ref()
+            .map(|source| &**source as &(dyn StdError + 'static))
     }
 }

@@ -33,7 +33,11 @@ impl<'a> KeyWriter<'a> {
     /// A writer of a value that `separator` stands behind, and behind that another value.
     pub(super) fn new(text: &'a mut String, separator: &'a str) -> Self {
         let ends_a_value = separator.bytes().any(|byte| !is_unreserved(byte));
-        Self { text, reserved: if ends_a_value { "" } else { separator }, written: false }
+        Self {
+            text,
+            reserved: if ends_a_value { "" } else { separator },
+            written: false,
+        }
     }
 
     /// Writes text, encoding what could be taken for the template's own characters.

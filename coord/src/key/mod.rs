@@ -58,7 +58,10 @@ impl Key {
 
     pub(crate) fn labelled(text: Arc<str>, template: &'static str) -> Result<Self, Error> {
         if text.is_empty() {
-            return Err(invalid(template, "it is empty; an empty key would be shared by unrelated callers"));
+            return Err(invalid(
+                template,
+                "it is empty; an empty key would be shared by unrelated callers",
+            ));
         }
         if text.len() > MAX_KEY_BYTES {
             let problem = format!(
@@ -119,7 +122,9 @@ impl fmt::Display for Key {
 
 impl fmt::Debug for Key {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Key").field("template", &self.template).finish_non_exhaustive()
+        f.debug_struct("Key")
+            .field("template", &self.template)
+            .finish_non_exhaustive()
     }
 }
 
@@ -178,5 +183,8 @@ impl IntoKey for Cow<'_, str> {
 }
 
 pub(crate) fn invalid(template: &'static str, problem: impl Into<Cow<'static, str>>) -> Error {
-    Error::InvalidKey { template, problem: problem.into() }
+    Error::InvalidKey {
+        template,
+        problem: problem.into(),
+    }
 }

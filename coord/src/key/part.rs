@@ -48,7 +48,9 @@ macro_rules! displayed {
     )*};
 }
 
-displayed!(u8, u16, u32, u64, u128, usize, i8, i16, i32, i64, i128, isize, bool);
+displayed!(
+    u8, u16, u32, u64, u128, usize, i8, i16, i32, i64, i128, isize, bool
+);
 displayed!(
     std::num::NonZeroU8,
     std::num::NonZeroU16,
@@ -104,7 +106,10 @@ pointers!(&P, &mut P, Box<P>, Arc<P>, Rc<P>);
 #[cfg(feature = "uuid")]
 impl KeyPart for uuid::Uuid {
     fn write_key(&self, key: &mut KeyWriter<'_>) {
-        key.write_str(self.hyphenated().encode_lower(&mut uuid::Uuid::encode_buffer()));
+        key.write_str(
+            self.hyphenated()
+                .encode_lower(&mut uuid::Uuid::encode_buffer()),
+        );
     }
 }
 

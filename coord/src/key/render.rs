@@ -16,7 +16,11 @@ pub struct Renderer {
 impl Renderer {
     /// Starts the key of `template`.
     pub fn new(template: &'static str) -> Self {
-        Self { text: String::with_capacity(template.len() + 24), template, problem: None }
+        Self {
+            text: String::with_capacity(template.len() + 24),
+            template,
+            problem: None,
+        }
     }
 
     /// Appends literal text of the template.
@@ -32,7 +36,12 @@ impl Renderer {
 
     /// Appends the value of the segment called `name`. `separator` is the literal between it and the next
     /// value, and empty for the last value of the template.
-    pub fn value<P: KeyPart + ?Sized>(self, name: &'static str, value: &P, separator: &str) -> Self {
+    pub fn value<P: KeyPart + ?Sized>(
+        self,
+        name: &'static str,
+        value: &P,
+        separator: &str,
+    ) -> Self {
         self.encode(name, value, separator)
     }
 
@@ -76,7 +85,12 @@ impl Renderer {
         String::from_utf8(bytes).ok()
     }
 
-    fn encode<P: KeyPart + ?Sized>(mut self, name: &'static str, value: &P, separator: &str) -> Self {
+    fn encode<P: KeyPart + ?Sized>(
+        mut self,
+        name: &'static str,
+        value: &P,
+        separator: &str,
+    ) -> Self {
         let mut writer = KeyWriter::new(&mut self.text, separator);
         value.write_key(&mut writer);
         if writer.wrote_nothing() && self.problem.is_none() {

@@ -5,12 +5,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
+use tracing::debug;
 
 use super::holding::{Holding, Standing, Times};
 use super::keeper::Keeper;
 use crate::clock::{Deadline, Moment};
 use crate::error::{Error, StoreError};
-use crate::store::{Acquired, LeaseId, LeaseRequest, OwnerId, Wake, Watch};
+use crate::store::{Acquired, FencingToken, LeaseId, LeaseRequest, OwnerId, Wake, Watch};
 
 /// How long a place in line outlives a waiter that has died.
 const WAIT_TTL: Duration = Duration::from_secs(5);
@@ -43,31 +44,46 @@ pub(super) enum Until {
     Forever,
 }
 
-/// A lease that was got, and with how many requests.
+/// A lease that was got: since when, and with how many requests.
 pub(super) struct Got {
     pub(super) holding: Arc<Holding>,
+    pub(super) token: FencingToken,
+    pub(super) since: Moment,
     pub(super) attempts: u32,
 }
 
 /// Gets the lease, or `None` if it is not free in time.
-pub(super) async fn acquire(keeper: &Arc<Keeper>, wanted: &Wanted, until: Until) -> Result<Option<Got>, Error> {
+pub(super) async fn acquire(
+    keeper: &Arc<Keeper>,
+    wanted: &Wanted,
+    until: Until,
+) -> Result<Option<Got>, Error> {
     let mut attempts = 0;
     loop {
         attempts += 1;
         let request = wanted.request(until);
-        let holding = Arc::new(wanted.holding(&request));
-        let mut place = Place { keeper, holding, leaves: true };
-        let (sent, acquired) = place.enter(&request).await?;
+        let asked = Moment::now();
+        let holding = Arc::new(wanted.holding(&request, asked));
+        let mut place = Place {
+            keeper,
+            holding,
+            leaves: true,
+        };
+        let (sent, acquired) = place.enter(&request, asked).await?;
         match acquired {
             Acquired::Granted(token) => {
                 place.holding.granted(token, sent);
                 place.be_kept()?;
-                return Ok(Some(place.take(attempts)));
+                return Ok(Some(place.take(token, attempts)));
             }
-            Acquired::Waiting { look_again_in, wake, .. } => {
+            Acquired::Waiting {
+                look_again_in,
+                wake,
+                ..
+            } => {
                 place.holding.waits(sent, look_again_in);
                 match place.wait(wake, until).await? {
-                    Waited::Got => return Ok(Some(place.take(attempts + 1))),
+                    Waited::Got(token) => return Ok(Some(place.take(token, attempts + 1))),
                     Waited::TooLong => {
                         place.leave().await;
                         return Ok(None);
@@ -95,7 +111,9 @@ where
     let mut delay = FIRST_RETRY;
     loop {
         match operation().await {
-            Err(error) if error.is_retryable() && until.remaining() > delay => tokio::time::sleep(delay).await,
+            Err(error) if error.is_retryable() && until.remaining() > delay => {
+                tokio::time::sleep(delay).await
+            }
             result => return result,
         }
         delay = (delay * 2).min(LONGEST_RETRY);
@@ -109,7 +127,10 @@ impl Wanted {
             _ => Some(self.wait_ttl()),
         };
         LeaseRequest {
-            lease: LeaseId { resource: Arc::clone(&self.resource), owner: OwnerId::random() },
+            lease: LeaseId {
+                resource: Arc::clone(&self.resource),
+                owner: OwnerId::random(),
+            },
             weight: self.weight,
             capacity: self.capacity,
             ttl: self.ttl,
@@ -119,9 +140,19 @@ impl Wanted {
         }
     }
 
-    fn holding(&self, request: &LeaseRequest) -> Holding {
-        let times = Times { ttl: self.ttl, wait_ttl: self.wait_ttl(), renews: self.renews };
-        Holding::new(request.lease.clone(), Arc::clone(&self.key), self.template, times)
+    fn holding(&self, request: &LeaseRequest, asked: Moment) -> Holding {
+        let times = Times {
+            ttl: self.ttl,
+            wait_ttl: self.wait_ttl(),
+            renews: self.renews,
+        };
+        Holding::new(
+            request.lease.clone(),
+            Arc::clone(&self.key),
+            self.template,
+            times,
+            asked,
+        )
     }
 
     fn wait_ttl(&self) -> Duration {
@@ -130,7 +161,7 @@ impl Wanted {
 }
 
 enum Waited {
-    Got,
+    Got(FencingToken),
     TooLong,
     OutOfLine,
 }
@@ -143,13 +174,27 @@ struct Place<'a> {
 }
 
 impl Place<'_> {
-    async fn enter(&self, request: &LeaseRequest) -> Result<(Moment, Acquired), Error> {
-        let until = Deadline::of_lease(Moment::now(), PATIENCE);
-        let ask = || async {
-            let sent = Moment::now();
-            self.keeper.store.acquire_lease(request).await.map(|acquired| (sent, acquired))
+    /// Enters the line, and says when the request that was answered was sent.
+    async fn enter(
+        &self,
+        request: &LeaseRequest,
+        asked: Moment,
+    ) -> Result<(Moment, Acquired), Error> {
+        let store = &self.keeper.store;
+        let first = match store.acquire_lease(request).await {
+            Err(error) if error.is_retryable() => error,
+            answer => return Ok((asked, answer?)),
         };
-        Ok(persist(until, ask).await?)
+        debug!(error = %first, "asking again for a lock");
+        let ask_again = || async {
+            let sent = Moment::now();
+            store
+                .acquire_lease(request)
+                .await
+                .map(|acquired| (sent, acquired))
+        };
+        tokio::time::sleep(FIRST_RETRY).await;
+        Ok(persist(Deadline::of_lease(asked, PATIENCE), ask_again).await?)
     }
 
     /// Waits for the grant, renewed by the keeper.
@@ -161,7 +206,7 @@ impl Place<'_> {
         loop {
             let changed = holding.changed();
             match holding.standing() {
-                Standing::Held(_) => return Ok(Waited::Got),
+                Standing::Held(token) => return Ok(Waited::Got(token)),
                 Standing::Failed(error) => return Err(error.into()),
                 Standing::Waiting => self.keeper.ensure_running(),
                 // Either the coordinator has shut down, or the store has forgotten us and we queue again.
@@ -185,26 +230,40 @@ impl Place<'_> {
 
     /// Hands the contender to the keeper.
     fn be_kept(&self) -> Result<(), Error> {
-        if self.keeper.keep(&self.holding) { Ok(()) } else { Err(Error::ShutDown) }
+        if self.keeper.keep(&self.holding) {
+            Ok(())
+        } else {
+            Err(Error::ShutDown)
+        }
     }
 
-    fn take(mut self, attempts: u32) -> Got {
+    fn take(mut self, token: FencingToken, attempts: u32) -> Got {
         self.leaves = false;
-        Got { holding: Arc::clone(&self.holding), attempts }
+        Got {
+            holding: Arc::clone(&self.holding),
+            token,
+            since: Moment::now(),
+            attempts,
+        }
     }
 
     /// Leaves the line and says so to the store, so that whoever comes next need not find out.
     async fn leave(mut self) {
         self.keeper.forget(&self.holding);
-        self.holding.end();
-        self.leaves = self.keeper.store.release_lease(&self.holding.lease).await.is_err();
+        self.holding.end(Moment::now());
+        self.leaves = self
+            .keeper
+            .store
+            .release_lease(&self.holding.lease)
+            .await
+            .is_err();
     }
 }
 
 impl Drop for Place<'_> {
     fn drop(&mut self) {
         if self.leaves {
-            self.holding.end();
+            self.holding.end(Moment::now());
             self.keeper.abandon(&self.holding);
         }
     }

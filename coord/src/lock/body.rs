@@ -13,7 +13,11 @@ use crate::error::Error;
 
 /// Runs the body that `start` makes, and gives the lease back. If the lease is lost first, the body is
 /// dropped at its next await, and `failed` makes the return value.
-pub(crate) async fn run_held<Start, Body, Output>(lease: Lease, failed: fn(Error) -> Output, start: Start) -> Output
+pub(crate) async fn run_held<Start, Body, Output>(
+    lease: Lease,
+    failed: fn(Error) -> Output,
+    start: Start,
+) -> Output
 where
     Start: FnOnce(Arc<Lease>) -> Body,
     Body: Future<Output = Output>,
@@ -42,7 +46,7 @@ async fn while_held<F: Future>(lease: &Lease, body: F) -> Option<F::Output> {
     let mut lost = pin!(lease.lost());
     let mut body = pin!(body);
     std::future::poll_fn(|cx| {
-        if lost.as_mut().poll(cx).is_ready() {
+        if lost.as_mut().poll(cx).is_ready() || !lease.is_held() {
             return Poll::Ready(None);
         }
         body.as_mut().poll(cx).map(Some)
@@ -51,5 +55,7 @@ async fn while_held<F: Future>(lease: &Lease, body: F) -> Option<F::Output> {
 }
 
 fn lost(lease: &Lease) -> Error {
-    Error::LockLost { template: lease.lost_template() }
+    Error::LockLost {
+        template: lease.lost_template(),
+    }
 }

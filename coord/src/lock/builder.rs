@@ -5,13 +5,13 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::time::Instant;
 use tracing::{Instrument, Span, field};
 
 use super::forms::{Semaphored, Whole};
 use super::keeper::Keeper;
 use super::request::{Request, Times};
 use super::{Lease, run_held};
+use crate::clock::Moment;
 use crate::context::Context;
 use crate::coordinator::Coordinator;
 use crate::error::Error;
@@ -103,13 +103,17 @@ impl<Form> LockBuilder<Form> {
     pub async fn acquire(self) -> Result<Lease, Error> {
         let span = self.span();
         let wait = self.wait;
-        let started = Instant::now();
+        let started = Moment::now();
         match self.get(&span).instrument(span.clone()).await? {
             Ok(lease) => Ok(lease),
             Err(template) => {
                 let waited = started.elapsed();
                 span.record("outcome", "timeout");
-                let event = if wait.is_zero() { LockEvent::Refused } else { LockEvent::TimedOut { waited } };
+                let event = if wait.is_zero() {
+                    LockEvent::Refused
+                } else {
+                    LockEvent::TimedOut { waited }
+                };
                 span.in_scope(|| emit(template, event));
                 Err(Error::LockTimeout { template, waited })
             }
@@ -157,14 +161,19 @@ impl<Form> LockBuilder<Form> {
         E: From<Error>,
     {
         let lease = self.acquire().await?;
-        run_held(lease, |error| Err(error.into()), |lease| async move { body(&lease).await }).await
+        run_held(
+            lease,
+            |error| Err(error.into()),
+            |lease| async move { body(&lease).await },
+        )
+        .await
     }
 
     /// The lease; or, within `Ok`, the template of the key that was not free.
     async fn get(self, span: &Span) -> Result<Result<Lease, &'static str>, Error> {
         let request = self.request()?;
         let keeper = self.coordinator.service(Keeper::new)?;
-        let started = Instant::now();
+        let started = Moment::now();
         let got = match request.acquire(&keeper).await {
             Ok(Ok(got)) => got,
             Ok(Err(busy)) => return Ok(Err(busy)),
@@ -174,19 +183,33 @@ impl<Form> LockBuilder<Form> {
                 return Err(error);
             }
         };
-        let waited = started.elapsed();
-        span.record("wait_seconds", waited.as_secs_f64());
-        span.record("outcome", "acquired");
         for got in &got {
-            emit(got.holding.template, LockEvent::Acquired { waited, attempts: got.attempts });
+            let waited = started.until(got.since);
+            span.record("wait_seconds", waited.as_secs_f64());
+            emit(
+                got.holding.template,
+                LockEvent::Acquired {
+                    waited,
+                    attempts: got.attempts,
+                },
+            );
         }
-        let holdings = got.into_iter().map(|got| got.holding).collect();
-        Lease::new(holdings, keeper, self.at_least, span.clone()).map(Ok)
+        span.record("outcome", "acquired");
+        Ok(Ok(Lease::new(got, keeper, self.at_least, span.clone())))
     }
 
     fn request(&self) -> Result<Request, Error> {
-        let times = Times { ttl: self.ttl, wait: self.wait, at_least: self.at_least, renews: self.renews };
-        Request::check(self.targets.as_ref().map_err(Clone::clone)?, times, &self.label)
+        let times = Times {
+            ttl: self.ttl,
+            wait: self.wait,
+            at_least: self.at_least,
+            renews: self.renews,
+        };
+        Request::check(
+            self.targets.as_ref().map_err(Clone::clone)?,
+            times,
+            &self.label,
+        )
     }
 
     fn span(&self) -> Span {

@@ -28,7 +28,12 @@ impl Coordinator {
     /// # Ok::<(), coord::Error>(()) }).unwrap();
     /// ```
     pub fn election(&self, key: impl IntoKey) -> Election {
-        Election { coordinator: self.clone(), key: key.into_key(), name: own_name(), ttl: self.lock_ttl() }
+        Election {
+            coordinator: self.clone(),
+            key: key.into_key(),
+            name: own_name(),
+            ttl: self.lock_ttl(),
+        }
     }
 }
 
@@ -72,7 +77,10 @@ impl Election {
     /// As [`LockBuilder::acquire`].
     pub async fn campaign(&self) -> Result<Leadership, Error> {
         let lease = self.lock()?.acquire().await?;
-        Ok(Leadership { lease, election: self.clone() })
+        Ok(Leadership {
+            lease,
+            election: self.clone(),
+        })
     }
 
     /// Leads if nobody else does or stands before.
@@ -82,7 +90,10 @@ impl Election {
     /// As [`LockBuilder::try_acquire`].
     pub async fn try_lead(&self) -> Result<Option<Leadership>, Error> {
         let lease = self.lock()?.try_acquire().await?;
-        Ok(lease.map(|lease| Leadership { lease, election: self.clone() }))
+        Ok(lease.map(|lease| Leadership {
+            lease,
+            election: self.clone(),
+        }))
     }
 
     /// Who leads now.
@@ -91,25 +102,39 @@ impl Election {
     ///
     /// [`Error::InvalidKey`] and [`Error::Store`].
     pub async fn leader(&self) -> Result<Option<Leader>, Error> {
-        Ok(self.look().await?.map(|contender| Leader { name: contender.label, token: contender.token }))
+        Ok(self.look().await?.map(|contender| Leader {
+            name: contender.label,
+            token: contender.token,
+        }))
     }
 
     /// Follows who leads, whether or not one stands.
     pub fn observe(&self) -> Observer {
-        Observer { election: self.clone(), last: None }
+        Observer {
+            election: self.clone(),
+            last: None,
+        }
     }
 
     fn lock(&self) -> Result<LockBuilder<Whole>, Error> {
         let target = Target::new(&self.coordinator, "election", self.key.clone()?, 1, 1);
-        Ok(LockBuilder::new(self.coordinator.clone(), Ok(vec![target])).ttl(self.ttl).label(Arc::clone(&self.name)))
+        Ok(LockBuilder::new(self.coordinator.clone(), Ok(vec![target]))
+            .ttl(self.ttl)
+            .label(Arc::clone(&self.name)))
     }
 
     fn resource(&self) -> Result<Arc<str>, Error> {
-        Ok(self.coordinator.name("election", self.key.as_ref().map_err(Clone::clone)?))
+        Ok(self
+            .coordinator
+            .name("election", self.key.as_ref().map_err(Clone::clone)?))
     }
 
     async fn look(&self) -> Result<Option<Contender>, Error> {
-        let contenders = self.coordinator.store().inspect_lease(&self.resource()?).await?;
+        let contenders = self
+            .coordinator
+            .store()
+            .inspect_lease(&self.resource()?)
+            .await?;
         Ok(contenders.into_iter().find(|contender| contender.granted))
     }
 }
@@ -167,8 +192,13 @@ impl Observer {
         let mut watch = self.election.coordinator.store().watch(&watched).await?;
         loop {
             let contender = self.election.look().await?;
-            let expires_in = contender.as_ref().map_or(LOOK_AT_LEAST_EVERY, |contender| contender.expires_in);
-            let leader = contender.map(|contender| Leader { name: contender.label, token: contender.token });
+            let expires_in = contender
+                .as_ref()
+                .map_or(LOOK_AT_LEAST_EVERY, |contender| contender.expires_in);
+            let leader = contender.map(|contender| Leader {
+                name: contender.label,
+                token: contender.token,
+            });
             if self.last.as_ref() != Some(&leader) {
                 self.last = Some(leader.clone());
                 return Ok(leader);

@@ -33,7 +33,10 @@ impl Coordinator {
     /// # Ok::<(), coord::Error>(()) }).unwrap();
     /// ```
     pub fn lock(&self, key: impl IntoKey) -> LockBuilder {
-        LockBuilder::new(self.clone(), key.into_key().map(|key| vec![Target::exclusive(self, key)]))
+        LockBuilder::new(
+            self.clone(),
+            key.into_key().map(|key| vec![Target::exclusive(self, key)]),
+        )
     }
 
     /// A lock on all of `keys` or none, whatever the order in which others name them. A key that is given
@@ -47,8 +50,14 @@ impl Coordinator {
     /// # drop(lease); Ok::<(), coord::Error>(()) }).unwrap();
     /// ```
     pub fn lock_all<K: IntoKey>(&self, keys: impl IntoIterator<Item = K>) -> LockBuilder {
-        let keys = keys.into_iter().map(IntoKey::into_key).collect::<Result<Vec<Key>, Error>>();
-        LockBuilder::new(self.clone(), keys.map(|keys| without_repeats(keys, |key| Target::exclusive(self, key))))
+        let keys = keys
+            .into_iter()
+            .map(IntoKey::into_key)
+            .collect::<Result<Vec<Key>, Error>>();
+        LockBuilder::new(
+            self.clone(),
+            keys.map(|keys| without_repeats(keys, |key| Target::exclusive(self, key))),
+        )
     }
 
     /// A lock that many readers or one writer can hold. Readers and writers queue in one line, so neither
@@ -63,7 +72,10 @@ impl Coordinator {
     /// # drop((one, two)); Ok::<(), coord::Error>(()) }).unwrap();
     /// ```
     pub fn rw_lock(&self, key: impl IntoKey) -> ReadWriteLock {
-        ReadWriteLock { coordinator: self.clone(), key: key.into_key() }
+        ReadWriteLock {
+            coordinator: self.clone(),
+            key: key.into_key(),
+        }
     }
 
     /// A semaphore of `capacity` permits. While processes disagree on the number, as during a deploy, the
@@ -115,8 +127,19 @@ impl Target {
         Self::new(coordinator, "lock", key, 1, ALL)
     }
 
-    pub(crate) fn new(coordinator: &Coordinator, kind: &str, key: Key, weight: u32, capacity: u32) -> Self {
-        Self { resource: coordinator.name(kind, &key), key, weight, capacity }
+    pub(crate) fn new(
+        coordinator: &Coordinator,
+        kind: &str,
+        key: Key,
+        weight: u32,
+        capacity: u32,
+    ) -> Self {
+        Self {
+            resource: coordinator.name(kind, &key),
+            key,
+            weight,
+            capacity,
+        }
     }
 }
 

@@ -81,18 +81,38 @@ pub(super) enum Care {
 }
 
 impl Holding {
-    pub(super) fn new(lease: LeaseId, key: Arc<str>, template: &'static str, times: Times) -> Self {
-        let Times { ttl, wait_ttl, renews } = times;
+    /// One whose request is sent at `sent`.
+    pub(super) fn new(
+        lease: LeaseId,
+        key: Arc<str>,
+        template: &'static str,
+        times: Times,
+        sent: Moment,
+    ) -> Self {
+        let Times {
+            ttl,
+            wait_ttl,
+            renews,
+        } = times;
         let state = State {
             standing: Standing::Entering,
-            deadline: Deadline::of_lease(Moment::now(), ttl),
-            due: Instant::now(),
+            deadline: Deadline::of_lease(sent, ttl),
+            due: sent.instant(),
             renewing: false,
             unconfirmed: false,
             overtaken: false,
             failing_since: None,
         };
-        Self { lease, key, template, ttl, wait_ttl, renews, state: Mutex::new(state), changed: Notify::new() }
+        Self {
+            lease,
+            key,
+            template,
+            ttl,
+            wait_ttl,
+            renews,
+            state: Mutex::new(state),
+            changed: Notify::new(),
+        }
     }
 
     /// Wakes at the next change. Create it before looking at the standing.
@@ -107,13 +127,13 @@ impl Holding {
     /// Where it stands now. A held lease whose deadline has passed is lost from here on.
     pub(super) fn standing(&self) -> Standing {
         let mut state = self.state();
-        self.lose_if_past(&mut state);
+        self.lose_if_past(&mut state, Moment::now());
         state.standing.clone()
     }
 
     pub(super) fn is_held(&self) -> bool {
         let mut state = self.state();
-        self.lose_if_past(&mut state);
+        self.lose_if_past(&mut state, Moment::now());
         matches!(state.standing, Standing::Held(_))
     }
 
@@ -127,7 +147,7 @@ impl Holding {
         if matches!(state.standing, Standing::Entering | Standing::Waiting) {
             state.standing = Standing::Held(token);
             state.deadline = Deadline::of_lease(sent, self.ttl);
-            state.due = Instant::now() + self.ttl / 3;
+            state.due = sent.instant() + self.ttl / 3;
             self.notify();
         }
     }
@@ -162,12 +182,25 @@ impl Holding {
         self.state().due = Instant::now();
     }
 
-    /// Ends it, because it is given back. `false`: it was not held.
-    pub(super) fn end(&self) -> bool {
+    /// When the keeper should look at it first.
+    pub(super) fn first_look(&self) -> Instant {
+        let state = self.state();
+        match state.standing {
+            Standing::Held(_) if !self.renews => state.deadline.instant(),
+            Standing::Held(_) => state.due.min(state.deadline.instant()),
+            _ => state.due,
+        }
+    }
+
+    /// Ends it, because it is given back at `now`. `false`: it was not held.
+    pub(super) fn end(&self, now: Moment) -> bool {
         let mut state = self.state();
-        self.lose_if_past(&mut state);
+        self.lose_if_past(&mut state, now);
         let was_held = matches!(state.standing, Standing::Held(_));
-        if matches!(state.standing, Standing::Held(_) | Standing::Waiting | Standing::Entering) {
+        if matches!(
+            state.standing,
+            Standing::Held(_) | Standing::Waiting | Standing::Entering
+        ) {
             state.standing = Standing::Released;
         }
         was_held
@@ -184,9 +217,10 @@ impl Holding {
     }
 
     /// What the keeper is to do at `now`. What is nearly due goes along, so that batches form.
-    pub(super) fn care(&self, now: Instant) -> Care {
+    pub(super) fn care(&self, moment: Moment) -> Care {
+        let now = moment.instant();
         let mut state = self.state();
-        self.lose_if_past(&mut state);
+        self.lose_if_past(&mut state, moment);
         let (lasts, renews) = match state.standing {
             Standing::Waiting => (self.wait_ttl, true),
             Standing::Held(_) => (self.ttl, self.renews || state.unconfirmed),
@@ -200,7 +234,11 @@ impl Holding {
         if renews && !state.renewing {
             if state.due <= now + lasts / 20 {
                 state.renewing = true;
-                return Care::Renew(Renewal { lease: self.lease.clone(), ttl: self.ttl, wait_ttl: self.wait_ttl });
+                return Care::Renew(Renewal {
+                    lease: self.lease.clone(),
+                    ttl: self.ttl,
+                    wait_ttl: self.wait_ttl,
+                });
             }
             return Care::Wait(state.due.min(ends));
         }
@@ -218,7 +256,7 @@ impl Holding {
                 state.unconfirmed = false;
                 state.standing = Standing::Held(token);
                 state.deadline = Deadline::of_lease(sent, self.ttl);
-                state.due = Instant::now() + self.ttl / 3;
+                state.due = sent.instant() + self.ttl / 3;
                 self.notify();
             }
             (Ok(Renewed::Waiting { look_again_in, .. }), Standing::Waiting) => {
@@ -226,7 +264,9 @@ impl Holding {
                 state.deadline = Deadline::of_lease(sent, self.wait_ttl);
                 state.due = self.next_heartbeat(look_again_in);
             }
-            (Ok(Renewed::Waiting { .. }), Standing::Held(_)) if overtaken => state.due = Instant::now(),
+            (Ok(Renewed::Waiting { .. }), Standing::Held(_)) if overtaken => {
+                state.due = Instant::now()
+            }
             // It was told that it holds, and is told that it does not: the store has lost something.
             (Ok(Renewed::Gone | Renewed::Waiting { .. }), Standing::Held(_)) => {
                 state.standing = Standing::Lost;
@@ -239,7 +279,10 @@ impl Holding {
             (Err(error), Standing::Waiting | Standing::Held(_)) => {
                 let since = *state.failing_since.get_or_insert(sent);
                 state.due = Instant::now() + RETRY_RENEWAL.min(self.ttl / 10);
-                if matches!(state.standing, Standing::Waiting) && state.deadline.is_past() && since.elapsed() > PATIENCE {
+                if matches!(state.standing, Standing::Waiting)
+                    && state.deadline.is_past()
+                    && since.elapsed() > PATIENCE
+                {
                     state.standing = Standing::Failed(error);
                     self.notify();
                 }
@@ -254,8 +297,8 @@ impl Holding {
         Instant::now() + look.min(self.wait_ttl / 3)
     }
 
-    fn lose_if_past(&self, state: &mut State) {
-        if matches!(state.standing, Standing::Held(_)) && state.deadline.is_past() {
+    fn lose_if_past(&self, state: &mut State, now: Moment) {
+        if matches!(state.standing, Standing::Held(_)) && state.deadline.is_past_at(now) {
             state.standing = Standing::Lost;
             self.notify();
         }

@@ -72,15 +72,17 @@ struct Turn {
 
 impl Keeper {
     pub(super) fn new(store: &Arc<dyn Store>) -> Self {
-        Self { store: Arc::clone(store), state: Mutex::default(), work: Notify::new(), idle: Notify::new() }
+        Self {
+            store: Arc::clone(store),
+            state: Mutex::default(),
+            work: Notify::new(),
+            idle: Notify::new(),
+        }
     }
 
     /// Renews `holding` from now on. `false`: the coordinator is shut down, and it must be given back.
     pub(super) fn keep(self: &Arc<Self>, holding: &Arc<Holding>) -> bool {
-        let first_look = match holding.care(Instant::now()) {
-            Care::Wait(at) => at,
-            _ => Instant::now(),
-        };
+        let first_look = holding.first_look();
         let mut state = self.state();
         if state.shut_down {
             return false;
@@ -131,7 +133,11 @@ impl Keeper {
         let until = Deadline::of_lease(Moment::now(), holding.ttl.max(holding.wait_ttl));
         let mut state = self.state();
         state.kept.remove(&holding.lease.owner);
-        state.jobs.push(Job { lease: holding.lease.clone(), kind, until });
+        state.jobs.push(Job {
+            lease: holding.lease.clone(),
+            kind,
+            until,
+        });
         self.start(&mut state);
         drop(state);
         self.work.notify_one();
@@ -164,12 +170,13 @@ impl Keeper {
 
     /// What to do now, or `None` if the task can end.
     fn next_turn(&self, nothing_under_way: bool, idle_since: &mut Option<Instant>) -> Option<Turn> {
-        let now = Instant::now();
+        let moment = Moment::now();
+        let now = moment.instant();
         let mut state = self.state();
         let jobs = std::mem::take(&mut state.jobs);
         let mut renewals = Vec::new();
         let mut wakes_at = now + LINGER * 60;
-        state.kept.retain(|_, holding| match holding.care(now) {
+        state.kept.retain(|_, holding| match holding.care(moment) {
             Care::Renew(renewal) => {
                 renewals.push((Arc::clone(holding), renewal));
                 true
@@ -193,10 +200,19 @@ impl Keeper {
             *idle_since = None;
         }
         state.wakes_at = Some(wakes_at);
-        Some(Turn { renewals, jobs, wakes_at })
+        Some(Turn {
+            renewals,
+            jobs,
+            wakes_at,
+        })
     }
 
-    fn start_turn(&self, renewals: Vec<(Arc<Holding>, Renewal)>, jobs: Vec<Job>, under_way: &FuturesUnordered<Task>) {
+    fn start_turn(
+        &self,
+        renewals: Vec<(Arc<Holding>, Renewal)>,
+        jobs: Vec<Job>,
+        under_way: &FuturesUnordered<Task>,
+    ) {
         let mut renewals = renewals.into_iter().peekable();
         while renewals.peek().is_some() {
             let batch: Vec<_> = renewals.by_ref().take(BATCH).collect();
@@ -223,7 +239,11 @@ impl Service for Keeper {
                 for holding in kept {
                     holding.shut_down();
                     let until = holding.deadline();
-                    state.jobs.push(Job { lease: holding.lease.clone(), kind: JobKind::Release, until });
+                    state.jobs.push(Job {
+                        lease: holding.lease.clone(),
+                        kind: JobKind::Release,
+                        until,
+                    });
                 }
                 if !state.jobs.is_empty() {
                     self.start(&mut state);
@@ -255,7 +275,11 @@ async fn carry_out(store: Arc<dyn Store>, job: Job) {
             let _ = persist(until, || store.release_lease(&lease)).await;
         }
         JobKind::KeepFor(rest) => {
-            let renewal = [Renewal { lease, ttl: rest, wait_ttl: rest }];
+            let renewal = [Renewal {
+                lease,
+                ttl: rest,
+                wait_ttl: rest,
+            }];
             let renew = || async {
                 let answer = store.renew_leases(&renewal).await.pop();
                 answer.transpose()

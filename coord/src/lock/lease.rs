@@ -5,10 +5,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use futures_util::future::{join_all, select_all};
 use tracing::Span;
 
-use super::acquire::persist;
-use super::holding::{Holding, Standing};
+use super::acquire::{Got, persist};
+use super::holding::Holding;
 use super::keeper::Keeper;
 use crate::clock::Moment;
 use crate::error::Error;
@@ -39,43 +40,40 @@ struct Part {
 }
 
 impl Lease {
-    /// A lease of everything in `holdings`, in the order in which the keys were given.
-    pub(super) fn new(holdings: Vec<Arc<Holding>>, keeper: Arc<Keeper>, at_least: Duration, span: Span) -> Result<Self, Error> {
-        let mut lease = Self {
-            parts: Vec::with_capacity(holdings.len()),
+    /// A lease of everything that was got, in the order in which the keys were given.
+    pub(super) fn new(got: Vec<Got>, keeper: Arc<Keeper>, at_least: Duration, span: Span) -> Self {
+        let since = got.last().map_or_else(Moment::now, |got| got.since);
+        let parts = got
+            .into_iter()
+            .map(|got| Part {
+                holding: got.holding,
+                token: got.token,
+            })
+            .collect();
+        Self {
+            parts,
             keeper,
-            since: Moment::now(),
+            since,
             at_least,
             span,
             given_back: AtomicBool::new(false),
-        };
-        let mut lost = None;
-        for holding in holdings {
-            // One that was lost since it was got still has to be given back with the others.
-            let token = match holding.standing() {
-                Standing::Held(token) => token,
-                _ => {
-                    lost = Some(holding.template);
-                    FencingToken::new(0)
-                }
-            };
-            lease.parts.push(Part { holding, token });
-        }
-        match lost {
-            Some(template) => Err(Error::LockLost { template }),
-            None => Ok(lease),
         }
     }
 
     /// The fencing token: strictly greater than every earlier one of this key. With several keys, that of
     /// the key that was given first; see [`token_of`](Self::token_of) for the others.
     pub fn token(&self) -> FencingToken {
-        self.parts.first().map_or(FencingToken::new(0), |part| part.token)
+        self.parts
+            .first()
+            .map_or(FencingToken::new(0), |part| part.token)
     }
 
     /// The fencing token of one of the keys, as it was rendered.
     pub fn token_of(&self, key: &str) -> Option<FencingToken> {
-        self.parts.iter().find(|part| &*part.holding.key == key).map(|part| part.token)
+        self.parts
+            .iter()
+            .find(|part| &*part.holding.key == key)
+            .map(|part| part.token)
     }
 
     /// Whether it is held, as far as can be known without asking the store.
@@ -86,11 +84,17 @@ impl Lease {
     /// Resolves when the lease is no longer held: the store has lost it, it could not be renewed in time, or
     /// this process was paused for longer than the ttl. Dropping the future changes nothing.
     pub async fn lost(&self) {
-        let lost = self.parts.iter().map(|part| Box::pin(lost(&part.holding, &self.keeper)));
-        if self.parts.is_empty() {
-            return;
+        match &*self.parts {
+            [part] => lost(&part.holding, &self.keeper).await,
+            parts => {
+                select_all(
+                    parts
+                        .iter()
+                        .map(|part| Box::pin(lost(&part.holding, &self.keeper))),
+                )
+                .await;
+            }
         }
-        futures_util::future::select_all(lost).await;
     }
 
     /// Gives the lease back, and says whether it was still held. One round trip.
@@ -107,61 +111,91 @@ impl Lease {
     }
 
     pub(super) async fn give_back(&self) -> Result<(), Error> {
-        let results = match &*self.parts {
-            [part] => vec![self.give_back_part(part).await],
-            parts => futures_util::future::join_all(parts.iter().map(|part| self.give_back_part(part))).await,
+        let now = Moment::now();
+        let result = match &*self.parts {
+            [part] => self.give_back_part(part, now).await,
+            parts => {
+                let results =
+                    join_all(parts.iter().map(|part| self.give_back_part(part, now))).await;
+                results.into_iter().collect()
+            }
         };
         // Until here a drop does it again in the background, which changes nothing if it was done.
         self.given_back.store(true, Ordering::Release);
-        self.tell(results.iter().any(|result| matches!(result, Err(Error::LockLost { .. }))));
-        results.into_iter().collect()
+        self.tell(matches!(result, Err(Error::LockLost { .. })), now);
+        result
     }
 
-    async fn give_back_part(&self, part: &Part) -> Result<(), Error> {
+    async fn give_back_part(&self, part: &Part, now: Moment) -> Result<(), Error> {
         let holding = &*part.holding;
-        let until = holding.deadline();
         self.keeper.forget(holding);
-        let lost = Error::LockLost { template: holding.template };
-        if !holding.end() {
+        let lost = Error::LockLost {
+            template: holding.template,
+        };
+        if !holding.end(now) {
             self.keeper.abandon(holding);
             return Err(lost);
         }
-        let still_held = match self.rest() {
-            None => persist(until, || self.keeper.store.release_lease(&holding.lease)).await?,
+        let still_held = match self.rest(now) {
+            None => {
+                persist(holding.deadline(), || {
+                    self.keeper.store.release_lease(&holding.lease)
+                })
+                .await?
+            }
             Some(rest) => {
-                let renewal = [Renewal { lease: holding.lease.clone(), ttl: rest, wait_ttl: rest }];
-                let renew = || async { self.keeper.store.renew_leases(&renewal).await.pop().transpose() };
-                matches!(persist(until, renew).await?, Some(Renewed::Granted(_)))
+                let renewal = [Renewal {
+                    lease: holding.lease.clone(),
+                    ttl: rest,
+                    wait_ttl: rest,
+                }];
+                let renew = || async {
+                    self.keeper
+                        .store
+                        .renew_leases(&renewal)
+                        .await
+                        .pop()
+                        .transpose()
+                };
+                matches!(
+                    persist(holding.deadline(), renew).await?,
+                    Some(Renewed::Granted(_))
+                )
             }
         };
         if still_held { Ok(()) } else { Err(lost) }
     }
 
     /// For how long it has to stay after now, because of `at_least`.
-    fn rest(&self) -> Option<Duration> {
-        if self.at_least.is_zero() {
-            return None;
-        }
-        self.at_least.checked_sub(self.since.elapsed()).filter(|rest| !rest.is_zero())
+    fn rest(&self, now: Moment) -> Option<Duration> {
+        self.at_least
+            .checked_sub(self.since.until(now))
+            .filter(|rest| !rest.is_zero())
     }
 
     fn give_back_later(&self) {
-        let rest = self.rest();
+        let now = Moment::now();
+        let rest = self.rest(now);
         let mut was_lost = false;
         for part in &self.parts {
-            was_lost |= !part.holding.end();
+            was_lost |= !part.holding.end(now);
             match rest {
                 Some(rest) => self.keeper.keep_for(&part.holding, rest),
                 None => self.keeper.abandon(&part.holding),
             }
         }
-        self.tell(was_lost);
+        self.tell(was_lost, now);
     }
 
-    fn tell(&self, was_lost: bool) {
-        let held = self.since.elapsed();
-        let event = if was_lost { LockEvent::Lost { held } } else { LockEvent::Released { held } };
-        self.span.record("outcome", if was_lost { "lost" } else { "released" });
+    fn tell(&self, was_lost: bool, now: Moment) {
+        let held = self.since.until(now);
+        let event = if was_lost {
+            LockEvent::Lost { held }
+        } else {
+            LockEvent::Released { held }
+        };
+        self.span
+            .record("outcome", if was_lost { "lost" } else { "released" });
         self.span.record("hold_seconds", held.as_secs_f64());
         self.span.in_scope(|| {
             for part in &self.parts {
@@ -172,7 +206,12 @@ impl Lease {
 
     /// The resources and their keys, for the context of a body.
     pub(super) fn keys(&self) -> impl Iterator<Item = (Arc<str>, Arc<str>)> {
-        self.parts.iter().map(|part| (Arc::clone(&part.holding.lease.resource), Arc::clone(&part.holding.key)))
+        self.parts.iter().map(|part| {
+            (
+                Arc::clone(&part.holding.lease.resource),
+                Arc::clone(&part.holding.key),
+            )
+        })
     }
 
     pub(super) fn span(&self) -> &Span {
@@ -181,7 +220,11 @@ impl Lease {
 
     /// The template of the key whose lease is lost, or of the first.
     pub(super) fn lost_template(&self) -> &'static str {
-        let lost = self.parts.iter().find(|part| !part.holding.is_held()).or_else(|| self.parts.first());
+        let lost = self
+            .parts
+            .iter()
+            .find(|part| !part.holding.is_held())
+            .or_else(|| self.parts.first());
         lost.map_or("", |part| part.holding.template)
     }
 }
@@ -196,7 +239,10 @@ impl Drop for Lease {
 
 impl fmt::Debug for Lease {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Lease").field("token", &self.token()).field("held", &self.is_held()).finish_non_exhaustive()
+        f.debug_struct("Lease")
+            .field("token", &self.token())
+            .field("held", &self.is_held())
+            .finish_non_exhaustive()
     }
 }
 

@@ -33,21 +33,31 @@ impl Request {
     pub(super) fn check(targets: &[Target], times: Times, label: &Arc<str>) -> Result<Self, Error> {
         check_duration("ttl", times.ttl)?;
         if times.ttl.is_zero() {
-            return Err(Error::invalid_option("ttl", "it is zero; give the time after which a holder counts as dead"));
+            return Err(Error::invalid_option(
+                "ttl",
+                "it is zero; give the time after which a holder counts as dead",
+            ));
         }
         check_duration("at_least", times.at_least)?;
         if targets.is_empty() {
-            return Err(Error::invalid_option("keys", "there is none; give at least one key to lock"));
+            return Err(Error::invalid_option(
+                "keys",
+                "there is none; give at least one key to lock",
+            ));
         }
         let until = match times.wait {
             Duration::ZERO => Until::Now,
-            wait => Instant::now().checked_add(wait).map_or(Until::Forever, Until::Then),
+            wait => Instant::now()
+                .checked_add(wait)
+                .map_or(Until::Forever, Until::Then),
         };
         let mut wanted = Vec::with_capacity(targets.len());
         for target in targets {
             check_weight(target)?;
             if !matches!(until, Until::Now) && Context::holds(&target.resource) {
-                return Err(Error::WouldDeadlock { template: target.key.template() });
+                return Err(Error::WouldDeadlock {
+                    template: target.key.template(),
+                });
             }
             wanted.push(Wanted {
                 resource: Arc::clone(&target.resource),
@@ -68,7 +78,10 @@ impl Request {
     }
 
     /// The leases in the order of the keys; or, within `Ok`, the template of one that was not free.
-    pub(super) async fn acquire(&self, keeper: &Arc<Keeper>) -> Result<Result<Vec<Got>, &'static str>, Error> {
+    pub(super) async fn acquire(
+        &self,
+        keeper: &Arc<Keeper>,
+    ) -> Result<Result<Vec<Got>, &'static str>, Error> {
         match &*self.wanted {
             [one] => {
                 let got = acquire::acquire(keeper, one, self.until).await?;
@@ -81,15 +94,21 @@ impl Request {
 
 fn check_duration(option: &'static str, duration: Duration) -> Result<(), Error> {
     if duration > LARGEST_TTL {
-        return Err(Error::invalid_option(option, format!("{duration:?} is over 366 days; is the unit right?")));
+        return Err(Error::invalid_option(
+            option,
+            format!("{duration:?} is over 366 days; is the unit right?"),
+        ));
     }
     Ok(())
 }
 
 fn check_weight(target: &Target) -> Result<(), Error> {
-    let Target { weight, capacity, .. } = *target;
+    let Target {
+        weight, capacity, ..
+    } = *target;
     if weight == 0 || weight > capacity {
-        let problem = format!("{weight} of {capacity} can never be had; take at least one and at most all");
+        let problem =
+            format!("{weight} of {capacity} can never be had; take at least one and at most all");
         return Err(Error::invalid_option("permits", problem));
     }
     Ok(())

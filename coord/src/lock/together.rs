@@ -9,6 +9,7 @@ use futures_util::future::join_all;
 
 use super::acquire::{Got, Until, Wanted, acquire as acquire_one};
 use super::keeper::Keeper;
+use crate::clock::Moment;
 use crate::error::Error;
 
 /// The leases in the order of `wanted`; or, within `Ok`, the template of one that was not free.
@@ -23,11 +24,19 @@ pub(super) async fn acquire(
     }
 }
 
-async fn all_at_once(keeper: &Arc<Keeper>, wanted: &[Wanted]) -> Result<Result<Vec<Got>, &'static str>, Error> {
-    let mut so_far = SoFar { keeper, got: Vec::with_capacity(wanted.len()) };
+async fn all_at_once(
+    keeper: &Arc<Keeper>,
+    wanted: &[Wanted],
+) -> Result<Result<Vec<Got>, &'static str>, Error> {
+    let mut so_far = SoFar {
+        keeper,
+        got: Vec::with_capacity(wanted.len()),
+    };
     let mut busy = None;
     let mut failed = None;
-    let tries = wanted.iter().map(|one| acquire_one(keeper, one, Until::Now));
+    let tries = wanted
+        .iter()
+        .map(|one| acquire_one(keeper, one, Until::Now));
     for (one, result) in wanted.iter().zip(join_all(tries).await) {
         match result {
             Ok(Some(got)) => so_far.got.push(got),
@@ -52,7 +61,10 @@ async fn one_by_one(
 ) -> Result<Result<Vec<Got>, &'static str>, Error> {
     let mut in_order: Vec<usize> = (0..wanted.len()).collect();
     in_order.sort_unstable_by(|a, b| wanted[*a].resource.cmp(&wanted[*b].resource));
-    let mut so_far = SoFar { keeper, got: Vec::with_capacity(wanted.len()) };
+    let mut so_far = SoFar {
+        keeper,
+        got: Vec::with_capacity(wanted.len()),
+    };
     for index in &in_order {
         match acquire_one(keeper, &wanted[*index], until).await? {
             Some(got) => so_far.got.push(got),
@@ -82,8 +94,12 @@ impl SoFar<'_> {
     async fn give_back(mut self) {
         let releases = self.got.iter().map(|got| async {
             self.keeper.forget(&got.holding);
-            got.holding.end();
-            self.keeper.store.release_lease(&got.holding.lease).await.is_ok()
+            got.holding.end(Moment::now());
+            self.keeper
+                .store
+                .release_lease(&got.holding.lease)
+                .await
+                .is_ok()
         });
         let released = join_all(releases).await;
         let mut released = released.into_iter();
@@ -94,7 +110,7 @@ impl SoFar<'_> {
 impl Drop for SoFar<'_> {
     fn drop(&mut self) {
         for got in &self.got {
-            got.holding.end();
+            got.holding.end(Moment::now());
             self.keeper.abandon(&got.holding);
         }
     }

@@ -3,12 +3,13 @@
 //!
 //! Labels carry the key's *template*. A rendered key never gets into a label, a span or an event.
 
-pub(crate) mod names;
+mod series;
 
 use std::time::Duration;
 
-use metrics::{counter, histogram};
 use tracing::{debug, warn};
+
+use self::series::LockSeries;
 
 /// Something that happened to a lock.
 #[derive(Debug, Clone, Copy)]
@@ -29,34 +30,35 @@ pub(crate) enum LockEvent {
 
 /// Tells metrics and tracing of `event` at the lock of `template`.
 pub(crate) fn emit(template: &'static str, event: LockEvent) {
+    let series = LockSeries::of(template);
     match event {
         LockEvent::Acquired { waited, attempts } => {
-            counter!(names::LOCK_ACQUIRED, "template" => template).increment(1);
-            histogram!(names::LOCK_ACQUISITION, "template" => template).record(waited);
-            histogram!(names::LOCK_CONTENTION, "template" => template).record(attempts);
+            series.acquired.increment();
+            series.acquisition_seconds.record(waited.as_secs_f64());
+            series.contention_attempts.record(f64::from(attempts));
             debug!(template, ?waited, attempts, "lock acquired");
         }
         LockEvent::Refused => {
-            counter!(names::LOCK_FAILED, "template" => template, "reason" => "busy").increment(1);
+            series.failed.increment();
             debug!(template, "lock not free");
         }
         LockEvent::TimedOut { waited } => {
-            counter!(names::LOCK_FAILED, "template" => template, "reason" => "timeout").increment(1);
-            counter!(names::LOCK_TIMEOUT, "template" => template).increment(1);
+            series.failed.increment();
+            series.timeout.increment();
             debug!(template, ?waited, "lock not free in time");
         }
         LockEvent::Failed => {
-            counter!(names::LOCK_FAILED, "template" => template, "reason" => "error").increment(1);
+            series.failed.increment();
             warn!(template, "lock failed");
         }
         LockEvent::Released { held } => {
-            counter!(names::LOCK_RELEASED, "template" => template).increment(1);
-            histogram!(names::LOCK_HELD, "template" => template).record(held);
+            series.released.increment();
+            series.held_seconds.record(held.as_secs_f64());
             debug!(template, ?held, "lock released");
         }
         LockEvent::Lost { held } => {
-            counter!(names::LOCK_LOST, "template" => template).increment(1);
-            histogram!(names::LOCK_HELD, "template" => template).record(held);
+            series.lost.increment();
+            series.held_seconds.record(held.as_secs_f64());
             warn!(template, ?held, "lock lost while it was needed");
         }
     }

@@ -10,7 +10,9 @@ use crate::error::Error;
 /// Connects to the store that `url` names.
 pub(crate) async fn connect(url: &str) -> Result<Arc<dyn Store>, Error> {
     let parsed = Url::parse(url).map_err(|problem| {
-        Error::invalid_url(format!("{problem}; write it as `memory:` or `redis://host:6379`"))
+        Error::invalid_url(format!(
+            "{problem}; write it as `memory:` or `redis://host:6379`"
+        ))
     })?;
     match parsed.scheme() {
         "memory" => Ok(Arc::new(MemoryStore::new())),

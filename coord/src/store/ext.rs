@@ -32,12 +32,14 @@ pub trait StoreExt: Store {
     /// Takes `key` for `owner` if nobody has it. There is no line, no renewal and no fencing token: for these
     /// use [`Coordinator::lock`](crate::Coordinator::lock).
     async fn try_acquire(&self, key: &str, owner: &str, ttl: Duration) -> Result<bool> {
-        self.try_set(key, Bytes::copy_from_slice(owner.as_bytes()), ttl).await
+        self.try_set(key, Bytes::copy_from_slice(owner.as_bytes()), ttl)
+            .await
     }
 
     /// Gives `key` back if `owner` has it, and says whether it had.
     async fn release(&self, key: &str, owner: &str) -> Result<bool> {
-        self.compare_and_delete(key, Bytes::copy_from_slice(owner.as_bytes())).await
+        self.compare_and_delete(key, Bytes::copy_from_slice(owner.as_bytes()))
+            .await
     }
 
     /// Whether there is a value.
@@ -46,13 +48,25 @@ pub trait StoreExt: Store {
     }
 
     /// Stores a value, whatever was there. Without a ttl it stays forever.
-    async fn set<T: Into<Option<Duration>> + Send>(&self, key: &str, value: impl Into<Bytes> + Send, ttl: T) -> Result<()> {
+    async fn set<T: Into<Option<Duration>> + Send>(
+        &self,
+        key: &str,
+        value: impl Into<Bytes> + Send,
+        ttl: T,
+    ) -> Result<()> {
         check_plain_key("set", key)?;
-        self.put_record(&PutRequest::new(key, value).ttl(ttl)).await.map(drop)
+        self.put_record(&PutRequest::new(key, value).ttl(ttl))
+            .await
+            .map(drop)
     }
 
     /// Stores a value if there is none, and says whether it did.
-    async fn try_set<T: Into<Option<Duration>> + Send>(&self, key: &str, value: impl Into<Bytes> + Send, ttl: T) -> Result<bool> {
+    async fn try_set<T: Into<Option<Duration>> + Send>(
+        &self,
+        key: &str,
+        value: impl Into<Bytes> + Send,
+        ttl: T,
+    ) -> Result<bool> {
         check_plain_key("try_set", key)?;
         let request = PutRequest::new(key, value).when(Condition::Absent).ttl(ttl);
         Ok(matches!(self.put_record(&request).await?, Put::Stored(_)))
@@ -65,9 +79,14 @@ pub trait StoreExt: Store {
     }
 
     /// Deletes the value if it is `expected`, and says whether it did.
-    async fn compare_and_delete(&self, key: &str, expected: impl Into<Bytes> + Send) -> Result<bool> {
+    async fn compare_and_delete(
+        &self,
+        key: &str,
+        expected: impl Into<Bytes> + Send,
+    ) -> Result<bool> {
         check_plain_key("compare_and_delete", key)?;
-        self.delete_record(&DeleteRequest::new(key).when(Condition::Value(expected.into()))).await
+        self.delete_record(&DeleteRequest::new(key).when(Condition::Value(expected.into())))
+            .await
     }
 }
 
@@ -75,8 +94,15 @@ impl<S: Store + ?Sized> StoreExt for S {}
 
 fn check_plain_key(operation: &'static str, key: &str) -> Result<()> {
     if key.len() > MAX_KEY_BYTES {
-        let problem = format!("the key has {} bytes and the limit is {MAX_KEY_BYTES}", key.len());
-        return Err(StoreError::new(StoreErrorKind::Rejected, operation, problem));
+        let problem = format!(
+            "the key has {} bytes and the limit is {MAX_KEY_BYTES}",
+            key.len()
+        );
+        return Err(StoreError::new(
+            StoreErrorKind::Rejected,
+            operation,
+            problem,
+        ));
     }
     Ok(())
 }

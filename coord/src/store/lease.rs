@@ -83,7 +83,9 @@ pub struct LeaseId {
 
 impl fmt::Debug for LeaseId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("LeaseId").field("owner", &self.owner).finish_non_exhaustive()
+        f.debug_struct("LeaseId")
+            .field("owner", &self.owner)
+            .finish_non_exhaustive()
     }
 }
 
@@ -110,7 +112,10 @@ impl LeaseRequest {
     /// A request of one who takes the whole resource and does not queue.
     pub fn exclusive(resource: impl Into<Arc<str>>, ttl: Duration) -> Self {
         Self {
-            lease: LeaseId { resource: resource.into(), owner: OwnerId::random() },
+            lease: LeaseId {
+                resource: resource.into(),
+                owner: OwnerId::random(),
+            },
             weight: 1,
             capacity: 1,
             ttl,
@@ -147,7 +152,11 @@ impl LeaseRequest {
 
     /// What renews it.
     pub fn renewal(&self) -> Renewal {
-        Renewal { lease: self.lease.clone(), ttl: self.ttl, wait_ttl: self.wait_ttl.unwrap_or(self.ttl) }
+        Renewal {
+            lease: self.lease.clone(),
+            ttl: self.ttl,
+            wait_ttl: self.wait_ttl.unwrap_or(self.ttl),
+        }
     }
 
     /// Whether the request is within the limits. Every store calls this first.
@@ -159,8 +168,15 @@ impl LeaseRequest {
             limits::check_ttl("acquire", wait_ttl)?;
         }
         if self.weight == 0 || self.weight > self.capacity {
-            let problem = format!("a weight of {} never fits a capacity of {}", self.weight, self.capacity);
-            return Err(StoreError::new(StoreErrorKind::Rejected, "acquire", problem));
+            let problem = format!(
+                "a weight of {} never fits a capacity of {}",
+                self.weight, self.capacity
+            );
+            return Err(StoreError::new(
+                StoreErrorKind::Rejected,
+                "acquire",
+                problem,
+            ));
         }
         Ok(())
     }

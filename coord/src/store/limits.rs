@@ -20,7 +20,13 @@ pub(super) fn check_key(operation: &'static str, key: &str) -> Result<()> {
         return rejected(operation, "the key is empty".to_owned());
     }
     if key.len() > MAX_STORE_KEY_BYTES {
-        return rejected(operation, format!("the key has {} bytes and the limit is {MAX_STORE_KEY_BYTES}", key.len()));
+        return rejected(
+            operation,
+            format!(
+                "the key has {} bytes and the limit is {MAX_STORE_KEY_BYTES}",
+                key.len()
+            ),
+        );
     }
     Ok(())
 }
@@ -40,14 +46,24 @@ pub(super) fn check_value(operation: &'static str, value: &[u8]) -> Result<()> {
 
 pub(crate) fn check_ttl(operation: &'static str, ttl: Duration) -> Result<()> {
     if ttl.is_zero() {
-        return rejected(operation, "the ttl is zero: nothing would be kept".to_owned());
+        return rejected(
+            operation,
+            "the ttl is zero: nothing would be kept".to_owned(),
+        );
     }
     if ttl > LARGEST_TTL {
-        return rejected(operation, format!("the ttl is {ttl:?} and the longest is 366 days"));
+        return rejected(
+            operation,
+            format!("the ttl is {ttl:?} and the longest is 366 days"),
+        );
     }
     Ok(())
 }
 
 fn rejected(operation: &'static str, problem: String) -> Result<()> {
-    Err(StoreError::new(StoreErrorKind::Rejected, operation, problem))
+    Err(StoreError::new(
+        StoreErrorKind::Rejected,
+        operation,
+        problem,
+    ))
 }

@@ -45,7 +45,11 @@ pub(super) struct Line<T> {
 
 impl<T> Default for Line<T> {
     fn default() -> Self {
-        Self { members: VecDeque::new(), granted: 0, used: 0 }
+        Self {
+            members: VecDeque::new(),
+            granted: 0,
+            used: 0,
+        }
     }
 }
 
@@ -76,7 +80,10 @@ impl<T> Line<T> {
     }
 
     pub(super) fn place(&self, owner: OwnerId) -> Option<Place> {
-        let index = self.members.iter().position(|member| member.owner == owner)?;
+        let index = self
+            .members
+            .iter()
+            .position(|member| member.owner == owner)?;
         let member = &self.members[index];
         Some(Place {
             granted: member.granted,
@@ -133,13 +140,20 @@ impl<T> Line<T> {
     }
 
     /// The smallest remaining time of those who hold.
-    pub(super) fn earliest_expiry(&self, expires_in: impl Fn(&Member<T>) -> Duration) -> Option<Duration> {
+    pub(super) fn earliest_expiry(
+        &self,
+        expires_in: impl Fn(&Member<T>) -> Duration,
+    ) -> Option<Duration> {
         self.members.iter().take(self.granted).map(expires_in).min()
     }
 
     /// The capacity in force: the smallest of those present.
     fn capacity(&self) -> u32 {
-        self.members.iter().map(|member| member.capacity).min().unwrap_or(u32::MAX)
+        self.members
+            .iter()
+            .map(|member| member.capacity)
+            .min()
+            .unwrap_or(u32::MAX)
     }
 
     /// A contender that is larger than the capacity in force takes all of it.
@@ -165,7 +179,10 @@ mod tests {
     }
 
     fn granted(line: &Line<()>) -> Vec<u128> {
-        line.members().filter(|member| member.granted).map(|member| member.owner.to_bits()).collect()
+        line.members()
+            .filter(|member| member.granted)
+            .map(|member| member.owner.to_bits())
+            .collect()
     }
 
     #[test]

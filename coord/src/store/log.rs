@@ -22,7 +22,12 @@ pub struct AppendRequest {
 impl AppendRequest {
     /// Appends `entry` if the log has `expected_len` entries.
     pub fn new(log: impl Into<String>, expected_len: u64, entry: impl Into<Bytes>) -> Self {
-        Self { log: log.into(), expected_len, entry: entry.into(), operation: OperationId::random() }
+        Self {
+            log: log.into(),
+            expected_len,
+            entry: entry.into(),
+            operation: OperationId::random(),
+        }
     }
 
     /// Whether the request is within the limits. Every store calls this first.

@@ -39,14 +39,18 @@ mod watch;
 use async_trait::async_trait;
 use bytes::Bytes;
 
-pub(crate) use connect::connect;
 pub use capability::{Capabilities, ClockSource, Consistency, Durability};
+pub(crate) use connect::connect;
 pub use ext::StoreExt;
-pub use lease::{Acquired, Contender, FencingToken, LeaseId, LeaseRequest, OwnerId, Renewal, Renewed};
+pub use lease::{
+    Acquired, Contender, FencingToken, LeaseId, LeaseRequest, OwnerId, Renewal, Renewed,
+};
 pub use limits::{LARGEST_TTL, MAX_STORE_KEY_BYTES, MAX_VALUE_BYTES};
 pub use log::{Append, AppendRequest};
 pub use memory::MemoryStore;
-pub use record::{Condition, DeleteRequest, Entry, ListRequest, OperationId, Page, Put, PutRequest, Version};
+pub use record::{
+    Condition, DeleteRequest, Entry, ListRequest, OperationId, Page, Put, PutRequest, Version,
+};
 #[cfg(feature = "redis")]
 pub use redis::{RedisStore, RedisStoreBuilder};
 pub use watch::{Wake, WakeSender, Watch, Watched};
@@ -116,7 +120,12 @@ pub trait Store: Send + Sync + 'static {
 
     /// Extends the deadlines of contenders, waiting or holding alike, and says where each stands.
     async fn renew_leases(&self, renewals: &[Renewal]) -> Vec<Result<Renewed>> {
-        futures_util::future::join_all(renewals.iter().map(|renewal| defaults::leases::renew(self, renewal))).await
+        futures_util::future::join_all(
+            renewals
+                .iter()
+                .map(|renewal| defaults::leases::renew(self, renewal)),
+        )
+        .await
     }
 
     /// Leaves the line, hands over to who is next, and says whether the contender was still in it.

@@ -209,7 +209,11 @@ pub struct DeleteRequest {
 impl DeleteRequest {
     /// An unconditional delete.
     pub fn new(key: impl Into<String>) -> Self {
-        Self { key: key.into(), condition: Condition::Any, operation: OperationId::random() }
+        Self {
+            key: key.into(),
+            condition: Condition::Any,
+            operation: OperationId::random(),
+        }
     }
 
     /// Deletes only if `condition` holds.
@@ -247,7 +251,11 @@ pub struct ListRequest {
 impl ListRequest {
     /// The first page, of up to 100.
     pub fn new(prefix: impl Into<String>) -> Self {
-        Self { prefix: prefix.into(), after: None, limit: 100 }
+        Self {
+            prefix: prefix.into(),
+            after: None,
+            limit: 100,
+        }
     }
 
     /// Goes on behind a key.

@@ -68,13 +68,22 @@ pub struct WakeSender(Arc<Signal>);
 impl Watch {
     /// A watch for stores that have no wake-ups: it says "look" at growing intervals, from 10 ms to 500 ms.
     pub fn polling() -> Self {
-        Self { source: Source::Polling { next: FIRST_POLL }, _registration: None }
+        Self {
+            source: Source::Polling { next: FIRST_POLL },
+            _registration: None,
+        }
     }
 
     /// A watch and what wakes it.
     pub fn channel() -> (WakeSender, Self) {
         let signal = Arc::new(Signal::default());
-        (WakeSender(Arc::clone(&signal)), Self { source: Source::Signal(signal), _registration: None })
+        (
+            WakeSender(Arc::clone(&signal)),
+            Self {
+                source: Source::Signal(signal),
+                _registration: None,
+            },
+        )
     }
 
     /// Keeps `registration` until the watch is dropped, and drops it then.
@@ -103,13 +112,18 @@ impl Watch {
 
 impl fmt::Debug for Watch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Watch").field("polls", &matches!(self.source, Source::Polling { .. })).finish_non_exhaustive()
+        f.debug_struct("Watch")
+            .field("polls", &matches!(self.source, Source::Polling { .. }))
+            .finish_non_exhaustive()
     }
 }
 
 impl Signal {
     fn take(&self) -> Option<Wake> {
-        self.pending.lock().unwrap_or_else(PoisonError::into_inner).take()
+        self.pending
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take()
     }
 }
 
@@ -117,7 +131,11 @@ impl WakeSender {
     /// Wakes the watch. A grant that was not taken yet is not overwritten by a mere hint.
     pub fn wake(&self, wake: Wake) {
         {
-            let mut pending = self.0.pending.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut pending = self
+                .0
+                .pending
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner);
             if !(matches!(*pending, Some(Wake::Granted(_))) && wake == Wake::Look) {
                 *pending = Some(wake);
             }

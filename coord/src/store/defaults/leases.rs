@@ -17,8 +17,8 @@ use std::time::Duration;
 
 use super::super::line::{Line, Member, Place};
 use super::super::{
-    Acquired, Condition, Contender, Entry, LeaseId, LeaseRequest, ListRequest, OwnerId, Put, PutRequest, Renewal, Renewed,
-    Result, Store, Watch, Watched, limits,
+    Acquired, Condition, Contender, Entry, LeaseId, LeaseRequest, ListRequest, OwnerId, Put,
+    PutRequest, Renewal, Renewed, Result, Store, Watch, Watched, limits,
 };
 use super::stored_line::{self, StoredLine};
 use super::{TRIES, too_busy};
@@ -30,12 +30,19 @@ const ALIVE: u8 = b'+';
 const RELEASED: &[u8] = b"-1";
 const NEVER_ENTERED: &[u8] = b"-0";
 
-pub(in crate::store) async fn acquire<S: Store + ?Sized>(store: &S, request: &LeaseRequest) -> Result<Acquired> {
+pub(in crate::store) async fn acquire<S: Store + ?Sized>(
+    store: &S,
+    request: &LeaseRequest,
+) -> Result<Acquired> {
     request.check()?;
     let LeaseId { resource, owner } = &request.lease;
     // The watch is started before the place is taken, so that no wake-up is missed.
     let wake = match request.wait_ttl {
-        Some(_) => store.watch(&Watched::Record(stored_line::key(resource))).await?,
+        Some(_) => {
+            store
+                .watch(&Watched::Record(stored_line::key(resource)))
+                .await?
+        }
         None => Watch::polling(),
     };
     if !announce(store, request).await? {
@@ -45,7 +52,9 @@ pub(in crate::store) async fn acquire<S: Store + ?Sized>(store: &S, request: &Le
         let mut loaded = Loaded::load(store, resource).await?;
         let place = match loaded.line.place(*owner) {
             Some(_) => loaded.raise_token(request),
-            None if request.wait_ttl.is_some() || loaded.line.would_grant(request.weight, request.capacity) => {
+            None if request.wait_ttl.is_some()
+                || loaded.line.would_grant(request.weight, request.capacity) =>
+            {
                 loaded.enter(request)
             }
             None => {
@@ -59,9 +68,17 @@ pub(in crate::store) async fn acquire<S: Store + ?Sized>(store: &S, request: &Le
         let Some(place) = place else { continue };
         if !place.granted {
             let look_again_in = loaded.look_again_in(place);
-            return Ok(Acquired::Waiting { token: place.token, ahead: place.ahead, look_again_in, wake });
+            return Ok(Acquired::Waiting {
+                token: place.token,
+                ahead: place.ahead,
+                look_again_in,
+                wake,
+            });
         }
-        if request.wait_ttl.is_none_or(|wait_ttl| wait_ttl == request.ttl) {
+        if request
+            .wait_ttl
+            .is_none_or(|wait_ttl| wait_ttl == request.ttl)
+        {
             return Ok(Acquired::Granted(place.token));
         }
         // The presence was written for a place to wait; it got the lease, so it lasts as long as that.
@@ -73,24 +90,41 @@ pub(in crate::store) async fn acquire<S: Store + ?Sized>(store: &S, request: &Le
     Err(too_busy("acquire"))
 }
 
-pub(in crate::store) async fn renew<S: Store + ?Sized>(store: &S, renewal: &Renewal) -> Result<Renewed> {
+pub(in crate::store) async fn renew<S: Store + ?Sized>(
+    store: &S,
+    renewal: &Renewal,
+) -> Result<Renewed> {
     limits::check_ttl("renew", renewal.ttl)?;
     limits::check_ttl("renew", renewal.wait_ttl)?;
     let LeaseId { resource, owner } = &renewal.lease;
     let key = presence_key(resource, *owner);
     for _ in 0..TRIES {
-        let Some(presence) = store.get_record(&key).await?.filter(is_alive) else { return Ok(Renewed::Gone) };
+        let Some(presence) = store.get_record(&key).await?.filter(is_alive) else {
+            return Ok(Renewed::Gone);
+        };
         let mut loaded = Loaded::load(store, resource).await?;
         if !loaded.save(store, resource).await? {
             continue;
         }
-        let Some(place) = loaded.line.place(*owner) else { return Ok(Renewed::Gone) };
-        let ttl = if place.granted { renewal.ttl } else { renewal.wait_ttl };
-        let put = PutRequest::new(key.as_str(), presence.value).when(Condition::Version(presence.version)).ttl(ttl).listed();
+        let Some(place) = loaded.line.place(*owner) else {
+            return Ok(Renewed::Gone);
+        };
+        let ttl = if place.granted {
+            renewal.ttl
+        } else {
+            renewal.wait_ttl
+        };
+        let put = PutRequest::new(key.as_str(), presence.value)
+            .when(Condition::Version(presence.version))
+            .ttl(ttl)
+            .listed();
         match store.put_record(&put).await? {
             Put::Stored(_) if place.granted => return Ok(Renewed::Granted(place.token)),
             Put::Stored(_) => {
-                return Ok(Renewed::Waiting { ahead: place.ahead, look_again_in: loaded.look_again_in(place) });
+                return Ok(Renewed::Waiting {
+                    ahead: place.ahead,
+                    look_again_in: loaded.look_again_in(place),
+                });
             }
             // Expired, released, or renewed by another request of the same contender: look again.
             Put::Conflict(_) => {}
@@ -99,7 +133,10 @@ pub(in crate::store) async fn renew<S: Store + ?Sized>(store: &S, renewal: &Rene
     Err(too_busy("renew"))
 }
 
-pub(in crate::store) async fn release<S: Store + ?Sized>(store: &S, lease: &LeaseId) -> Result<bool> {
+pub(in crate::store) async fn release<S: Store + ?Sized>(
+    store: &S,
+    lease: &LeaseId,
+) -> Result<bool> {
     let was_there = become_stone(store, lease).await?;
     for _ in 0..TRIES {
         let mut loaded = Loaded::load(store, &lease.resource).await?;
@@ -110,7 +147,10 @@ pub(in crate::store) async fn release<S: Store + ?Sized>(store: &S, lease: &Leas
     Err(too_busy("release"))
 }
 
-pub(in crate::store) async fn inspect<S: Store + ?Sized>(store: &S, resource: &str) -> Result<Vec<Contender>> {
+pub(in crate::store) async fn inspect<S: Store + ?Sized>(
+    store: &S,
+    resource: &str,
+) -> Result<Vec<Contender>> {
     limits::check_key("inspect", resource)?;
     let loaded = Loaded::load(store, resource).await?;
     let contender = |member: &Member<Duration>| Contender {
@@ -129,7 +169,10 @@ async fn announce<S: Store + ?Sized>(store: &S, request: &LeaseRequest) -> Resul
     let key = presence_key(&request.lease.resource, request.lease.owner);
     let mut value = vec![ALIVE];
     value.extend_from_slice(request.label.as_bytes());
-    let put = PutRequest::new(key, value).when(Condition::Absent).ttl(request.wait_ttl.unwrap_or(request.ttl)).listed();
+    let put = PutRequest::new(key, value)
+        .when(Condition::Absent)
+        .ttl(request.wait_ttl.unwrap_or(request.ttl))
+        .listed();
     Ok(match store.put_record(&put).await? {
         Put::Stored(_) => true,
         Put::Conflict(there) => there.as_ref().is_none_or(is_alive),
@@ -142,11 +185,16 @@ async fn become_stone<S: Store + ?Sized>(store: &S, lease: &LeaseId) -> Result<b
     let mut there = store.get_record(&key).await?;
     for _ in 0..TRIES {
         let (stone, condition) = match &there {
-            Some(presence) if is_alive(presence) => (RELEASED, Condition::Version(presence.version)),
+            Some(presence) if is_alive(presence) => {
+                (RELEASED, Condition::Version(presence.version))
+            }
             Some(stone) => return Ok(stone.value == RELEASED),
             None => (NEVER_ENTERED, Condition::Absent),
         };
-        let put = PutRequest::new(key.as_str(), stone).when(condition).ttl(STONE_LASTS).listed();
+        let put = PutRequest::new(key.as_str(), stone)
+            .when(condition)
+            .ttl(STONE_LASTS)
+            .listed();
         match store.put_record(&put).await? {
             Put::Stored(_) => return Ok(stone == RELEASED),
             Put::Conflict(now) => there = now,
@@ -168,16 +216,25 @@ impl Loaded {
         let mut stored = StoredLine::read(store, resource).await?;
         let present = presences(store, resource).await?;
         let mut changed = false;
-        let alive = std::mem::take(&mut stored.members).into_iter().filter_map(|mut member| {
-            let presence = present.get(&member.owner);
-            changed |= presence.is_none();
-            let (label, expires_in) = presence?;
-            member.label = label.clone();
-            Some(Member { extra: *expires_in, ..member })
-        });
+        let alive = std::mem::take(&mut stored.members)
+            .into_iter()
+            .filter_map(|mut member| {
+                let presence = present.get(&member.owner);
+                changed |= presence.is_none();
+                let (label, expires_in) = presence?;
+                member.label = label.clone();
+                Some(Member {
+                    extra: *expires_in,
+                    ..member
+                })
+            });
         let mut line = Line::restore(alive);
         line.grant(|_| changed = true);
-        Ok(Self { line, stored, changed })
+        Ok(Self {
+            line,
+            stored,
+            changed,
+        })
     }
 
     fn enter(&mut self, request: &LeaseRequest) -> Option<Place> {
@@ -212,31 +269,45 @@ impl Loaded {
         if !self.changed {
             return Ok(true);
         }
-        let saved = self.stored.write(store, resource, self.line.members()).await?;
+        let saved = self
+            .stored
+            .write(store, resource, self.line.members())
+            .await?;
         self.changed = !saved;
         Ok(saved)
     }
 
     /// Only who is next in line need look when a holder expires.
     fn look_again_in(&self, place: Place) -> Option<Duration> {
-        place.is_next.then(|| self.line.earliest_expiry(|member| member.extra)).flatten()
+        place
+            .is_next
+            .then(|| self.line.earliest_expiry(|member| member.extra))
+            .flatten()
     }
 }
 
 /// Who is alive at a resource: names and remaining times.
-async fn presences<S: Store + ?Sized>(store: &S, resource: &str) -> Result<HashMap<OwnerId, (Arc<str>, Duration)>> {
+async fn presences<S: Store + ?Sized>(
+    store: &S,
+    resource: &str,
+) -> Result<HashMap<OwnerId, (Arc<str>, Duration)>> {
     let prefix = presence_prefix(resource);
     let mut present = HashMap::new();
     let mut request = ListRequest::new(prefix.as_str()).limit(PAGE);
     loop {
         let page = store.list_records(&request).await?;
         for (key, entry) in page.entries {
-            let owner = key.strip_prefix(prefix.as_str()).and_then(|owner| u128::from_str_radix(owner, 16).ok());
+            let owner = key
+                .strip_prefix(prefix.as_str())
+                .and_then(|owner| u128::from_str_radix(owner, 16).ok());
             if let Some(owner) = owner
                 && is_alive(&entry)
             {
                 let label = String::from_utf8_lossy(&entry.value[1..]).into();
-                present.insert(OwnerId::from_bits(owner), (label, entry.expires_in.unwrap_or(Duration::MAX)));
+                present.insert(
+                    OwnerId::from_bits(owner),
+                    (label, entry.expires_in.unwrap_or(Duration::MAX)),
+                );
             }
         }
         match page.next {

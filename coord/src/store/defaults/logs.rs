@@ -5,38 +5,66 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::super::{Append, AppendRequest, Condition, Entry, ListRequest, Put, PutRequest, Result, Store, limits};
+use super::super::{
+    Append, AppendRequest, Condition, Entry, ListRequest, Put, PutRequest, Result, Store, limits,
+};
 
 const PAGE: usize = 200;
 
-pub(in crate::store) async fn append<S: Store + ?Sized>(store: &S, request: &AppendRequest) -> Result<Append> {
+pub(in crate::store) async fn append<S: Store + ?Sized>(
+    store: &S,
+    request: &AppendRequest,
+) -> Result<Append> {
     request.check()?;
     let expected = request.expected_len;
-    if expected > 0 && store.get_record(&entry_key(&request.log, expected - 1)).await?.is_none() {
-        return Ok(Append::Conflict { len: len(store, &request.log).await? });
+    if expected > 0
+        && store
+            .get_record(&entry_key(&request.log, expected - 1))
+            .await?
+            .is_none()
+    {
+        return Ok(Append::Conflict {
+            len: len(store, &request.log).await?,
+        });
     }
     let put = PutRequest {
         operation: request.operation,
-        ..PutRequest::new(entry_key(&request.log, expected), request.entry.clone()).when(Condition::Absent).listed()
+        ..PutRequest::new(entry_key(&request.log, expected), request.entry.clone())
+            .when(Condition::Absent)
+            .listed()
     };
     match store.put_record(&put).await? {
         Put::Stored(_) => Ok(Append::Appended),
-        Put::Conflict(_) => Ok(Append::Conflict { len: len(store, &request.log).await? }),
+        Put::Conflict(_) => Ok(Append::Conflict {
+            len: len(store, &request.log).await?,
+        }),
     }
 }
 
-pub(in crate::store) async fn read<S: Store + ?Sized>(store: &S, log: &str, from: u64, limit: usize) -> Result<Vec<Bytes>> {
+pub(in crate::store) async fn read<S: Store + ?Sized>(
+    store: &S,
+    log: &str,
+    from: u64,
+    limit: usize,
+) -> Result<Vec<Bytes>> {
     limits::check_key("read", log)?;
     let entries = entries(store, log, from, limit).await?;
     Ok(entries.into_iter().map(|(_, entry)| entry.value).collect())
 }
 
-pub(in crate::store) async fn expire<S: Store + ?Sized>(store: &S, log: &str, ttl: Duration) -> Result<()> {
+pub(in crate::store) async fn expire<S: Store + ?Sized>(
+    store: &S,
+    log: &str,
+    ttl: Duration,
+) -> Result<()> {
     limits::check_key("expire", log)?;
     limits::check_ttl("expire", ttl)?;
     // From the end, so that what is left of the log while it disappears is still its beginning.
     for (key, entry) in entries(store, log, 0, usize::MAX).await?.into_iter().rev() {
-        let put = PutRequest::new(key, entry.value).when(Condition::Version(entry.version)).ttl(ttl).listed();
+        let put = PutRequest::new(key, entry.value)
+            .when(Condition::Version(entry.version))
+            .ttl(ttl)
+            .listed();
         store.put_record(&put).await?;
     }
     Ok(())
@@ -46,14 +74,21 @@ async fn len<S: Store + ?Sized>(store: &S, log: &str) -> Result<u64> {
     Ok(entries(store, log, 0, usize::MAX).await?.len() as u64)
 }
 
-async fn entries<S: Store + ?Sized>(store: &S, log: &str, from: u64, limit: usize) -> Result<Vec<(String, Entry)>> {
+async fn entries<S: Store + ?Sized>(
+    store: &S,
+    log: &str,
+    from: u64,
+    limit: usize,
+) -> Result<Vec<(String, Entry)>> {
     let mut found = Vec::new();
     let mut request = ListRequest::new(entry_prefix(log));
     if let Some(before) = from.checked_sub(1) {
         request = request.after(entry_key(log, before));
     }
     while found.len() < limit {
-        let page = store.list_records(&request.clone().limit(PAGE.min(limit - found.len()))).await?;
+        let page = store
+            .list_records(&request.clone().limit(PAGE.min(limit - found.len())))
+            .await?;
         found.extend(page.entries);
         match page.next {
             Some(next) => request = request.after(next),

@@ -21,11 +21,19 @@ pub(super) struct StoredLine {
 impl StoredLine {
     pub(super) async fn read<S: Store + ?Sized>(store: &S, resource: &str) -> Result<Self> {
         let Some(entry) = store.get_record(&key(resource)).await? else {
-            return Ok(Self { members: Vec::new(), last_token: tokens_start(), version: None });
+            return Ok(Self {
+                members: Vec::new(),
+                last_token: tokens_start(),
+                version: None,
+            });
         };
         let text = std::str::from_utf8(&entry.value).map_err(|_| damaged("acquire"))?;
         let (last_token, members) = parse(text).ok_or_else(|| damaged("acquire"))?;
-        Ok(Self { members, last_token, version: Some(entry.version) })
+        Ok(Self {
+            members,
+            last_token,
+            version: Some(entry.version),
+        })
     }
 
     /// Writes `members` in place of what was read. `false`: somebody else has written in between.
@@ -36,7 +44,9 @@ impl StoredLine {
         members: impl Iterator<Item = &'m Member<Duration>>,
     ) -> Result<bool> {
         let condition = self.version.map_or(Condition::Absent, Condition::Version);
-        let put = PutRequest::new(key(resource), format(self.last_token, members)).when(condition).ttl(TOKENS_KEPT);
+        let put = PutRequest::new(key(resource), format(self.last_token, members))
+            .when(condition)
+            .ttl(TOKENS_KEPT);
         Ok(match store.put_record(&put).await? {
             Put::Stored(version) => {
                 self.version = Some(version);
@@ -59,7 +69,9 @@ pub(super) fn key(resource: &str) -> String {
 
 /// Where tokens start when none is stored: the time, in units of 2⁻³² seconds.
 fn tokens_start() -> u64 {
-    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    let now = SystemTime::now()
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .unwrap_or_default();
     (now.as_secs() << 32) | (u64::from(now.subsec_nanos()) << 2)
 }
 

@@ -9,7 +9,8 @@ use super::Watchers;
 use super::recent::Recent;
 use crate::store::line::{Line, Member, Place};
 use crate::store::{
-    Acquired, Contender, FencingToken, LeaseId, LeaseRequest, Renewal, Renewed, Wake, WakeSender, Watch,
+    Acquired, Contender, FencingToken, LeaseId, LeaseRequest, Renewal, Renewed, Wake, WakeSender,
+    Watch,
 };
 
 /// How many released owners a shard remembers, so that none gets in again and a release sent twice answers
@@ -45,7 +46,9 @@ impl LeaseShard {
         if !self.lines.contains_key(&**resource) {
             self.lines.insert((&**resource).into(), Line::default());
         }
-        let Some(line) = self.lines.get_mut(&**resource) else { return Acquired::Busy };
+        let Some(line) = self.lines.get_mut(&**resource) else {
+            return Acquired::Busy;
+        };
 
         let is_in_line = line.place(*owner).is_some();
         if !is_in_line {
@@ -53,7 +56,11 @@ impl LeaseShard {
             if !grants && request.wait_ttl.is_none() {
                 return Acquired::Busy;
             }
-            let lasts = if grants { request.ttl } else { request.wait_ttl.unwrap_or(request.ttl) };
+            let lasts = if grants {
+                request.ttl
+            } else {
+                request.wait_ttl.unwrap_or(request.ttl)
+            };
             line.enter(Member {
                 owner: *owner,
                 label: request.label.clone(),
@@ -61,7 +68,10 @@ impl LeaseShard {
                 weight: request.weight,
                 capacity: request.capacity,
                 granted: false,
-                extra: Presence { deadline: now + lasts, wake: None },
+                extra: Presence {
+                    deadline: now + lasts,
+                    wake: None,
+                },
             });
             if grants {
                 self.watchers.wake(resource);
@@ -72,9 +82,15 @@ impl LeaseShard {
         {
             member.token = next_token();
         }
-        let Some(line) = self.lines.get_mut(&**resource) else { return Acquired::Busy };
+        let Some(line) = self.lines.get_mut(&**resource) else {
+            return Acquired::Busy;
+        };
         match line.place(*owner) {
-            Some(Place { granted: true, token, .. }) => Acquired::Granted(token),
+            Some(Place {
+                granted: true,
+                token,
+                ..
+            }) => Acquired::Granted(token),
             Some(place) => {
                 let (sender, wake) = Watch::channel();
                 if let Some(member) = line.member_mut(*owner) {
@@ -94,15 +110,27 @@ impl LeaseShard {
     pub(super) fn renew(&mut self, renewal: &Renewal, now: Instant) -> Renewed {
         let LeaseId { resource, owner } = &renewal.lease;
         self.settle(resource, now);
-        let Some(line) = self.lines.get_mut(&**resource) else { return Renewed::Gone };
-        let Some(place) = line.place(*owner) else { return Renewed::Gone };
+        let Some(line) = self.lines.get_mut(&**resource) else {
+            return Renewed::Gone;
+        };
+        let Some(place) = line.place(*owner) else {
+            return Renewed::Gone;
+        };
         if let Some(member) = line.member_mut(*owner) {
-            member.extra.deadline = now + if place.granted { renewal.ttl } else { renewal.wait_ttl };
+            member.extra.deadline = now
+                + if place.granted {
+                    renewal.ttl
+                } else {
+                    renewal.wait_ttl
+                };
         }
         if place.granted {
             Renewed::Granted(place.token)
         } else {
-            Renewed::Waiting { ahead: place.ahead, look_again_in: look_again_in(line, place, now) }
+            Renewed::Waiting {
+                ahead: place.ahead,
+                look_again_in: look_again_in(line, place, now),
+            }
         }
     }
 
@@ -126,7 +154,9 @@ impl LeaseShard {
 
     pub(super) fn inspect(&mut self, resource: &str, now: Instant) -> Vec<Contender> {
         self.settle(resource, now);
-        let Some(line) = self.lines.get(resource) else { return Vec::new() };
+        let Some(line) = self.lines.get(resource) else {
+            return Vec::new();
+        };
         line.members()
             .map(|member| Contender {
                 owner: member.owner,
@@ -141,7 +171,9 @@ impl LeaseShard {
 
     /// Removes who has expired, and hands over.
     fn settle(&mut self, resource: &str, now: Instant) {
-        let Some(line) = self.lines.get_mut(resource) else { return };
+        let Some(line) = self.lines.get_mut(resource) else {
+            return;
+        };
         if line.remove_where(|member| member.extra.deadline <= now) {
             self.hand_over(resource);
             self.watchers.wake(resource);
@@ -149,7 +181,9 @@ impl LeaseShard {
     }
 
     fn hand_over(&mut self, resource: &str) {
-        let Some(line) = self.lines.get_mut(resource) else { return };
+        let Some(line) = self.lines.get_mut(resource) else {
+            return;
+        };
         line.grant(|member| {
             if let Some(wake) = &member.extra.wake {
                 wake.wake(Wake::Granted(member.token));
@@ -163,6 +197,10 @@ impl LeaseShard {
 
 /// Only who is next in line need look when a holder expires; the others would find it still waiting.
 fn look_again_in(line: &Line<Presence>, place: Place, now: Instant) -> Option<Duration> {
-    let expires_in = |member: &Member<Presence>| member.extra.deadline.saturating_duration_since(now);
-    place.is_next.then(|| line.earliest_expiry(expires_in)).flatten()
+    let expires_in =
+        |member: &Member<Presence>| member.extra.deadline.saturating_duration_since(now);
+    place
+        .is_next
+        .then(|| line.earliest_expiry(expires_in))
+        .flatten()
 }

@@ -25,10 +25,16 @@ struct Log {
 impl LogShard {
     pub(super) fn append(&mut self, request: &AppendRequest, now: Instant) -> Append {
         self.drop_expired(&request.log, now);
-        let len = self.logs.get(&request.log).map_or(0, |log| log.entries.len());
+        let len = self
+            .logs
+            .get(&request.log)
+            .map_or(0, |log| log.entries.len());
         let expected = usize::try_from(request.expected_len).unwrap_or(usize::MAX);
         if len != expected {
-            let there = self.logs.get(&request.log).and_then(|log| log.entries.get(expected));
+            let there = self
+                .logs
+                .get(&request.log)
+                .and_then(|log| log.entries.get(expected));
             return match there {
                 Some((operation, _)) if *operation == request.operation => Append::Appended,
                 _ => Append::Conflict { len: len as u64 },
@@ -44,7 +50,12 @@ impl LogShard {
         self.drop_expired(log, now);
         let from = usize::try_from(from).unwrap_or(usize::MAX);
         let entries = self.logs.get(log).map_or(&[][..], |log| &log.entries);
-        entries.iter().skip(from).take(limit).map(|(_, entry)| entry.clone()).collect()
+        entries
+            .iter()
+            .skip(from)
+            .take(limit)
+            .map(|(_, entry)| entry.clone())
+            .collect()
     }
 
     pub(super) fn expire(&mut self, name: &str, gone_at: Instant) {
@@ -65,7 +76,11 @@ impl LogShard {
     }
 
     fn drop_if_expired(&mut self, log: &str, now: Instant) {
-        if self.logs.get(log).is_some_and(|log| log.gone_at.is_some_and(|at| at <= now)) {
+        if self
+            .logs
+            .get(log)
+            .is_some_and(|log| log.gone_at.is_some_and(|at| at <= now))
+        {
             self.logs.remove(log);
         }
     }

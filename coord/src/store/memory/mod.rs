@@ -6,8 +6,8 @@
 
 mod leases;
 mod logs;
-mod records;
 mod recent;
+mod records;
 
 use std::hash::{BuildHasher, RandomState};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -22,9 +22,9 @@ use self::leases::LeaseShard;
 use self::logs::LogShard;
 use self::records::RecordShard;
 use super::{
-    Acquired, Append, AppendRequest, Capabilities, ClockSource, Consistency, Contender, DeleteRequest, Durability, Entry,
-    FencingToken, LeaseId, LeaseRequest, ListRequest, Page, Put, PutRequest, Renewal, Renewed, Result, Store, Watch,
-    WakeSender, Watched, limits,
+    Acquired, Append, AppendRequest, Capabilities, ClockSource, Consistency, Contender,
+    DeleteRequest, Durability, Entry, FencingToken, LeaseId, LeaseRequest, ListRequest, Page, Put,
+    PutRequest, Renewal, Renewed, Result, Store, WakeSender, Watch, Watched, limits,
 };
 
 const SHARDS: usize = 32;
@@ -61,7 +61,8 @@ impl MemoryStore {
 
     fn next_token(&self, floor: Option<FencingToken>) -> FencingToken {
         if let Some(floor) = floor {
-            self.tokens.fetch_max(u64::from(floor).saturating_sub(1), Ordering::Relaxed);
+            self.tokens
+                .fetch_max(u64::from(floor).saturating_sub(1), Ordering::Relaxed);
         }
         FencingToken::new(self.tokens.fetch_add(1, Ordering::Relaxed) + 1)
     }
@@ -75,7 +76,9 @@ impl Default for MemoryStore {
 
 /// Starts where no earlier process can have been: at the time, in units of 2⁻³² seconds.
 fn first_token() -> u64 {
-    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    let now = SystemTime::now()
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .unwrap_or_default();
     (now.as_secs() << 32) | (u64::from(now.subsec_nanos()) << 2)
 }
 
@@ -93,7 +96,10 @@ impl Store for MemoryStore {
 
     async fn delete_record(&self, request: &DeleteRequest) -> Result<bool> {
         request.check()?;
-        Ok(self.records.of(&request.key).delete(request, Instant::now()))
+        Ok(self
+            .records
+            .of(&request.key)
+            .delete(request, Instant::now()))
     }
 
     async fn list_records(&self, request: &ListRequest) -> Result<Page> {
@@ -112,7 +118,9 @@ impl Store for MemoryStore {
     async fn acquire_lease(&self, request: &LeaseRequest) -> Result<Acquired> {
         request.check()?;
         let mut shard = self.leases.of(&request.lease.resource);
-        Ok(shard.acquire(request, Instant::now(), || self.next_token(request.token_floor)))
+        Ok(shard.acquire(request, Instant::now(), || {
+            self.next_token(request.token_floor)
+        }))
     }
 
     async fn renew_leases(&self, renewals: &[Renewal]) -> Vec<Result<Renewed>> {
@@ -126,7 +134,10 @@ impl Store for MemoryStore {
     }
 
     async fn release_lease(&self, lease: &LeaseId) -> Result<bool> {
-        Ok(self.leases.of(&lease.resource).release(lease, Instant::now()))
+        Ok(self
+            .leases
+            .of(&lease.resource)
+            .release(lease, Instant::now()))
     }
 
     async fn inspect_lease(&self, resource: &str) -> Result<Vec<Contender>> {
@@ -177,7 +188,10 @@ struct Shards<T> {
 
 impl<T: Default> Default for Shards<T> {
     fn default() -> Self {
-        Self { shards: (0..SHARDS).map(|_| Mutex::default()).collect(), hasher: RandomState::new() }
+        Self {
+            shards: (0..SHARDS).map(|_| Mutex::default()).collect(),
+            hasher: RandomState::new(),
+        }
     }
 }
 
@@ -185,11 +199,15 @@ impl<T> Shards<T> {
     fn of(&self, key: &str) -> MutexGuard<'_, T> {
         let hash = self.hasher.hash_one(key);
         let index = usize::try_from(hash % SHARDS as u64).unwrap_or(0);
-        self.shards[index].lock().unwrap_or_else(PoisonError::into_inner)
+        self.shards[index]
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     fn all(&self) -> impl Iterator<Item = MutexGuard<'_, T>> {
-        self.shards.iter().map(|shard| shard.lock().unwrap_or_else(PoisonError::into_inner))
+        self.shards
+            .iter()
+            .map(|shard| shard.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
@@ -203,7 +221,8 @@ struct Watchers {
 impl Watchers {
     fn watch(&mut self, key: &str) -> Watch {
         if self.by_key.len() >= self.sweep_at {
-            self.by_key.retain(|_, senders| senders.iter().any(WakeSender::is_watched));
+            self.by_key
+                .retain(|_, senders| senders.iter().any(WakeSender::is_watched));
             self.sweep_at = 2 * self.by_key.len() + 16;
         }
         let (sender, watch) = Watch::channel();

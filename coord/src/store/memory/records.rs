@@ -47,7 +47,11 @@ impl Slot {
             Some(gone_at) if gone_at <= now => return None,
             gone_at => gone_at.map(|at| at - now),
         };
-        Some(Entry { value: live.value.clone(), version: live.version, expires_in })
+        Some(Entry {
+            value: live.value.clone(),
+            version: live.version,
+            expires_in,
+        })
     }
 }
 
@@ -67,7 +71,16 @@ impl RecordShard {
             return Put::Conflict(current);
         }
         let gone_at = request.ttl.map(|ttl| now + ttl);
-        self.write(&request.key, Some(Live { value: request.value.clone(), version }), gone_at, request.operation.to_bits(), now);
+        self.write(
+            &request.key,
+            Some(Live {
+                value: request.value.clone(),
+                version,
+            }),
+            gone_at,
+            request.operation.to_bits(),
+            now,
+        );
         Put::Stored(version)
     }
 
@@ -80,11 +93,22 @@ impl RecordShard {
         if current.is_none() || !request.condition.holds(current.as_ref()) {
             return false;
         }
-        self.write(&request.key, None, Some(now + STONE_LASTS), request.operation.to_bits(), now);
+        self.write(
+            &request.key,
+            None,
+            Some(now + STONE_LASTS),
+            request.operation.to_bits(),
+            now,
+        );
         true
     }
 
-    pub(super) fn list(&self, request: &ListRequest, now: Instant, into: &mut Vec<(String, Entry)>) {
+    pub(super) fn list(
+        &self,
+        request: &ListRequest,
+        now: Instant,
+        into: &mut Vec<(String, Entry)>,
+    ) {
         let from = match &request.after {
             Some(after) if *after >= request.prefix => Bound::Excluded(after.as_str()),
             _ => Bound::Included(request.prefix.as_str()),
@@ -99,12 +123,26 @@ impl RecordShard {
     }
 
     fn was_done(&self, key: &str, operation: u128, now: Instant) -> bool {
-        let slot = self.slots.get(key).filter(|slot| slot.gone_at.is_none_or(|at| at > now));
+        let slot = self
+            .slots
+            .get(key)
+            .filter(|slot| slot.gone_at.is_none_or(|at| at > now));
         slot.is_some_and(|slot| slot.recent.contains(operation))
     }
 
-    fn write(&mut self, key: &str, live: Option<Live>, gone_at: Option<Instant>, operation: u128, now: Instant) {
-        let empty = || Slot { live: None, gone_at: None, recent: Recent::default() };
+    fn write(
+        &mut self,
+        key: &str,
+        live: Option<Live>,
+        gone_at: Option<Instant>,
+        operation: u128,
+        now: Instant,
+    ) {
+        let empty = || Slot {
+            live: None,
+            gone_at: None,
+            recent: Recent::default(),
+        };
         let slot = self.slots.entry(key.to_owned()).or_insert_with(empty);
         if slot.gone_at.is_some_and(|at| at <= now) {
             *slot = empty();
@@ -125,8 +163,14 @@ impl RecordShard {
                 Some(Reverse((at, _))) if *at <= now => {}
                 _ => return,
             }
-            let Some(Reverse((_, key))) = self.due.pop() else { return };
-            if self.slots.get(&key).is_some_and(|slot| slot.gone_at.is_some_and(|at| at <= now)) {
+            let Some(Reverse((_, key))) = self.due.pop() else {
+                return;
+            };
+            if self
+                .slots
+                .get(&key)
+                .is_some_and(|slot| slot.gone_at.is_some_and(|at| at <= now))
+            {
                 self.slots.remove(&key);
             }
         }

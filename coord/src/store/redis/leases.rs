@@ -11,7 +11,8 @@ use super::{failure, milliseconds};
 use crate::error::{StoreError, StoreErrorKind};
 use crate::key::Renderer;
 use crate::store::{
-    Acquired, Contender, FencingToken, LeaseId, LeaseRequest, OwnerId, Renewal, Renewed, Result, Watch, limits,
+    Acquired, Contender, FencingToken, LeaseId, LeaseRequest, OwnerId, Renewal, Renewed, Result,
+    Watch, limits,
 };
 
 /// How often the epoch is learnt again within one request before the server is called too restless.
@@ -19,22 +20,41 @@ const EPOCHS_PER_REQUEST: usize = 5;
 
 pub(super) async fn acquire(link: &Arc<Link>, request: &LeaseRequest) -> Result<Acquired> {
     // Registered before the request is sent: the grant can come before the reply is looked at.
-    let wake = request.wait_ttl.map(|_| link.wakes.wait_in_line(request.lease.owner));
+    let wake = request
+        .wait_ttl
+        .map(|_| link.wakes.wait_in_line(request.lease.owner));
     let connection = link.current().await?;
     for _ in 0..EPOCHS_PER_REQUEST {
         let epoch = connection.epoch();
         let command = acquire_command(link, request, epoch);
-        match parse_acquired(connection.send("acquire", &command).await?, epoch, wake.is_some()) {
+        match parse_acquired(
+            connection.send("acquire", &command).await?,
+            epoch,
+            wake.is_some(),
+        ) {
             Some(Answer::Acquired(acquired)) => return Ok(acquired),
-            Some(Answer::Waiting { token, ahead, look_again_in }) => {
+            Some(Answer::Waiting {
+                token,
+                ahead,
+                look_again_in,
+            }) => {
                 let wake = wake.unwrap_or_else(Watch::polling);
-                return Ok(Acquired::Waiting { token, ahead, look_again_in, wake });
+                return Ok(Acquired::Waiting {
+                    token,
+                    ahead,
+                    look_again_in,
+                    wake,
+                });
             }
             Some(Answer::OtherEpoch) => link.relearn("acquire", &connection).await?,
             None => return Err(failure::of_reply("acquire")),
         }
     }
-    Err(StoreError::new(StoreErrorKind::NotApplied, "acquire", "the server keeps losing its data"))
+    Err(StoreError::new(
+        StoreErrorKind::NotApplied,
+        "acquire",
+        "the server keeps losing its data",
+    ))
 }
 
 pub(super) async fn renew(link: &Arc<Link>, renewals: &[Renewal]) -> Vec<Result<Renewed>> {
@@ -60,7 +80,10 @@ async fn send_renewals(link: &Arc<Link>, renewals: &[Renewal]) -> Result<Vec<Res
         connection.load_scripts("renew").await?;
         replies = send_pipeline(&connection, &pipeline).await?;
     }
-    Ok(replies.into_iter().map(|reply| parse_renewed(&connection, reply)).collect())
+    Ok(replies
+        .into_iter()
+        .map(|reply| parse_renewed(&connection, reply))
+        .collect())
 }
 
 pub(super) async fn release(link: &Arc<Link>, lease: &LeaseId) -> Result<bool> {
@@ -72,7 +95,8 @@ pub(super) async fn release(link: &Arc<Link>, lease: &LeaseId) -> Result<bool> {
 
 pub(super) async fn inspect(link: &Arc<Link>, resource: &str) -> Result<Vec<Contender>> {
     let command = lease_command(Script::LeaseInspect, resource);
-    let rows: Vec<(String, String, String, String, String, i64)> = link.send("inspect", &command).await?;
+    let rows: Vec<(String, String, String, String, String, i64)> =
+        link.send("inspect", &command).await?;
     rows.into_iter()
         .map(|(owner, state, weight, label, token, expires_in)| {
             Some(Contender {
@@ -91,7 +115,11 @@ pub(super) async fn inspect(link: &Arc<Link>, resource: &str) -> Result<Vec<Cont
 /// What the script for acquiring answered.
 enum Answer {
     Acquired(Acquired),
-    Waiting { token: FencingToken, ahead: u32, look_again_in: Option<Duration> },
+    Waiting {
+        token: FencingToken,
+        ahead: u32,
+        look_again_in: Option<Duration>,
+    },
     OtherEpoch,
 }
 
@@ -121,7 +149,10 @@ fn acquire_command(link: &Link, request: &LeaseRequest, epoch: u64) -> Cmd {
 
 fn renew_command(renewal: &Renewal) -> Cmd {
     let mut command = lease_command(Script::LeaseRenew, &renewal.lease.resource);
-    command.arg(owner_text(renewal.lease.owner)).arg(milliseconds(renewal.ttl)).arg(milliseconds(renewal.wait_ttl));
+    command
+        .arg(owner_text(renewal.lease.owner))
+        .arg(milliseconds(renewal.ttl))
+        .arg(milliseconds(renewal.wait_ttl));
     command
 }
 
@@ -155,7 +186,18 @@ fn parse_acquired(reply: Value, epoch: u64, queues: bool) -> Option<Answer> {
         Value::Array(parts) => match (Standing::parse(&parts)?, queues) {
             (Standing::None, _) => Some(Answer::Acquired(Acquired::Busy)),
             (Standing::Granted(token), _) => Some(Answer::Acquired(Acquired::Granted(token))),
-            (Standing::Waiting { token, ahead, look_again_in }, _) => Some(Answer::Waiting { token, ahead, look_again_in }),
+            (
+                Standing::Waiting {
+                    token,
+                    ahead,
+                    look_again_in,
+                },
+                _,
+            ) => Some(Answer::Waiting {
+                token,
+                ahead,
+                look_again_in,
+            }),
         },
         _ => None,
     }
@@ -170,7 +212,14 @@ fn parse_renewed(connection: &Connection, reply: Value) -> Result<Renewed> {
     match standing.ok_or_else(|| failure::of_reply("renew"))? {
         Standing::None => Ok(Renewed::Gone),
         Standing::Granted(token) => Ok(Renewed::Granted(token)),
-        Standing::Waiting { ahead, look_again_in, .. } => Ok(Renewed::Waiting { ahead, look_again_in }),
+        Standing::Waiting {
+            ahead,
+            look_again_in,
+            ..
+        } => Ok(Renewed::Waiting {
+            ahead,
+            look_again_in,
+        }),
     }
 }
 
@@ -178,7 +227,11 @@ fn parse_renewed(connection: &Connection, reply: Value) -> Result<Renewed> {
 enum Standing {
     None,
     Granted(FencingToken),
-    Waiting { token: FencingToken, ahead: u32, look_again_in: Option<Duration> },
+    Waiting {
+        token: FencingToken,
+        ahead: u32,
+        look_again_in: Option<Duration>,
+    },
 }
 
 impl Standing {
@@ -186,10 +239,17 @@ impl Standing {
         match parts {
             [Value::Int(0)] => Some(Self::None),
             [Value::Int(1), token] => Some(Self::Granted(parse_token(text(token)?)?)),
-            [Value::Int(2), token, Value::Int(ahead), Value::Int(look_again_in)] => Some(Self::Waiting {
+            [
+                Value::Int(2),
+                token,
+                Value::Int(ahead),
+                Value::Int(look_again_in),
+            ] => Some(Self::Waiting {
                 token: parse_token(text(token)?)?,
                 ahead: u32::try_from(*ahead).ok()?,
-                look_again_in: u64::try_from(*look_again_in).ok().map(Duration::from_millis),
+                look_again_in: u64::try_from(*look_again_in)
+                    .ok()
+                    .map(Duration::from_millis),
             }),
             _ => None,
         }

@@ -13,7 +13,10 @@ use std::sync::{Arc, PoisonError, RwLock, Weak};
 use std::time::Duration;
 
 use redis::aio::MultiplexedConnection;
-use redis::{AsyncConnectionConfig, Client, Cmd, FromRedisValue, IntoConnectionInfo, Pipeline, ProtocolVersion, PushInfo, PushKind, RedisError, ServerErrorKind, Value};
+use redis::{
+    AsyncConnectionConfig, Client, Cmd, FromRedisValue, IntoConnectionInfo, Pipeline,
+    ProtocolVersion, PushInfo, PushKind, RedisError, ServerErrorKind, Value,
+};
 use tokio::sync::Mutex;
 use tracing::{debug, warn};
 
@@ -46,10 +49,19 @@ pub(super) struct Connection {
 }
 
 impl Link {
-    pub(super) fn open(url: &str, response_timeout: Duration) -> std::result::Result<Arc<Self>, Error> {
-        let info = url.into_connection_info().map_err(|error| failure::of_url(&error))?;
-        let settings = info.redis_settings().clone().set_protocol(ProtocolVersion::RESP3);
-        let client = Client::open(info.set_redis_settings(settings)).map_err(|error| failure::of_url(&error))?;
+    pub(super) fn open(
+        url: &str,
+        response_timeout: Duration,
+    ) -> std::result::Result<Arc<Self>, Error> {
+        let info = url
+            .into_connection_info()
+            .map_err(|error| failure::of_url(&error))?;
+        let settings = info
+            .redis_settings()
+            .clone()
+            .set_protocol(ProtocolVersion::RESP3);
+        let client = Client::open(info.set_redis_settings(settings))
+            .map_err(|error| failure::of_url(&error))?;
         Ok(Arc::new(Self {
             client,
             response_timeout,
@@ -70,20 +82,32 @@ impl Link {
         if let Some(connection) = self.working() {
             return Ok(connection);
         }
-        let connection = Arc::new(self.connect().await.map_err(|error| failure::of_connecting(&error))?);
-        *self.current.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&connection));
+        let connection = Arc::new(
+            self.connect()
+                .await
+                .map_err(|error| failure::of_connecting(&error))?,
+        );
+        *self.current.write().unwrap_or_else(PoisonError::into_inner) =
+            Some(Arc::clone(&connection));
         self.wakes.look_again();
         Ok(connection)
     }
 
     fn working(&self) -> Option<Arc<Connection>> {
         let current = self.current.read().unwrap_or_else(PoisonError::into_inner);
-        current.as_ref().filter(|connection| !connection.is_broken()).cloned()
+        current
+            .as_ref()
+            .filter(|connection| !connection.is_broken())
+            .cloned()
     }
 
     async fn connect(self: &Arc<Self>) -> std::result::Result<Connection, RedisError> {
         let broken = Arc::new(AtomicBool::new(false));
-        let listener = Listener { wakes: Arc::downgrade(&self.wakes), channel: self.channel.clone(), broken: Arc::clone(&broken) };
+        let listener = Listener {
+            wakes: Arc::downgrade(&self.wakes),
+            channel: self.channel.clone(),
+            broken: Arc::clone(&broken),
+        };
         let config = AsyncConnectionConfig::new()
             .set_connection_timeout(Some(self.response_timeout))
             .set_response_timeout(Some(self.response_timeout))
@@ -91,7 +115,10 @@ impl Link {
                 listener.hear(&push);
                 Ok::<_, std::convert::Infallible>(())
             });
-        let mut connection = self.client.get_multiplexed_async_connection_with_config(&config).await?;
+        let mut connection = self
+            .client
+            .get_multiplexed_async_connection_with_config(&config)
+            .await?;
         let () = Script::load_all().query_async(&mut connection).await?;
         let epoch = learn_epoch(&mut connection, self.seen_epoch.load(Ordering::SeqCst)).await?;
         self.seen_epoch.fetch_max(epoch, Ordering::SeqCst);
@@ -101,11 +128,19 @@ impl Link {
         }
         warn_of_eviction(&mut connection).await;
         debug!(epoch, "connected to Redis");
-        Ok(Connection { connection, epoch: AtomicU64::new(epoch), broken })
+        Ok(Connection {
+            connection,
+            epoch: AtomicU64::new(epoch),
+            broken,
+        })
     }
 
     /// Learns the epoch again, because the server says that it is not the one we know.
-    pub(super) async fn relearn(&self, operation: &'static str, connection: &Connection) -> Result<()> {
+    pub(super) async fn relearn(
+        &self,
+        operation: &'static str,
+        connection: &Connection,
+    ) -> Result<()> {
         let seen = self.seen_epoch.load(Ordering::SeqCst);
         let learnt = learn_epoch(&mut connection.connection.clone(), seen).await;
         let epoch = learnt.map_err(|error| connection.failed(operation, &error))?;
@@ -115,7 +150,11 @@ impl Link {
     }
 
     /// Sends a command and reads its reply.
-    pub(super) async fn send<T: FromRedisValue>(self: &Arc<Self>, operation: &'static str, command: &Cmd) -> Result<T> {
+    pub(super) async fn send<T: FromRedisValue>(
+        self: &Arc<Self>,
+        operation: &'static str,
+        command: &Cmd,
+    ) -> Result<T> {
         let connection = self.current().await?;
         connection.send(operation, command).await
     }
@@ -139,11 +178,16 @@ impl Connection {
         self.epoch.load(Ordering::SeqCst)
     }
 
-    pub(super) async fn send<T: FromRedisValue>(&self, operation: &'static str, command: &Cmd) -> Result<T> {
+    pub(super) async fn send<T: FromRedisValue>(
+        &self,
+        operation: &'static str,
+        command: &Cmd,
+    ) -> Result<T> {
         let mut connection = self.connection.clone();
         let mut reply = connection.send_packed_command(command).await;
         if is_unknown_script(&reply) {
-            let loaded: std::result::Result<(), _> = Script::load_all().query_async(&mut connection).await;
+            let loaded: std::result::Result<(), _> =
+                Script::load_all().query_async(&mut connection).await;
             loaded.map_err(|error| self.failed(operation, &error))?;
             reply = connection.send_packed_command(command).await;
         }
@@ -152,19 +196,32 @@ impl Connection {
     }
 
     /// Sends several commands in one round trip. The replies are as they came, errors among them.
-    pub(super) async fn send_all(&self, operation: &'static str, commands: &Pipeline) -> Result<Vec<Value>> {
+    pub(super) async fn send_all(
+        &self,
+        operation: &'static str,
+        commands: &Pipeline,
+    ) -> Result<Vec<Value>> {
         let mut connection = self.connection.clone();
         let count = commands.len();
-        connection.send_packed_commands(commands, 0, count).await.map_err(|error| self.failed(operation, &error))
+        connection
+            .send_packed_commands(commands, 0, count)
+            .await
+            .map_err(|error| self.failed(operation, &error))
     }
 
     /// Makes a script known again after the server has forgotten it.
     pub(super) async fn load_scripts(&self, operation: &'static str) -> Result<()> {
-        let loaded: std::result::Result<(), _> = Script::load_all().query_async(&mut self.connection.clone()).await;
+        let loaded: std::result::Result<(), _> = Script::load_all()
+            .query_async(&mut self.connection.clone())
+            .await;
         loaded.map_err(|error| self.failed(operation, &error))
     }
 
-    pub(super) fn failed(&self, operation: &'static str, error: &RedisError) -> crate::error::StoreError {
+    pub(super) fn failed(
+        &self,
+        operation: &'static str,
+        error: &RedisError,
+    ) -> crate::error::StoreError {
         let is_no_good = error.is_io_error() || error.is_connection_dropped() || error.is_timeout();
         let is_replica = error.kind() == redis::ErrorKind::Server(ServerErrorKind::ReadOnly);
         if is_no_good || is_replica || error.is_unrecoverable_error() {
@@ -179,19 +236,35 @@ impl Connection {
 }
 
 fn is_unknown_script(reply: &std::result::Result<Value, RedisError>) -> bool {
-    reply.as_ref().is_err_and(|error| error.kind() == redis::ErrorKind::Server(ServerErrorKind::NoScript))
+    reply
+        .as_ref()
+        .is_err_and(|error| error.kind() == redis::ErrorKind::Server(ServerErrorKind::NoScript))
 }
 
-async fn learn_epoch(connection: &mut MultiplexedConnection, seen: u64) -> std::result::Result<u64, RedisError> {
-    Script::Lineage.call(1).arg(TOKENS).arg(seen).query_async(connection).await
+async fn learn_epoch(
+    connection: &mut MultiplexedConnection,
+    seen: u64,
+) -> std::result::Result<u64, RedisError> {
+    Script::Lineage
+        .call(1)
+        .arg(TOKENS)
+        .arg(seen)
+        .query_async(connection)
+        .await
 }
 
 /// A server that may throw keys away gives leases away. It is only a warning: the setting may be hidden.
 async fn warn_of_eviction(connection: &mut MultiplexedConnection) {
     let policy: std::result::Result<std::collections::HashMap<String, String>, _> =
-        redis::cmd("CONFIG").arg("GET").arg("maxmemory-policy").query_async(connection).await;
+        redis::cmd("CONFIG")
+            .arg("GET")
+            .arg("maxmemory-policy")
+            .query_async(connection)
+            .await;
     if let Ok(policy) = policy
-        && let Some(policy) = policy.get("maxmemory-policy").filter(|policy| *policy != "noeviction")
+        && let Some(policy) = policy
+            .get("maxmemory-policy")
+            .filter(|policy| *policy != "noeviction")
     {
         warn!(%policy, "this Redis may evict leases and records: set `maxmemory-policy noeviction`");
     }
@@ -206,7 +279,9 @@ struct Listener {
 
 impl Listener {
     fn hear(&self, push: &PushInfo) {
-        let Some(wakes) = self.wakes.upgrade() else { return };
+        let Some(wakes) = self.wakes.upgrade() else {
+            return;
+        };
         match push.kind {
             PushKind::Message => {
                 if let [Value::BulkString(channel), Value::BulkString(message)] = &*push.data {
@@ -222,7 +297,11 @@ impl Listener {
     }
 
     fn deliver(&self, wakes: &Wakes, channel: &[u8], message: &[u8]) {
-        let (Ok(channel), Ok(message)) = (std::str::from_utf8(channel), std::str::from_utf8(message)) else { return };
+        let (Ok(channel), Ok(message)) =
+            (std::str::from_utf8(channel), std::str::from_utf8(message))
+        else {
+            return;
+        };
         if channel != self.channel {
             wakes.changed(channel);
         } else if let Some((owner, token)) = parse_grant(message) {
@@ -234,5 +313,8 @@ impl Listener {
 /// A grant is the owner in 32 hexadecimal digits, and the token.
 fn parse_grant(message: &str) -> Option<(OwnerId, FencingToken)> {
     let (owner, token) = message.split_at_checked(32)?;
-    Some((OwnerId::from_bits(u128::from_str_radix(owner, 16).ok()?), super::leases::parse_token(token)?))
+    Some((
+        OwnerId::from_bits(u128::from_str_radix(owner, 16).ok()?),
+        super::leases::parse_token(token)?,
+    ))
 }

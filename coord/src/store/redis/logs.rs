@@ -24,7 +24,12 @@ pub(super) async fn append(link: &Arc<Link>, request: &AppendRequest) -> Result<
     Ok(u64::try_from(len).map_or(Append::Appended, |len| Append::Conflict { len }))
 }
 
-pub(super) async fn read(link: &Arc<Link>, log: &str, from: u64, limit: usize) -> Result<Vec<Bytes>> {
+pub(super) async fn read(
+    link: &Arc<Link>,
+    log: &str,
+    from: u64,
+    limit: usize,
+) -> Result<Vec<Bytes>> {
     if limit == 0 {
         return Ok(Vec::new());
     }
@@ -32,8 +37,13 @@ pub(super) async fn read(link: &Arc<Link>, log: &str, from: u64, limit: usize) -
     let mut command = redis::cmd("LRANGE");
     command.arg(name(log)).arg(from).arg(last);
     let entries: Vec<Vec<u8>> = link.send("read", &command).await?;
-    let value = |entry: Vec<u8>| (entry.len() >= ID_BYTES).then(|| Bytes::from(entry).slice(ID_BYTES..));
-    entries.into_iter().map(value).collect::<Option<_>>().ok_or_else(|| failure::of_reply("read"))
+    let value =
+        |entry: Vec<u8>| (entry.len() >= ID_BYTES).then(|| Bytes::from(entry).slice(ID_BYTES..));
+    entries
+        .into_iter()
+        .map(value)
+        .collect::<Option<_>>()
+        .ok_or_else(|| failure::of_reply("read"))
 }
 
 pub(super) async fn expire(link: &Arc<Link>, log: &str, ttl: Duration) -> Result<()> {

@@ -23,8 +23,9 @@ use bytes::Bytes;
 
 use self::link::Link;
 use super::{
-    Acquired, Append, AppendRequest, Capabilities, ClockSource, Consistency, Contender, DeleteRequest, Durability, Entry,
-    LeaseId, LeaseRequest, ListRequest, Page, Put, PutRequest, Renewal, Renewed, Result, Store, Watch, Watched, limits,
+    Acquired, Append, AppendRequest, Capabilities, ClockSource, Consistency, Contender,
+    DeleteRequest, Durability, Entry, LeaseId, LeaseRequest, ListRequest, Page, Put, PutRequest,
+    Renewal, Renewed, Result, Store, Watch, Watched, limits,
 };
 use crate::error::Error;
 
@@ -62,7 +63,9 @@ impl RedisStore {
 
     /// Starts building a store with other settings than the defaults.
     pub fn builder() -> RedisStoreBuilder {
-        RedisStoreBuilder { response_timeout: RESPONSE_TIMEOUT }
+        RedisStoreBuilder {
+            response_timeout: RESPONSE_TIMEOUT,
+        }
     }
 }
 

@@ -9,7 +9,9 @@ use redis::{Cmd, FromRedisValue, Pipeline, Value};
 use super::link::{Connection, Link};
 use super::script::Script;
 use super::{failure, milliseconds};
-use crate::store::{Condition, DeleteRequest, Entry, ListRequest, Page, Put, PutRequest, Result, Version};
+use crate::store::{
+    Condition, DeleteRequest, Entry, ListRequest, Page, Put, PutRequest, Result, Version,
+};
 
 /// The names of the records that are listed, in order.
 const INDEX: &str = "{coord}:index";
@@ -25,20 +27,30 @@ pub(super) async fn get(link: &Arc<Link>, key: &str) -> Result<Option<Entry>> {
 
 pub(super) async fn put(link: &Arc<Link>, request: &PutRequest) -> Result<Put> {
     let mut command = Script::RecordPut.call(2);
-    command.arg(name(&request.key)).arg(INDEX).arg(&request.operation.to_bits().to_be_bytes()[..]);
+    command
+        .arg(name(&request.key))
+        .arg(INDEX)
+        .arg(&request.operation.to_bits().to_be_bytes()[..]);
     add_condition(&mut command, &request.condition);
     command.arg(&request.value[..]);
     match request.ttl {
         Some(ttl) => command.arg(milliseconds(ttl)),
         None => command.arg(""),
     };
-    command.arg(if request.listed { request.key.as_str() } else { "" }).arg(channel(&request.key));
+    command
+        .arg(if request.listed {
+            request.key.as_str()
+        } else {
+            ""
+        })
+        .arg(channel(&request.key));
     let reply: Vec<Value> = link.send("put", &command).await?;
     match &*reply {
         [Value::Int(1)] => Ok(Put::Stored(request.operation.into())),
         [Value::Int(0)] => Ok(Put::Conflict(None)),
         [Value::Int(0), ..] => {
-            let found = Found::from_redis_value(Value::Array(reply[1..].to_vec())).map_err(|_| failure::of_reply("put"))?;
+            let found = Found::from_redis_value(Value::Array(reply[1..].to_vec()))
+                .map_err(|_| failure::of_reply("put"))?;
             Ok(Put::Conflict(Some(entry(found, "put")?)))
         }
         _ => Err(failure::of_reply("put")),
@@ -47,7 +59,10 @@ pub(super) async fn put(link: &Arc<Link>, request: &PutRequest) -> Result<Put> {
 
 pub(super) async fn delete(link: &Arc<Link>, request: &DeleteRequest) -> Result<bool> {
     let mut command = Script::RecordDelete.call(2);
-    command.arg(name(&request.key)).arg(INDEX).arg(&request.operation.to_bits().to_be_bytes()[..]);
+    command
+        .arg(name(&request.key))
+        .arg(INDEX)
+        .arg(&request.operation.to_bits().to_be_bytes()[..]);
     add_condition(&mut command, &request.condition);
     command.arg(&request.key).arg(channel(&request.key));
     let deleted: i64 = link.send("delete", &command).await?;
@@ -59,7 +74,10 @@ pub(super) async fn delete(link: &Arc<Link>, request: &DeleteRequest) -> Result<
 pub(super) async fn list(link: &Arc<Link>, request: &ListRequest) -> Result<Page> {
     let connection = link.current().await?;
     let mut page = Page::default();
-    let mut after = request.after.clone().filter(|after| *after >= request.prefix);
+    let mut after = request
+        .after
+        .clone()
+        .filter(|after| *after >= request.prefix);
     while page.entries.len() < request.limit {
         let wanted = (request.limit - page.entries.len()).min(PAGE);
         let mut names = names(&connection, &request.prefix, after.as_deref(), wanted + 1).await?;
@@ -75,16 +93,31 @@ pub(super) async fn list(link: &Arc<Link>, request: &ListRequest) -> Result<Page
     Ok(page)
 }
 
-async fn names(connection: &Connection, prefix: &str, after: Option<&str>, limit: usize) -> Result<Vec<String>> {
+async fn names(
+    connection: &Connection,
+    prefix: &str,
+    after: Option<&str>,
+    limit: usize,
+) -> Result<Vec<String>> {
     let from = after.map_or_else(|| format!("[{prefix}"), |after| format!("({after}"));
     // No UTF-8 text has this byte, so it comes after every name with the prefix.
     let to = [b"[", prefix.as_bytes(), b"\xff"].concat();
     let mut command = redis::cmd("ZRANGEBYLEX");
-    command.arg(INDEX).arg(from).arg(to).arg("LIMIT").arg(0).arg(limit);
+    command
+        .arg(INDEX)
+        .arg(from)
+        .arg(to)
+        .arg("LIMIT")
+        .arg(0)
+        .arg(limit);
     connection.send("list", &command).await
 }
 
-async fn read(connection: &Connection, names: Vec<String>, into: &mut Vec<(String, Entry)>) -> Result<()> {
+async fn read(
+    connection: &Connection,
+    names: Vec<String>,
+    into: &mut Vec<(String, Entry)>,
+) -> Result<()> {
     let mut pipeline = Pipeline::with_capacity(names.len());
     for key in &names {
         let mut command = Script::RecordGet.call(1);
@@ -95,7 +128,10 @@ async fn read(connection: &Connection, names: Vec<String>, into: &mut Vec<(Strin
         return Ok(());
     }
     let mut expired = Pipeline::new();
-    for (key, reply) in names.into_iter().zip(connection.send_all("list", &pipeline).await?) {
+    for (key, reply) in names
+        .into_iter()
+        .zip(connection.send_all("list", &pipeline).await?)
+    {
         match reply {
             Value::ServerError(error) => return Err(connection.failed("list", &error.into())),
             Value::Nil => {
@@ -104,7 +140,8 @@ async fn read(connection: &Connection, names: Vec<String>, into: &mut Vec<(Strin
                 expired.add_command(command);
             }
             found => {
-                let found = Found::from_redis_value(found).map_err(|_| failure::of_reply("list"))?;
+                let found =
+                    Found::from_redis_value(found).map_err(|_| failure::of_reply("list"))?;
                 into.push((key, entry(found, "list")?));
             }
         }
@@ -119,7 +156,9 @@ async fn read(connection: &Connection, names: Vec<String>, into: &mut Vec<(Strin
 type Found = (Vec<u8>, i64, Vec<u8>);
 
 fn entry((version, expires_in, value): Found, operation: &'static str) -> Result<Entry> {
-    let version: [u8; 16] = version.try_into().map_err(|_| failure::of_reply(operation))?;
+    let version: [u8; 16] = version
+        .try_into()
+        .map_err(|_| failure::of_reply(operation))?;
     Ok(Entry {
         value: Bytes::from(value),
         version: Version::from_bits(u128::from_be_bytes(version)),
@@ -131,7 +170,9 @@ fn add_condition(command: &mut Cmd, condition: &Condition) {
     match condition {
         Condition::Any => command.arg("any").arg(""),
         Condition::Absent => command.arg("absent").arg(""),
-        Condition::Version(version) => command.arg("version").arg(&version.to_bits().to_be_bytes()[..]),
+        Condition::Version(version) => command
+            .arg("version")
+            .arg(&version.to_bits().to_be_bytes()[..]),
         Condition::Value(value) => command.arg("value").arg(&value[..]),
     };
 }

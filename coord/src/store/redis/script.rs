@@ -59,8 +59,11 @@ const ALL: [(Script, &str); 10] = [
     (Script::LogAppend, include_str!("lua/log_append.lua")),
 ];
 
-static SCRIPTS: LazyLock<Vec<redis::Script>> =
-    LazyLock::new(|| ALL.iter().map(|(_, text)| redis::Script::new(text)).collect());
+static SCRIPTS: LazyLock<Vec<redis::Script>> = LazyLock::new(|| {
+    ALL.iter()
+        .map(|(_, text)| redis::Script::new(text))
+        .collect()
+});
 
 impl Script {
     /// A call of it, to which keys and arguments are appended.

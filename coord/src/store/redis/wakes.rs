@@ -22,7 +22,10 @@ impl Wakes {
     pub(super) fn wait_in_line(self: &Arc<Self>, owner: OwnerId) -> Watch {
         let (sender, watch) = Watch::channel();
         self.state().waiters.insert(owner, sender);
-        watch.keeping(Waiting { wakes: Arc::downgrade(self), owner })
+        watch.keeping(Waiting {
+            wakes: Arc::downgrade(self),
+            owner,
+        })
     }
 
     /// A watch of `channel`, and whether it is the first.
@@ -39,7 +42,9 @@ impl Wakes {
     /// The channels that somebody watches. Those that nobody does any more are forgotten.
     pub(super) fn channels(&self) -> Vec<Arc<str>> {
         let mut state = self.state();
-        state.watchers.retain(|_, watchers| watchers.iter().any(WakeSender::is_watched));
+        state
+            .watchers
+            .retain(|_, watchers| watchers.iter().any(WakeSender::is_watched));
         state.watchers.keys().cloned().collect()
     }
 
@@ -53,7 +58,9 @@ impl Wakes {
     /// Something has changed. `false`: nobody watches the channel any more.
     pub(super) fn changed(&self, channel: &str) -> bool {
         let mut state = self.state();
-        let Some(watchers) = state.watchers.get_mut(channel) else { return false };
+        let Some(watchers) = state.watchers.get_mut(channel) else {
+            return false;
+        };
         watchers.retain(WakeSender::is_watched);
         for watcher in &*watchers {
             watcher.wake(Wake::Look);
@@ -68,7 +75,11 @@ impl Wakes {
     /// Messages may have been missed: everybody looks again.
     pub(super) fn look_again(&self) {
         let state = self.state();
-        state.waiters.values().chain(state.watchers.values().flatten()).for_each(|sender| sender.wake(Wake::Look));
+        state
+            .waiters
+            .values()
+            .chain(state.watchers.values().flatten())
+            .for_each(|sender| sender.wake(Wake::Look));
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
