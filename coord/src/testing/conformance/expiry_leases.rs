@@ -63,7 +63,10 @@ pub(super) async fn an_expired_holder_among_others_frees_its_part(f: &Fixture<'_
     f.outlive(f.short()).await?;
     let next = f.exclusive("a").weighing(2, 3);
     granted(f.store(), &next).await?;
-    assert_eq!(holders(f.store(), &next).await?, [alive.lease.owner, next.lease.owner]);
+    assert_eq!(
+        holders(f.store(), &next).await?,
+        [alive.lease.owner, next.lease.owner]
+    );
     Ok(())
 }
 
@@ -104,7 +107,10 @@ pub(super) async fn a_renewed_lease_outlives_its_first_ttl(f: &Fixture<'_>) -> R
             return Ok(None);
         }
         f.outlive(f.short()).await?;
-        assert!(matches!(renewed(f.store(), &holder).await?, Renewed::Granted(_)));
+        assert!(matches!(
+            renewed(f.store(), &holder).await?,
+            Renewed::Granted(_)
+        ));
         busy(f.store(), &f.exclusive(&name)).await?;
         Ok(Some(()))
     })
@@ -115,7 +121,10 @@ pub(super) async fn a_renewed_lease_expires_with_its_last_ttl(f: &Fixture<'_>) -
     let mut holder = f.exclusive("a");
     granted(f.store(), &holder).await?;
     holder.ttl = f.short();
-    assert!(matches!(renewed(f.store(), &holder).await?, Renewed::Granted(_)));
+    assert!(matches!(
+        renewed(f.store(), &holder).await?,
+        Renewed::Granted(_)
+    ));
     f.outlive(f.short()).await?;
     granted(f.store(), &f.exclusive("a")).await?;
     Ok(())
@@ -126,12 +135,18 @@ pub(super) async fn others_asking_do_not_keep_a_dead_holder_alive(f: &Fixture<'_
     granted(f.store(), &dead).await?;
     eventually("the lease expires in spite of those who try", async || {
         let attempt = f.exclusive("a");
-        Ok(matches!(f.store().acquire_lease(&attempt).await?, Acquired::Granted(_)).then_some(()))
+        Ok(matches!(
+            f.store().acquire_lease(&attempt).await?,
+            Acquired::Granted(_)
+        )
+        .then_some(()))
     })
     .await
 }
 
-pub(super) async fn holder_and_waiters_dead_together_leave_a_free_resource(f: &Fixture<'_>) -> Result<()> {
+pub(super) async fn holder_and_waiters_dead_together_leave_a_free_resource(
+    f: &Fixture<'_>,
+) -> Result<()> {
     for _ in 0..4 {
         let mortal = LeaseRequest::exclusive(f.key("a"), f.short()).queue(f.short());
         f.store().acquire_lease(&mortal).await?;

@@ -9,7 +9,8 @@ use futures_util::future::LocalBoxFuture;
 
 use crate::error::{StoreError, StoreErrorKind};
 use crate::store::{
-    Acquired, Contender, Entry, FencingToken, LeaseRequest, OwnerId, Put, PutRequest, Renewed, Result, Store, Version, Watch,
+    Acquired, Contender, Entry, FencingToken, LeaseRequest, OwnerId, Put, PutRequest, Renewed,
+    Result, Store, Version, Watch,
 };
 use crate::testing::FaultStore;
 
@@ -31,7 +32,11 @@ pub(super) struct Fixture<'a> {
 
 impl<'a> Fixture<'a> {
     pub(super) async fn new(make: &'a dyn Fn() -> LocalBoxFuture<'a, Arc<dyn Store>>) -> Self {
-        Self { store: make().await, make, prefix: format!("conformance/{:032x}/", rand::random::<u128>()) }
+        Self {
+            store: make().await,
+            make,
+            prefix: format!("conformance/{:032x}/", rand::random::<u128>()),
+        }
     }
 
     pub(super) fn store(&self) -> &dyn Store {
@@ -75,16 +80,28 @@ impl<'a> Fixture<'a> {
     /// Waits until whatever was given this ttl before now has expired, as the store counts time.
     pub(super) async fn outlive(&self, ttl: Duration) -> Result<()> {
         let sentinel = self.key(&format!("sentinel/{:032x}", rand::random::<u128>()));
-        stored(self.store(), &PutRequest::new(&*sentinel, "").ttl(ttl + LOOK_AGAIN)).await?;
+        stored(
+            self.store(),
+            &PutRequest::new(&*sentinel, "").ttl(ttl + LOOK_AGAIN),
+        )
+        .await?;
         eventually("a record expires", async || {
-            Ok(self.store.get_record(&sentinel).await?.is_none().then_some(()))
+            Ok(self
+                .store
+                .get_record(&sentinel)
+                .await?
+                .is_none()
+                .then_some(()))
         })
         .await
     }
 }
 
 /// Looks until there is something to see.
-pub(super) async fn eventually<T>(what: &str, mut look: impl AsyncFnMut() -> Result<Option<T>>) -> Result<T> {
+pub(super) async fn eventually<T>(
+    what: &str,
+    mut look: impl AsyncFnMut() -> Result<Option<T>>,
+) -> Result<T> {
     for _ in 0..LOOKS {
         if let Some(seen) = look().await? {
             return Ok(seen);
@@ -114,7 +131,9 @@ pub(super) async fn stored(store: &dyn Store, request: &PutRequest) -> Result<Ve
 pub(super) async fn conflict(store: &dyn Store, request: &PutRequest) -> Result<Option<Entry>> {
     match store.put_record(request).await? {
         Put::Conflict(there) => Ok(there),
-        Put::Stored(version) => panic!("expected {request:?} to conflict, but it was stored as {version:?}"),
+        Put::Stored(version) => {
+            panic!("expected {request:?} to conflict, but it was stored as {version:?}")
+        }
     }
 }
 
@@ -141,7 +160,17 @@ pub(super) async fn granted(store: &dyn Store, request: &LeaseRequest) -> Result
 /// Enters the line, and asserts that there is somebody in front.
 pub(super) async fn waiting(store: &dyn Store, request: &LeaseRequest) -> Result<Place> {
     match store.acquire_lease(request).await? {
-        Acquired::Waiting { token, ahead, look_again_in, wake } => Ok(Place { token, ahead, look_again_in, wake }),
+        Acquired::Waiting {
+            token,
+            ahead,
+            look_again_in,
+            wake,
+        } => Ok(Place {
+            token,
+            ahead,
+            look_again_in,
+            wake,
+        }),
         other => panic!("expected a place in line, got {other:?}"),
     }
 }
@@ -174,11 +203,20 @@ pub(super) async fn owners(store: &dyn Store, request: &LeaseRequest) -> Result<
 /// Everybody who holds, in the order of arrival.
 pub(super) async fn holders(store: &dyn Store, request: &LeaseRequest) -> Result<Vec<OwnerId>> {
     let line = store.inspect_lease(&request.lease.resource).await?;
-    Ok(line.iter().filter(|contender| contender.granted).map(|contender| contender.owner).collect())
+    Ok(line
+        .iter()
+        .filter(|contender| contender.granted)
+        .map(|contender| contender.owner)
+        .collect())
 }
 
 /// What the line says of the one who made a request.
-pub(super) async fn contender(store: &dyn Store, request: &LeaseRequest) -> Result<Option<Contender>> {
+pub(super) async fn contender(
+    store: &dyn Store,
+    request: &LeaseRequest,
+) -> Result<Option<Contender>> {
     let line = store.inspect_lease(&request.lease.resource).await?;
-    Ok(line.into_iter().find(|contender| contender.owner == request.lease.owner))
+    Ok(line
+        .into_iter()
+        .find(|contender| contender.owner == request.lease.owner))
 }

@@ -21,7 +21,10 @@ pub(super) async fn a_held_lease_makes_one_who_queues_wait(f: &Fixture<'_>) -> R
     let place = waiting(f.store(), &waiter).await?;
     assert_eq!(place.ahead, 1);
     assert_eq!(holders(f.store(), &holder).await?, [holder.lease.owner]);
-    assert_eq!(owners(f.store(), &holder).await?, [holder.lease.owner, waiter.lease.owner]);
+    assert_eq!(
+        owners(f.store(), &holder).await?,
+        [holder.lease.owner, waiter.lease.owner]
+    );
     Ok(())
 }
 
@@ -29,7 +32,11 @@ pub(super) async fn a_holder_who_asks_again_still_holds(f: &Fixture<'_>) -> Resu
     for request in [f.exclusive("a"), f.queueing("b")] {
         let token = granted(f.store(), &request).await?;
         assert_eq!(granted(f.store(), &request).await?, token);
-        assert_eq!(owners(f.store(), &request).await?, [request.lease.owner], "it is in line once");
+        assert_eq!(
+            owners(f.store(), &request).await?,
+            [request.lease.owner],
+            "it is in line once"
+        );
     }
     Ok(())
 }
@@ -54,9 +61,13 @@ pub(super) async fn a_release_by_a_stranger_changes_nothing(f: &Fixture<'_>) -> 
     busy(f.store(), &f.exclusive("a")).await
 }
 
-pub(super) async fn a_release_at_one_resource_leaves_the_same_owner_at_others(f: &Fixture<'_>) -> Result<()> {
+pub(super) async fn a_release_at_one_resource_leaves_the_same_owner_at_others(
+    f: &Fixture<'_>,
+) -> Result<()> {
     let first = f.exclusive("a");
-    let mut others: Vec<_> = (0..100).map(|index| f.exclusive(&format!("a/{index}"))).collect();
+    let mut others: Vec<_> = (0..100)
+        .map(|index| f.exclusive(&format!("a/{index}")))
+        .collect();
     granted(f.store(), &first).await?;
     for other in &mut others {
         other.lease.owner = first.lease.owner;
@@ -64,7 +75,10 @@ pub(super) async fn a_release_at_one_resource_leaves_the_same_owner_at_others(f:
     }
     assert!(release(f.store(), &first).await?);
     for other in &others {
-        assert!(matches!(renewed(f.store(), other).await?, Renewed::Granted(_)));
+        assert!(matches!(
+            renewed(f.store(), other).await?,
+            Renewed::Granted(_)
+        ));
         assert!(release(f.store(), other).await?);
         assert_eq!(owners(f.store(), other).await?, []);
     }
@@ -77,7 +91,11 @@ pub(super) async fn resources_do_not_touch_each_other(f: &Fixture<'_>) -> Result
         granted(f.store(), &f.queueing(name)).await?;
     }
     for name in names {
-        assert_eq!(holders(f.store(), &f.exclusive(name)).await?.len(), 1, "{name:?}");
+        assert_eq!(
+            holders(f.store(), &f.exclusive(name)).await?.len(),
+            1,
+            "{name:?}"
+        );
     }
     Ok(())
 }
@@ -96,7 +114,11 @@ pub(super) async fn a_renewal_after_the_release_finds_it_gone(f: &Fixture<'_>) -
     granted(f.store(), &holder).await?;
     assert!(release(f.store(), &holder).await?);
     assert_eq!(renewed(f.store(), &holder).await?, Renewed::Gone);
-    assert_eq!(owners(f.store(), &holder).await?, [], "renewing must not bring it back");
+    assert_eq!(
+        owners(f.store(), &holder).await?,
+        [],
+        "renewing must not bring it back"
+    );
     granted(f.store(), &f.exclusive("a")).await?;
     assert_eq!(renewed(f.store(), &holder).await?, Renewed::Gone);
     Ok(())
@@ -110,7 +132,10 @@ pub(super) async fn a_renewal_tells_who_holds_and_who_waits(f: &Fixture<'_>) -> 
     assert_eq!(renewed(f.store(), &holder).await?, Renewed::Granted(token));
     for (request, expected) in [(&first, 1), (&second, 2)] {
         let answer = renewed(f.store(), request).await?;
-        assert!(matches!(answer, Renewed::Waiting { ahead, .. } if ahead == expected), "{answer:?}, not {expected} ahead");
+        assert!(
+            matches!(answer, Renewed::Waiting { ahead, .. } if ahead == expected),
+            "{answer:?}, not {expected} ahead"
+        );
     }
     Ok(())
 }
@@ -118,33 +143,76 @@ pub(super) async fn a_renewal_tells_who_holds_and_who_waits(f: &Fixture<'_>) -> 
 pub(super) async fn a_renewal_sets_the_deadline_from_now(f: &Fixture<'_>) -> Result<()> {
     let holder = LeaseRequest::exclusive(f.key("a"), LONG);
     granted(f.store(), &holder).await?;
-    let longer = Renewal { ttl: 3 * LONG, ..holder.renewal() };
+    let longer = Renewal {
+        ttl: 3 * LONG,
+        ..holder.renewal()
+    };
     assert!(f.store().renew_leases(&[longer]).await.remove(0).is_ok());
-    let left = contender(f.store(), &holder).await?.map(|contender| contender.expires_in);
-    assert!(left.is_some_and(|left| left > 2 * LONG && left <= 3 * LONG), "{left:?}");
+    let left = contender(f.store(), &holder)
+        .await?
+        .map(|contender| contender.expires_in);
+    assert!(
+        left.is_some_and(|left| left > 2 * LONG && left <= 3 * LONG),
+        "{left:?}"
+    );
 
-    assert!(f.store().renew_leases(&[holder.renewal()]).await.remove(0).is_ok());
-    let left = contender(f.store(), &holder).await?.map(|contender| contender.expires_in);
-    assert!(left.is_some_and(|left| left <= LONG), "a shorter one counts as well: {left:?}");
+    assert!(
+        f.store()
+            .renew_leases(&[holder.renewal()])
+            .await
+            .remove(0)
+            .is_ok()
+    );
+    let left = contender(f.store(), &holder)
+        .await?
+        .map(|contender| contender.expires_in);
+    assert!(
+        left.is_some_and(|left| left <= LONG),
+        "a shorter one counts as well: {left:?}"
+    );
     Ok(())
 }
 
 pub(super) async fn renewals_are_answered_in_their_order(f: &Fixture<'_>) -> Result<()> {
-    let (a, b, waiter, gone) = (f.exclusive("a"), f.exclusive("b"), f.queueing("a"), f.exclusive("c"));
+    let (a, b, waiter, gone) = (
+        f.exclusive("a"),
+        f.exclusive("b"),
+        f.queueing("a"),
+        f.exclusive("c"),
+    );
     let token_a = granted(f.store(), &a).await?;
     let token_b = granted(f.store(), &b).await?;
     waiting(f.store(), &waiter).await?;
 
-    let batch = [gone.renewal(), b.renewal(), waiter.renewal(), a.renewal(), b.renewal()];
-    let answers: Vec<_> = f.store().renew_leases(&batch).await.into_iter().collect::<Result<_>>()?;
-    let [first, second, third, fourth, fifth] = &answers[..] else { panic!("five renewals, but {answers:?}") };
-    assert_eq!([first, second, fourth, fifth].map(Clone::clone), [
-        Renewed::Gone,
-        Renewed::Granted(token_b),
-        Renewed::Granted(token_a),
-        Renewed::Granted(token_b),
-    ]);
-    assert!(matches!(third, Renewed::Waiting { ahead: 1, .. }), "{third:?}");
+    let batch = [
+        gone.renewal(),
+        b.renewal(),
+        waiter.renewal(),
+        a.renewal(),
+        b.renewal(),
+    ];
+    let answers: Vec<_> = f
+        .store()
+        .renew_leases(&batch)
+        .await
+        .into_iter()
+        .collect::<Result<_>>()?;
+    let [first, second, third, fourth, fifth] = &answers[..] else {
+        panic!("five renewals, but {answers:?}")
+    };
+    assert_eq!(
+        [first, second, fourth, fifth].map(Clone::clone),
+        [
+            Renewed::Gone,
+            Renewed::Granted(token_b),
+            Renewed::Granted(token_a),
+            Renewed::Granted(token_b),
+        ]
+    );
+    assert!(
+        matches!(third, Renewed::Waiting { ahead: 1, .. }),
+        "{third:?}"
+    );
     Ok(())
 }
 
@@ -161,7 +229,12 @@ pub(super) async fn a_large_batch_of_renewals_is_answered_whole(f: &Fixture<'_>)
         tokens.push(Renewed::Granted(granted(f.store(), &request).await?));
         batch.push(request.renewal());
     }
-    let answers: Vec<_> = f.store().renew_leases(&batch).await.into_iter().collect::<Result<_>>()?;
+    let answers: Vec<_> = f
+        .store()
+        .renew_leases(&batch)
+        .await
+        .into_iter()
+        .collect::<Result<_>>()?;
     assert_eq!(answers, tokens);
     Ok(())
 }
@@ -185,7 +258,11 @@ pub(super) async fn an_inspection_shows_everybody_in_order(f: &Fixture<'_>) -> R
     assert_eq!(line.len(), 3, "{line:?}");
     for (index, request) in [&holder, &second, &third].into_iter().enumerate() {
         let there = &line[index];
-        assert!(!there.expires_in.is_zero() && there.expires_in <= LONG, "{:?}", there.expires_in);
+        assert!(
+            !there.expires_in.is_zero() && there.expires_in <= LONG,
+            "{:?}",
+            there.expires_in
+        );
         let expected = Contender {
             owner: request.lease.owner,
             label: request.label.clone(),
@@ -203,7 +280,14 @@ pub(super) async fn a_lease_alone_is_shown_as_it_is(f: &Fixture<'_>) -> Result<(
     let holder = f.exclusive("a").label("worker-7");
     let token = granted(f.store(), &holder).await?;
     let there = contender(f.store(), &holder).await?.expect("it holds");
-    assert_eq!((&*there.label, there.token, there.weight, there.granted), ("worker-7", token, 1, true));
-    assert!(there.expires_in <= LONG && !there.expires_in.is_zero(), "{:?}", there.expires_in);
+    assert_eq!(
+        (&*there.label, there.token, there.weight, there.granted),
+        ("worker-7", token, 1, true)
+    );
+    assert!(
+        there.expires_in <= LONG && !there.expires_in.is_zero(),
+        "{:?}",
+        there.expires_in
+    );
     Ok(())
 }

@@ -13,7 +13,10 @@ fn attempt(f: &Fixture<'_>, weight: u32, capacity: u32) -> LeaseRequest {
     f.exclusive("a").weighing(weight, capacity)
 }
 
-async fn assert_holders<const N: usize>(f: &Fixture<'_>, expected: [&LeaseRequest; N]) -> Result<()> {
+async fn assert_holders<const N: usize>(
+    f: &Fixture<'_>,
+    expected: [&LeaseRequest; N],
+) -> Result<()> {
     let expected = expected.map(|request| request.lease.owner);
     assert_eq!(holders(f.store(), &f.exclusive("a")).await?, expected);
     Ok(())
@@ -44,7 +47,11 @@ pub(super) async fn weights_add_up(f: &Fixture<'_>) -> Result<()> {
 }
 
 pub(super) async fn the_greatest_weights_do_not_overflow(f: &Fixture<'_>) -> Result<()> {
-    let (half, rest, more) = (part(f, u32::MAX - 1, u32::MAX), part(f, 1, u32::MAX), part(f, u32::MAX, u32::MAX));
+    let (half, rest, more) = (
+        part(f, u32::MAX - 1, u32::MAX),
+        part(f, 1, u32::MAX),
+        part(f, u32::MAX, u32::MAX),
+    );
     granted(f.store(), &half).await?;
     granted(f.store(), &rest).await?;
     waiting(f.store(), &more).await?;
@@ -55,7 +62,9 @@ pub(super) async fn the_greatest_weights_do_not_overflow(f: &Fixture<'_>) -> Res
     assert_holders(f, [&more]).await
 }
 
-pub(super) async fn readers_share_and_a_writer_waits_for_all_of_them(f: &Fixture<'_>) -> Result<()> {
+pub(super) async fn readers_share_and_a_writer_waits_for_all_of_them(
+    f: &Fixture<'_>,
+) -> Result<()> {
     let (first, second, writer) = (part(f, 1, 100), part(f, 1, 100), part(f, 100, 100));
     granted(f.store(), &first).await?;
     granted(f.store(), &second).await?;
@@ -78,7 +87,9 @@ pub(super) async fn a_reader_does_not_overtake_a_waiting_writer(f: &Fixture<'_>)
     assert_holders(f, [&late]).await
 }
 
-pub(super) async fn a_writer_that_leaves_lets_all_readers_in_up_to_the_next_writer(f: &Fixture<'_>) -> Result<()> {
+pub(super) async fn a_writer_that_leaves_lets_all_readers_in_up_to_the_next_writer(
+    f: &Fixture<'_>,
+) -> Result<()> {
     let writer = part(f, 100, 100);
     let (first, second, third) = (part(f, 1, 100), part(f, 1, 100), part(f, 1, 100));
     let (next, behind) = (part(f, 100, 100), part(f, 1, 100));
@@ -106,7 +117,9 @@ pub(super) async fn an_attempt_does_not_overtake_those_who_wait(f: &Fixture<'_>)
     busy(f.store(), &attempt(f, 1, 3)).await
 }
 
-pub(super) async fn a_heavy_waiter_that_gives_up_lets_the_light_ones_in(f: &Fixture<'_>) -> Result<()> {
+pub(super) async fn a_heavy_waiter_that_gives_up_lets_the_light_ones_in(
+    f: &Fixture<'_>,
+) -> Result<()> {
     let (holder, heavy, light) = (part(f, 1, 3), part(f, 3, 3), part(f, 1, 3));
     granted(f.store(), &holder).await?;
     waiting(f.store(), &heavy).await?;
@@ -135,7 +148,10 @@ pub(super) async fn a_smaller_capacity_takes_nothing_back(f: &Fixture<'_>) -> Re
     waiting(f.store(), &new).await?;
     assert_holders(f, [&old[0], &old[1], &old[2]]).await?;
     for request in &old {
-        assert!(matches!(renewed(f.store(), request).await?, Renewed::Granted(_)));
+        assert!(matches!(
+            renewed(f.store(), request).await?,
+            Renewed::Granted(_)
+        ));
     }
 
     assert!(release(f.store(), &old[0]).await?);
@@ -144,7 +160,9 @@ pub(super) async fn a_smaller_capacity_takes_nothing_back(f: &Fixture<'_>) -> Re
     assert_holders(f, [&old[2], &new]).await
 }
 
-pub(super) async fn a_smaller_capacity_ends_with_the_last_who_named_it(f: &Fixture<'_>) -> Result<()> {
+pub(super) async fn a_smaller_capacity_ends_with_the_last_who_named_it(
+    f: &Fixture<'_>,
+) -> Result<()> {
     let (small, first, second) = (part(f, 1, 1), part(f, 1, 3), part(f, 1, 3));
     granted(f.store(), &small).await?;
     waiting(f.store(), &first).await?;
@@ -153,8 +171,11 @@ pub(super) async fn a_smaller_capacity_ends_with_the_last_who_named_it(f: &Fixtu
     assert_holders(f, [&first, &second]).await
 }
 
-pub(super) async fn a_waiter_with_a_smaller_capacity_that_leaves_lets_those_behind_in(f: &Fixture<'_>) -> Result<()> {
-    let (first, second, small, behind) = (part(f, 1, 4), part(f, 1, 4), part(f, 1, 2), part(f, 1, 4));
+pub(super) async fn a_waiter_with_a_smaller_capacity_that_leaves_lets_those_behind_in(
+    f: &Fixture<'_>,
+) -> Result<()> {
+    let (first, second, small, behind) =
+        (part(f, 1, 4), part(f, 1, 4), part(f, 1, 2), part(f, 1, 4));
     granted(f.store(), &first).await?;
     granted(f.store(), &second).await?;
     waiting(f.store(), &small).await?;
@@ -163,7 +184,9 @@ pub(super) async fn a_waiter_with_a_smaller_capacity_that_leaves_lets_those_behi
     assert_holders(f, [&first, &second, &behind]).await
 }
 
-pub(super) async fn an_attempt_with_a_smaller_capacity_leaves_none_of_it_behind(f: &Fixture<'_>) -> Result<()> {
+pub(super) async fn an_attempt_with_a_smaller_capacity_leaves_none_of_it_behind(
+    f: &Fixture<'_>,
+) -> Result<()> {
     let (first, second) = (part(f, 1, 3), part(f, 1, 3));
     granted(f.store(), &first).await?;
     busy(f.store(), &attempt(f, 1, 1)).await?;
@@ -171,7 +194,9 @@ pub(super) async fn an_attempt_with_a_smaller_capacity_leaves_none_of_it_behind(
     assert_holders(f, [&first, &second]).await
 }
 
-pub(super) async fn one_heavier_than_the_capacity_in_force_is_granted_alone(f: &Fixture<'_>) -> Result<()> {
+pub(super) async fn one_heavier_than_the_capacity_in_force_is_granted_alone(
+    f: &Fixture<'_>,
+) -> Result<()> {
     let (small, heavy, behind) = (part(f, 1, 2), part(f, 5, 5), part(f, 1, 5));
     granted(f.store(), &small).await?;
     waiting(f.store(), &heavy).await?;

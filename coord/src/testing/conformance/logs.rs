@@ -3,7 +3,13 @@
 use super::prelude::*;
 
 async fn append(f: &Fixture<'_>, name: &str, expected_len: u64, entry: &str) -> Result<Append> {
-    f.store().append_log(&AppendRequest::new(f.key(name), expected_len, entry.to_owned())).await
+    f.store()
+        .append_log(&AppendRequest::new(
+            f.key(name),
+            expected_len,
+            entry.to_owned(),
+        ))
+        .await
 }
 
 async fn appended(f: &Fixture<'_>, name: &str, entries: &[&str]) -> Result<()> {
@@ -29,11 +35,17 @@ pub(super) async fn an_append_at_the_expected_length_extends(f: &Fixture<'_>) ->
     Ok(())
 }
 
-pub(super) async fn an_append_at_another_length_conflicts_and_tells_it(f: &Fixture<'_>) -> Result<()> {
+pub(super) async fn an_append_at_another_length_conflicts_and_tells_it(
+    f: &Fixture<'_>,
+) -> Result<()> {
     assert_eq!(append(f, "a", 1, "x").await?, Append::Conflict { len: 0 });
     appended(f, "a", &["one", "two"]).await?;
     for wrong in [0, 1, 3, 4, 1_000, u64::from(u32::MAX) + 3] {
-        assert_eq!(append(f, "a", wrong, "x").await?, Append::Conflict { len: 2 }, "at {wrong}");
+        assert_eq!(
+            append(f, "a", wrong, "x").await?,
+            Append::Conflict { len: 2 },
+            "at {wrong}"
+        );
     }
     assert_eq!(read(f, "a").await?, ["one", "two"]);
     Ok(())
@@ -48,7 +60,11 @@ pub(super) async fn a_refused_append_does_not_make_a_log(f: &Fixture<'_>) -> Res
 
 pub(super) async fn the_same_entry_twice_is_two_entries(f: &Fixture<'_>) -> Result<()> {
     appended(f, "a", &["same", "same"]).await?;
-    assert_eq!(append(f, "a", 1, "same").await?, Append::Conflict { len: 2 }, "another append, though with equal content");
+    assert_eq!(
+        append(f, "a", 1, "same").await?,
+        Append::Conflict { len: 2 },
+        "another append, though with equal content"
+    );
     assert_eq!(read(f, "a").await?, ["same", "same"]);
     Ok(())
 }
@@ -74,7 +90,11 @@ pub(super) async fn entries_are_read_from_any_index_up_to_a_limit(f: &Fixture<'_
         (u64::MAX, 10, &[]),
         (0, usize::MAX, &["0", "1", "2", "3", "4"]),
     ] {
-        assert_eq!(f.store().read_log(&f.key("a"), from, limit).await?, expected, "{limit} from {from}");
+        assert_eq!(
+            f.store().read_log(&f.key("a"), from, limit).await?,
+            expected,
+            "{limit} from {from}"
+        );
     }
     Ok(())
 }
@@ -85,10 +105,16 @@ pub(super) async fn a_long_log_is_read_in_order(f: &Fixture<'_>) -> Result<()> {
         assert_eq!(append(f, "a", len, entry).await?, Append::Appended);
     }
     assert_eq!(read(f, "a").await?, entries);
-    assert_eq!(append(f, "a", 3, "late").await?, Append::Conflict { len: 250 });
+    assert_eq!(
+        append(f, "a", 3, "late").await?,
+        Append::Conflict { len: 250 }
+    );
 
     let mut read = Vec::new();
-    while let page = f.store().read_log(&f.key("a"), read.len() as u64, 99).await?
+    while let page = f
+        .store()
+        .read_log(&f.key("a"), read.len() as u64, 99)
+        .await?
         && !page.is_empty()
     {
         read.extend(page);
@@ -109,15 +135,24 @@ pub(super) async fn logs_do_not_touch_each_other(f: &Fixture<'_>) -> Result<()> 
     Ok(())
 }
 
-pub(super) async fn an_expired_log_is_gone_as_a_whole_and_starts_anew(f: &Fixture<'_>) -> Result<()> {
+pub(super) async fn an_expired_log_is_gone_as_a_whole_and_starts_anew(
+    f: &Fixture<'_>,
+) -> Result<()> {
     appended(f, "a", &["one", "two", "three"]).await?;
     f.store().expire_log(&f.key("a"), f.short()).await?;
     f.outlive(f.short()).await?;
-    assert_eq!(append(f, "a", 3, "late").await?, Append::Conflict { len: 0 });
+    assert_eq!(
+        append(f, "a", 3, "late").await?,
+        Append::Conflict { len: 0 }
+    );
     assert_eq!(read(f, "a").await?, [""; 0]);
     appended(f, "a", &["new"]).await?;
     f.outlive(f.short()).await?;
-    assert_eq!(read(f, "a").await?, ["new"], "what was started anew does not inherit the ttl");
+    assert_eq!(
+        read(f, "a").await?,
+        ["new"],
+        "what was started anew does not inherit the ttl"
+    );
     Ok(())
 }
 
@@ -125,11 +160,16 @@ pub(super) async fn a_log_that_is_to_expire_stays_until_then(f: &Fixture<'_>) ->
     appended(f, "a", &["one", "two"]).await?;
     f.store().expire_log(&f.key("a"), LONG).await?;
     assert_eq!(read(f, "a").await?, ["one", "two"]);
-    assert_eq!(append(f, "a", 1, "late").await?, Append::Conflict { len: 2 });
+    assert_eq!(
+        append(f, "a", 1, "late").await?,
+        Append::Conflict { len: 2 }
+    );
     Ok(())
 }
 
-pub(super) async fn an_entry_appended_to_an_expiring_log_goes_with_it(f: &Fixture<'_>) -> Result<()> {
+pub(super) async fn an_entry_appended_to_an_expiring_log_goes_with_it(
+    f: &Fixture<'_>,
+) -> Result<()> {
     appended(f, "a", &["one", "two"]).await?;
     f.store().expire_log(&f.key("a"), f.short()).await?;
     // The log may be gone already on a machine that is busy; then there is nothing to go with.

@@ -44,7 +44,7 @@ const LONGEST_CASE: Duration = Duration::from_secs(120);
 
 struct Case {
     name: &'static str,
-    run: for<'f> fn(&'f Fixture<'f>) -> LocalBoxFuture<'f, Result<()>>,
+    run: for<'f, 'm> fn(&'f Fixture<'m>) -> LocalBoxFuture<'f, Result<()>>,
 }
 
 /// The list of cases as a constant.
@@ -99,7 +99,11 @@ where
         }
     }
     let (failed, all) = (failures.len(), CASES.len());
-    assert!(failures.is_empty(), "{failed} of {all} conformance cases failed:\n{}", failures.join("\n"));
+    assert!(
+        failures.is_empty(),
+        "{failed} of {all} conformance cases failed:\n{}",
+        failures.join("\n")
+    );
 }
 
 /// Puts a store through one case: what the tests that
@@ -131,7 +135,9 @@ where
     Fut: Future<Output = S>,
     S: Store,
 {
-    let make = || -> LocalBoxFuture<'_, Arc<dyn Store>> { Box::pin(async { Arc::new(make().await) as Arc<dyn Store> }) };
+    let make = || -> LocalBoxFuture<'_, Arc<dyn Store>> {
+        Box::pin(async { Arc::new(make().await) as Arc<dyn Store> })
+    };
     let run = async {
         let fixture = Fixture::new(&make).await;
         (case.run)(&fixture).await

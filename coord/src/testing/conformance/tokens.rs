@@ -10,7 +10,11 @@ fn above(token: FencingToken, by: u64) -> FencingToken {
 pub(super) async fn tokens_increase_from_grant_to_grant(f: &Fixture<'_>) -> Result<()> {
     let mut last = FencingToken::new(0);
     for round in 0..20 {
-        let request = if round % 2 == 0 { f.exclusive("a") } else { f.queueing("a") };
+        let request = if round % 2 == 0 {
+            f.exclusive("a")
+        } else {
+            f.queueing("a")
+        };
         let token = granted(f.store(), &request).await?;
         assert!(token > last, "{token} follows {last}");
         last = token;
@@ -54,14 +58,24 @@ pub(super) async fn tokens_are_in_the_order_of_arrival(f: &Fixture<'_>) -> Resul
     Ok(())
 }
 
-pub(super) async fn a_grant_has_the_token_that_the_waiter_was_promised(f: &Fixture<'_>) -> Result<()> {
+pub(super) async fn a_grant_has_the_token_that_the_waiter_was_promised(
+    f: &Fixture<'_>,
+) -> Result<()> {
     let (holder, waiter) = (f.exclusive("a"), f.queueing("a"));
     let first = granted(f.store(), &holder).await?;
     let promised = waiting(f.store(), &waiter).await?.token;
     assert!(promised > first);
     assert!(release(f.store(), &holder).await?);
-    assert_eq!(renewed(f.store(), &waiter).await?, Renewed::Granted(promised));
-    assert_eq!(contender(f.store(), &waiter).await?.map(|contender| contender.token), Some(promised));
+    assert_eq!(
+        renewed(f.store(), &waiter).await?,
+        Renewed::Granted(promised)
+    );
+    assert_eq!(
+        contender(f.store(), &waiter)
+            .await?
+            .map(|contender| contender.token),
+        Some(promised)
+    );
     Ok(())
 }
 
@@ -75,7 +89,9 @@ pub(super) async fn a_renewal_keeps_the_token(f: &Fixture<'_>) -> Result<()> {
     Ok(())
 }
 
-pub(super) async fn a_token_is_at_least_the_floor_and_so_are_those_that_follow(f: &Fixture<'_>) -> Result<()> {
+pub(super) async fn a_token_is_at_least_the_floor_and_so_are_those_that_follow(
+    f: &Fixture<'_>,
+) -> Result<()> {
     let first = f.exclusive("a");
     let floor = above(granted(f.store(), &first).await?, 1_000);
     assert!(release(f.store(), &first).await?);
@@ -94,7 +110,11 @@ pub(super) async fn a_floor_that_is_passed_already_changes_nothing(f: &Fixture<'
     let first = f.exclusive("a");
     let token = granted(f.store(), &first).await?;
     assert!(release(f.store(), &first).await?);
-    let second = granted(f.store(), &f.exclusive("a").token_floor(FencingToken::new(1))).await?;
+    let second = granted(
+        f.store(),
+        &f.exclusive("a").token_floor(FencingToken::new(1)),
+    )
+    .await?;
     assert!(second > token, "{second} follows {token}");
     Ok(())
 }
@@ -109,20 +129,31 @@ pub(super) async fn a_waiter_gets_the_floor_as_well(f: &Fixture<'_>) -> Result<(
     Ok(())
 }
 
-pub(super) async fn a_holder_raises_its_token_by_asking_again_with_a_floor(f: &Fixture<'_>) -> Result<()> {
+pub(super) async fn a_holder_raises_its_token_by_asking_again_with_a_floor(
+    f: &Fixture<'_>,
+) -> Result<()> {
     for request in [f.exclusive("a"), f.queueing("b")] {
         let token = granted(f.store(), &request).await?;
         let floor = above(token, 1_000);
         let raised = granted(f.store(), &request.clone().token_floor(floor)).await?;
         assert!(raised >= floor, "{raised} is below {floor}");
-        assert_eq!(renewed(f.store(), &request).await?, Renewed::Granted(raised));
-        assert_eq!(granted(f.store(), &request.token_floor(floor)).await?, raised, "it is at the floor already");
+        assert_eq!(
+            renewed(f.store(), &request).await?,
+            Renewed::Granted(raised)
+        );
+        assert_eq!(
+            granted(f.store(), &request.token_floor(floor)).await?,
+            raised,
+            "it is at the floor already"
+        );
     }
     Ok(())
 }
 
 /// Those behind got their numbers before; the grants that follow must outrank the raised one all the same.
-pub(super) async fn a_raised_token_ranks_below_the_grants_that_follow(f: &Fixture<'_>) -> Result<()> {
+pub(super) async fn a_raised_token_ranks_below_the_grants_that_follow(
+    f: &Fixture<'_>,
+) -> Result<()> {
     let (holder, first, second) = (f.queueing("a"), f.queueing("a"), f.queueing("a"));
     let floor = above(granted(f.store(), &holder).await?, 1_000);
     waiting(f.store(), &first).await?;
@@ -132,7 +163,9 @@ pub(super) async fn a_raised_token_ranks_below_the_grants_that_follow(f: &Fixtur
     let mut previous = &holder;
     for next in [&first, &second] {
         assert!(release(f.store(), previous).await?);
-        let Renewed::Granted(token) = renewed(f.store(), next).await? else { panic!("it is next") };
+        let Renewed::Granted(token) = renewed(f.store(), next).await? else {
+            panic!("it is next")
+        };
         assert!(token > last, "{token} follows {last}");
         (last, previous) = (token, next);
     }

@@ -14,7 +14,10 @@ async fn woken(watch: &mut Watch) -> Wake {
 }
 
 /// Looks at each wake-up, until there is something to see.
-async fn seen_when_woken<T>(watch: &mut Watch, mut look: impl AsyncFnMut() -> Result<Option<T>>) -> Result<T> {
+async fn seen_when_woken<T>(
+    watch: &mut Watch,
+    mut look: impl AsyncFnMut() -> Result<Option<T>>,
+) -> Result<T> {
     loop {
         woken(watch).await;
         if let Some(seen) = look().await? {
@@ -24,11 +27,19 @@ async fn seen_when_woken<T>(watch: &mut Watch, mut look: impl AsyncFnMut() -> Re
 }
 
 /// Waits for a grant as a client does: whatever wakes it, it asks.
-async fn granted_when_woken(f: &Fixture<'_>, request: &LeaseRequest, mut place: Place) -> Result<()> {
+async fn granted_when_woken(
+    f: &Fixture<'_>,
+    request: &LeaseRequest,
+    mut place: Place,
+) -> Result<()> {
     loop {
         let wake = woken(&mut place.wake).await;
         let Renewed::Granted(token) = renewed(f.store(), request).await? else {
-            assert_eq!(wake, Wake::Look, "a grant was announced to one who has none");
+            assert_eq!(
+                wake,
+                Wake::Look,
+                "a grant was announced to one who has none"
+            );
             continue;
         };
         if let Wake::Granted(announced) = wake {
@@ -43,7 +54,9 @@ pub(super) async fn a_put_wakes_who_watches_the_record(f: &Fixture<'_>) -> Resul
     for text in ["one", "two"] {
         stored(f.store(), &PutRequest::new(f.key("a"), text)).await?;
         seen_when_woken(&mut watch, async || {
-            Ok(value(f.store(), &f.key("a")).await?.filter(|value| value == text))
+            Ok(value(f.store(), &f.key("a"))
+                .await?
+                .filter(|value| value == text))
         })
         .await?;
     }
@@ -53,7 +66,11 @@ pub(super) async fn a_put_wakes_who_watches_the_record(f: &Fixture<'_>) -> Resul
 pub(super) async fn a_delete_wakes_who_watches_the_record(f: &Fixture<'_>) -> Result<()> {
     stored(f.store(), &PutRequest::new(f.key("a"), "one")).await?;
     let mut watch = f.store().watch(&Watched::Record(f.key("a"))).await?;
-    assert!(f.store().delete_record(&DeleteRequest::new(f.key("a"))).await?);
+    assert!(
+        f.store()
+            .delete_record(&DeleteRequest::new(f.key("a")))
+            .await?
+    );
     seen_when_woken(&mut watch, async || {
         Ok(value(f.store(), &f.key("a")).await?.is_none().then_some(()))
     })
@@ -84,7 +101,9 @@ pub(super) async fn a_release_wakes_who_watches_the_resource(f: &Fixture<'_>) ->
     .await
 }
 
-pub(super) async fn a_change_between_the_watch_and_the_wait_is_not_missed(f: &Fixture<'_>) -> Result<()> {
+pub(super) async fn a_change_between_the_watch_and_the_wait_is_not_missed(
+    f: &Fixture<'_>,
+) -> Result<()> {
     let mut watch = f.store().watch(&Watched::Record(f.key("a"))).await?;
     stored(f.store(), &PutRequest::new(f.key("a"), "one")).await?;
     // Whatever else goes on in between.
@@ -160,8 +179,11 @@ pub(super) async fn one_release_wakes_all_whom_it_grants(f: &Fixture<'_>) -> Res
 }
 
 pub(super) async fn a_waiter_that_leaves_wakes_whom_it_held_back(f: &Fixture<'_>) -> Result<()> {
-    let (holder, heavy, light) =
-        (f.queueing("a").weighing(1, 3), f.queueing("a").weighing(3, 3), f.queueing("a").weighing(1, 3));
+    let (holder, heavy, light) = (
+        f.queueing("a").weighing(1, 3),
+        f.queueing("a").weighing(3, 3),
+        f.queueing("a").weighing(1, 3),
+    );
     granted(f.store(), &holder).await?;
     waiting(f.store(), &heavy).await?;
     let place = waiting(f.store(), &light).await?;
@@ -182,7 +204,12 @@ pub(super) async fn a_dead_holder_is_found_by_looking_when_told(f: &Fixture<'_>)
     let dead = LeaseRequest::exclusive(f.key("a"), f.short());
     granted(f.store(), &dead).await?;
     let waiter = f.queueing("a");
-    let Acquired::Waiting { mut wake, mut look_again_in, .. } = f.store().acquire_lease(&waiter).await? else {
+    let Acquired::Waiting {
+        mut wake,
+        mut look_again_in,
+        ..
+    } = f.store().acquire_lease(&waiter).await?
+    else {
         return Ok(()); // The holder was dead already.
     };
     loop {
@@ -191,7 +218,10 @@ pub(super) async fn a_dead_holder_is_found_by_looking_when_told(f: &Fixture<'_>)
         let _ = tokio::time::timeout(hint, wake.changed()).await;
         match renewed(f.store(), &waiter).await? {
             Renewed::Granted(_) => return Ok(()),
-            Renewed::Waiting { look_again_in: next, .. } => look_again_in = next,
+            Renewed::Waiting {
+                look_again_in: next,
+                ..
+            } => look_again_in = next,
             Renewed::Gone => panic!("it has a place for long"),
         }
     }
@@ -204,7 +234,11 @@ pub(super) async fn a_watch_that_was_dropped_harms_nobody(f: &Fixture<'_>) -> Re
     let place = waiting(f.store(), &next).await?;
     drop(f.store().watch(&Watched::Lease(f.key("a"))).await?);
     assert!(release(f.store(), &holder).await?);
-    assert_eq!(holders(f.store(), &gone).await?, [gone.lease.owner], "it is granted, woken or not");
+    assert_eq!(
+        holders(f.store(), &gone).await?,
+        [gone.lease.owner],
+        "it is granted, woken or not"
+    );
     assert!(release(f.store(), &gone).await?);
     granted_when_woken(f, &next, place).await
 }

@@ -22,7 +22,13 @@ pub(super) struct Gate {
 pub(super) fn gate() -> (Gate, Held) {
     let (reached, is_reached) = watch::channel(false);
     let (release, released) = watch::channel(false);
-    (Gate { reached, released }, Held { reached: is_reached, release })
+    (
+        Gate { reached, released },
+        Held {
+            reached: is_reached,
+            release,
+        },
+    )
 }
 
 impl Held {
@@ -32,8 +38,16 @@ impl Held {
     ///
     /// If no operation can get there any more, because the rule was taken away.
     pub async fn reached(&self) {
-        let outcome = self.reached.clone().wait_for(|reached| *reached).await.map(drop);
-        assert!(outcome.is_ok(), "nothing can reach this point any more: the rule was taken away");
+        let outcome = self
+            .reached
+            .clone()
+            .wait_for(|reached| *reached)
+            .await
+            .map(drop);
+        assert!(
+            outcome.is_ok(),
+            "nothing can reach this point any more: the rule was taken away"
+        );
     }
 
     /// Lets the operation go on.
@@ -44,7 +58,9 @@ impl Held {
 
 impl fmt::Debug for Held {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Held").field("reached", &*self.reached.borrow()).finish_non_exhaustive()
+        f.debug_struct("Held")
+            .field("reached", &*self.reached.borrow())
+            .finish_non_exhaustive()
     }
 }
 

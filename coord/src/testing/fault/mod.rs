@@ -17,8 +17,9 @@ pub use self::hold::Held;
 pub use self::rule::{Fault, Operation, Rule};
 use crate::error::{StoreError, StoreErrorKind};
 use crate::store::{
-    Acquired, Append, AppendRequest, Capabilities, Contender, DeleteRequest, Entry, LeaseId, LeaseRequest, ListRequest,
-    Page, Put, PutRequest, Renewal, Renewed, Result, Store, Watch, Watched,
+    Acquired, Append, AppendRequest, Capabilities, Contender, DeleteRequest, Entry, LeaseId,
+    LeaseRequest, ListRequest, Page, Put, PutRequest, Renewal, Renewed, Result, Store, Watch,
+    Watched,
 };
 
 /// A store that passes everything on to another one, except for what it is told to fail, delay, cut or hold.
@@ -136,7 +137,11 @@ impl FaultStore {
 
     /// How often this was asked.
     pub fn count(&self, operation: Operation) -> usize {
-        self.plan().seen.iter().filter(|seen| seen.operation == operation).count()
+        self.plan()
+            .seen
+            .iter()
+            .filter(|seen| seen.operation == operation)
+            .count()
     }
 
     /// Forgets what was asked so far.
@@ -196,21 +201,28 @@ impl FaultStore {
 
 impl From<Arc<dyn Store>> for FaultStore {
     fn from(inner: Arc<dyn Store>) -> Self {
-        Self { inner, shared: Arc::default() }
+        Self {
+            inner,
+            shared: Arc::default(),
+        }
     }
 }
 
 impl fmt::Debug for FaultStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("FaultStore").field("operations", &self.plan().seen.len()).finish_non_exhaustive()
+        f.debug_struct("FaultStore")
+            .field("operations", &self.plan().seen.len())
+            .finish_non_exhaustive()
     }
 }
 
 impl Plan {
     /// Writes down what was asked, and finds what is to happen to it.
     fn meet(&mut self, operation: Operation, keys: Vec<String>) -> Option<Action> {
-        let struck = self.rules.iter_mut().find(|(rule, _)| rule.strikes(operation, &keys));
-        let action = struck.map(|(_, action)| action.clone());
+        let action = self
+            .rules
+            .iter_mut()
+            .find_map(|(rule, action)| rule.strikes(operation, &keys).then(|| action.clone()));
         self.rules.retain(|(rule, _)| !rule.is_spent());
         self.seen.push(Seen { operation, keys });
         action
@@ -222,11 +234,19 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 fn not_sent(operation: Operation) -> StoreError {
-    StoreError::new(StoreErrorKind::NotApplied, operation.name(), "a fault was injected before it was sent")
+    StoreError::new(
+        StoreErrorKind::NotApplied,
+        operation.name(),
+        "a fault was injected before it was sent",
+    )
 }
 
 fn cut(operation: Operation) -> StoreError {
-    StoreError::new(StoreErrorKind::Unknown, operation.name(), "a fault was injected: the connection broke before the reply")
+    StoreError::new(
+        StoreErrorKind::Unknown,
+        operation.name(),
+        "a fault was injected: the connection broke before the reply",
+    )
 }
 
 /// A watch that nothing wakes.
@@ -240,36 +260,69 @@ impl Store for FaultStore {
     async fn get_record(&self, key: &str) -> Result<Option<Entry>> {
         let (inner, key) = (Arc::clone(&self.inner), key.to_owned());
         let keys = vec![key.clone()];
-        self.pass(Operation::Get, keys, Box::pin(async move { inner.get_record(&key).await })).await
+        self.pass(
+            Operation::Get,
+            keys,
+            Box::pin(async move { inner.get_record(&key).await }),
+        )
+        .await
     }
 
     async fn put_record(&self, request: &PutRequest) -> Result<Put> {
         let (inner, request) = (Arc::clone(&self.inner), request.clone());
         let keys = vec![request.key.clone()];
-        self.pass(Operation::Put, keys, Box::pin(async move { inner.put_record(&request).await })).await
+        self.pass(
+            Operation::Put,
+            keys,
+            Box::pin(async move { inner.put_record(&request).await }),
+        )
+        .await
     }
 
     async fn delete_record(&self, request: &DeleteRequest) -> Result<bool> {
         let (inner, request) = (Arc::clone(&self.inner), request.clone());
         let keys = vec![request.key.clone()];
-        self.pass(Operation::Delete, keys, Box::pin(async move { inner.delete_record(&request).await })).await
+        self.pass(
+            Operation::Delete,
+            keys,
+            Box::pin(async move { inner.delete_record(&request).await }),
+        )
+        .await
     }
 
     async fn list_records(&self, request: &ListRequest) -> Result<Page> {
         let (inner, request) = (Arc::clone(&self.inner), request.clone());
         let keys = vec![request.prefix.clone()];
-        self.pass(Operation::List, keys, Box::pin(async move { inner.list_records(&request).await })).await
+        self.pass(
+            Operation::List,
+            keys,
+            Box::pin(async move { inner.list_records(&request).await }),
+        )
+        .await
     }
 
     async fn acquire_lease(&self, request: &LeaseRequest) -> Result<Acquired> {
         let (inner, request) = (Arc::clone(&self.inner), request.clone());
         let keys = vec![request.lease.resource.to_string()];
-        let acquired =
-            self.pass(Operation::Acquire, keys, Box::pin(async move { inner.acquire_lease(&request).await })).await?;
+        let acquired = self
+            .pass(
+                Operation::Acquire,
+                keys,
+                Box::pin(async move { inner.acquire_lease(&request).await }),
+            )
+            .await?;
         Ok(match acquired {
-            Acquired::Waiting { token, ahead, look_again_in, .. } if self.hears_nothing() => {
-                Acquired::Waiting { token, ahead, look_again_in, wake: deaf() }
-            }
+            Acquired::Waiting {
+                token,
+                ahead,
+                look_again_in,
+                ..
+            } if self.hears_nothing() => Acquired::Waiting {
+                token,
+                ahead,
+                look_again_in,
+                wake: deaf(),
+            },
             acquired => acquired,
         })
     }
@@ -277,7 +330,10 @@ impl Store for FaultStore {
     async fn renew_leases(&self, renewals: &[Renewal]) -> Vec<Result<Renewed>> {
         let (inner, renewals) = (Arc::clone(&self.inner), renewals.to_vec());
         let count = renewals.len();
-        let keys = renewals.iter().map(|renewal| renewal.lease.resource.to_string()).collect();
+        let keys = renewals
+            .iter()
+            .map(|renewal| renewal.lease.resource.to_string())
+            .collect();
         let request = Box::pin(async move { Ok(inner.renew_leases(&renewals).await) });
         match self.pass(Operation::Renew, keys, request).await {
             Ok(renewed) => renewed,
@@ -288,38 +344,69 @@ impl Store for FaultStore {
     async fn release_lease(&self, lease: &LeaseId) -> Result<bool> {
         let (inner, lease) = (Arc::clone(&self.inner), lease.clone());
         let keys = vec![lease.resource.to_string()];
-        self.pass(Operation::Release, keys, Box::pin(async move { inner.release_lease(&lease).await })).await
+        self.pass(
+            Operation::Release,
+            keys,
+            Box::pin(async move { inner.release_lease(&lease).await }),
+        )
+        .await
     }
 
     async fn inspect_lease(&self, resource: &str) -> Result<Vec<Contender>> {
         let (inner, resource) = (Arc::clone(&self.inner), resource.to_owned());
         let keys = vec![resource.clone()];
-        self.pass(Operation::Inspect, keys, Box::pin(async move { inner.inspect_lease(&resource).await })).await
+        self.pass(
+            Operation::Inspect,
+            keys,
+            Box::pin(async move { inner.inspect_lease(&resource).await }),
+        )
+        .await
     }
 
     async fn append_log(&self, request: &AppendRequest) -> Result<Append> {
         let (inner, request) = (Arc::clone(&self.inner), request.clone());
         let keys = vec![request.log.clone()];
-        self.pass(Operation::Append, keys, Box::pin(async move { inner.append_log(&request).await })).await
+        self.pass(
+            Operation::Append,
+            keys,
+            Box::pin(async move { inner.append_log(&request).await }),
+        )
+        .await
     }
 
     async fn read_log(&self, log: &str, from: u64, limit: usize) -> Result<Vec<Bytes>> {
         let (inner, log) = (Arc::clone(&self.inner), log.to_owned());
         let keys = vec![log.clone()];
-        self.pass(Operation::Read, keys, Box::pin(async move { inner.read_log(&log, from, limit).await })).await
+        self.pass(
+            Operation::Read,
+            keys,
+            Box::pin(async move { inner.read_log(&log, from, limit).await }),
+        )
+        .await
     }
 
     async fn expire_log(&self, log: &str, ttl: Duration) -> Result<()> {
         let (inner, log) = (Arc::clone(&self.inner), log.to_owned());
         let keys = vec![log.clone()];
-        self.pass(Operation::Expire, keys, Box::pin(async move { inner.expire_log(&log, ttl).await })).await
+        self.pass(
+            Operation::Expire,
+            keys,
+            Box::pin(async move { inner.expire_log(&log, ttl).await }),
+        )
+        .await
     }
 
     async fn watch(&self, watched: &Watched) -> Result<Watch> {
         let (inner, watched) = (Arc::clone(&self.inner), watched.clone());
         let (Watched::Record(key) | Watched::Lease(key) | Watched::Log(key)) = &watched;
         let keys = vec![key.clone()];
-        let watch = self.pass(Operation::Watch, keys, Box::pin(async move { inner.watch(&watched).await })).await?;
+        let watch = self
+            .pass(
+                Operation::Watch,
+                keys,
+                Box::pin(async move { inner.watch(&watched).await }),
+            )
+            .await?;
         Ok(if self.hears_nothing() { deaf() } else { watch })
     }
 

@@ -89,12 +89,21 @@ pub struct Rule {
 impl Rule {
     /// Every operation of this kind.
     pub fn on(operation: Operation) -> Self {
-        Self { operation: Some(operation), ..Self::on_everything() }
+        Self {
+            operation: Some(operation),
+            ..Self::on_everything()
+        }
     }
 
     /// Every operation.
     pub fn on_everything() -> Self {
-        Self { operation: None, key_part: None, skip: 0, left: usize::MAX, chance: None }
+        Self {
+            operation: None,
+            key_part: None,
+            skip: 0,
+            left: usize::MAX,
+            chance: None,
+        }
     }
 
     /// Only those that have `part` in their key, resource or log name.
@@ -117,7 +126,10 @@ impl Rule {
 
     /// Only one in `count` of them, chosen by a sequence that starts from `seed`.
     pub fn one_in(mut self, count: u32, seed: u64) -> Self {
-        self.chance = Some(Chance { one_in: u64::from(count.max(1)), state: seed });
+        self.chance = Some(Chance {
+            one_in: u64::from(count.max(1)),
+            state: seed,
+        });
         self
     }
 
@@ -130,7 +142,11 @@ impl Rule {
             self.skip -= 1;
             return false;
         }
-        if self.chance.as_mut().is_some_and(|chance| !chance.comes_up()) {
+        if self
+            .chance
+            .as_mut()
+            .is_some_and(|chance| !chance.comes_up())
+        {
             return false;
         }
         self.left -= 1;
@@ -143,7 +159,10 @@ impl Rule {
 
     fn matches(&self, operation: Operation, keys: &[String]) -> bool {
         self.operation.is_none_or(|meant| meant == operation)
-            && self.key_part.as_ref().is_none_or(|part| keys.iter().any(|key| key.contains(part)))
+            && self
+                .key_part
+                .as_ref()
+                .is_none_or(|part| keys.iter().any(|key| key.contains(part)))
     }
 }
 
@@ -175,13 +194,21 @@ mod tests {
     use super::*;
 
     fn strikes(rule: &mut Rule, keys: &[&str]) -> Vec<bool> {
-        keys.iter().map(|key| rule.strikes(Operation::Put, &[(*key).to_owned()])).collect()
+        keys.iter()
+            .map(|key| rule.strikes(Operation::Put, &[(*key).to_owned()]))
+            .collect()
     }
 
     #[test]
     fn only_matching_operations_count_towards_skipping_and_times() {
-        let mut rule = Rule::on(Operation::Put).key_containing("a").skipping(1).times(1);
-        assert_eq!(strikes(&mut rule, &["b", "a", "b", "a", "a"]), [false, false, false, true, false]);
+        let mut rule = Rule::on(Operation::Put)
+            .key_containing("a")
+            .skipping(1)
+            .times(1);
+        assert_eq!(
+            strikes(&mut rule, &["b", "a", "b", "a", "a"]),
+            [false, false, false, true, false]
+        );
         assert!(rule.is_spent());
     }
 
@@ -195,7 +222,10 @@ mod tests {
     fn one_seed_gives_one_sequence() {
         let keys = ["a"; 200];
         let first = strikes(&mut Rule::on_everything().one_in(4, 7), &keys);
-        assert_eq!(first, strikes(&mut Rule::on_everything().one_in(4, 7), &keys));
+        assert_eq!(
+            first,
+            strikes(&mut Rule::on_everything().one_in(4, 7), &keys)
+        );
         assert!(first.contains(&true) && first.contains(&false));
     }
 }

@@ -1,0 +1,220 @@
+//! Records and logs under contention: conditions decide, and nothing is lost.
+
+use tokio::task::JoinSet;
+
+use super::history::History;
+use super::prelude::*;
+
+const TASKS: usize = 8;
+
+/// Runs a number of tasks to their ends, and collects what they return.
+async fn all<T, Fut>(count: usize, task: impl Fn(usize) -> Fut) -> Result<Vec<T>>
+where
+    T: Send + 'static,
+    Fut: Future<Output = Result<T>> + Send + 'static,
+{
+    let tasks: JoinSet<_> = (0..count).map(task).collect();
+    tasks.join_all().await.into_iter().collect()
+}
+
+pub(super) async fn of_many_puts_if_absent_one_is_done(f: &Fixture<'_>) -> Result<()> {
+    for round in 0..5 {
+        let answers = all(TASKS, |index| {
+            let (store, key) = (f.shared(), f.key(&format!("a/{round}")));
+            async move {
+                tokio::task::yield_now().await;
+                store
+                    .put_record(&PutRequest::new(key, index.to_string()).when(Condition::Absent))
+                    .await
+            }
+        })
+        .await?;
+        let stored: Vec<_> = answers
+            .iter()
+            .filter_map(|put| {
+                if let Put::Stored(version) = put {
+                    Some(*version)
+                } else {
+                    None
+                }
+            })
+            .collect();
+        let [winner] = stored[..] else {
+            panic!("{} of {TASKS} were told that they were first", stored.len())
+        };
+        for answer in answers {
+            if let Put::Conflict(there) = answer {
+                assert_eq!(
+                    there.map(|entry| entry.version),
+                    Some(winner),
+                    "a conflict carries the winner's"
+                );
+            }
+        }
+    }
+    Ok(())
+}
+
+pub(super) async fn of_many_deletes_one_is_done(f: &Fixture<'_>) -> Result<()> {
+    let version = stored(f.store(), &PutRequest::new(f.key("a"), "one")).await?;
+    let conditions = [
+        Condition::Any,
+        Condition::Version(version),
+        Condition::Value("one".into()),
+    ];
+    let answers = all(TASKS, |index| {
+        let (store, key, condition) = (f.shared(), f.key("a"), conditions[index % 3].clone());
+        async move {
+            store
+                .delete_record(&DeleteRequest::new(key).when(condition))
+                .await
+        }
+    })
+    .await?;
+    assert_eq!(
+        answers.iter().filter(|deleted| **deleted).count(),
+        1,
+        "{answers:?}"
+    );
+    Ok(())
+}
+
+/// Adds one to the number that a record holds, as often as it takes to get it in.
+async fn increment(store: &dyn Store, key: &str) -> Result<()> {
+    loop {
+        let entry = store.get_record(key).await?;
+        let number: u64 = entry.as_ref().map_or(0, |entry| {
+            let text = std::str::from_utf8(&entry.value).expect("numbers are text");
+            text.parse().expect("only numbers are stored")
+        });
+        let condition = entry.map_or(Condition::Absent, |entry| Condition::Version(entry.version));
+        let request = PutRequest::new(key, (number + 1).to_string()).when(condition);
+        if let Put::Stored(_) = store.put_record(&request).await? {
+            return Ok(());
+        }
+        tokio::task::yield_now().await;
+    }
+}
+
+pub(super) async fn no_update_is_lost(f: &Fixture<'_>) -> Result<()> {
+    const EACH: usize = 15;
+    all(TASKS, |_| {
+        let (store, key) = (f.shared(), f.key("a"));
+        async move {
+            for _ in 0..EACH {
+                increment(&*store, &key).await?;
+            }
+            Ok(())
+        }
+    })
+    .await?;
+    assert_eq!(
+        value(f.store(), &f.key("a")).await?,
+        Some(Bytes::from((TASKS * EACH).to_string()))
+    );
+    Ok(())
+}
+
+/// Reads and replaces one record, and writes down what it sees.
+async fn read_and_replace(store: &dyn Store, key: &str, history: &History) -> Result<()> {
+    let mut known = None;
+    for round in 0..30 {
+        if round % 3 == 0 {
+            let began = history.begin();
+            known = store.get_record(key).await?.map(|entry| entry.version);
+            history.read(began, known);
+        }
+        let request =
+            PutRequest::new(key, "same").when(known.map_or(Condition::Absent, Condition::Version));
+        let began = history.begin();
+        match store.put_record(&request).await? {
+            Put::Stored(version) => {
+                history.wrote(began, known, version);
+                known = Some(version);
+            }
+            Put::Conflict(there) => {
+                known = there.map(|entry| entry.version);
+                history.read(began, known);
+            }
+        }
+        tokio::task::yield_now().await;
+    }
+    Ok(())
+}
+
+pub(super) async fn one_order_of_writes_explains_all_answers(f: &Fixture<'_>) -> Result<()> {
+    let history = Arc::new(History::default());
+    all(TASKS, |_| {
+        let (store, key, history) = (f.shared(), f.key("a"), Arc::clone(&history));
+        async move { read_and_replace(&*store, &key, &history).await }
+    })
+    .await?;
+    assert!(
+        history.assert_linearizable() > 0,
+        "somebody must get through"
+    );
+    Ok(())
+}
+
+pub(super) async fn of_many_appends_at_one_length_one_is_done(f: &Fixture<'_>) -> Result<()> {
+    for len in 0..5 {
+        let answers = all(TASKS, |index| {
+            let (store, request) = (
+                f.shared(),
+                AppendRequest::new(f.key("a"), len, index.to_string()),
+            );
+            async move { store.append_log(&request).await }
+        })
+        .await?;
+        assert_eq!(
+            answers
+                .iter()
+                .filter(|answer| **answer == Append::Appended)
+                .count(),
+            1,
+            "{answers:?}"
+        );
+    }
+    assert_eq!(f.store().read_log(&f.key("a"), 0, 100).await?.len(), 5);
+    Ok(())
+}
+
+pub(super) async fn writers_of_one_log_lose_and_repeat_nothing(f: &Fixture<'_>) -> Result<()> {
+    const EACH: usize = 10;
+    all(TASKS, |index| {
+        let (store, log) = (f.shared(), f.key("a"));
+        async move {
+            let mut len = 0;
+            for round in 0..EACH {
+                while let Append::Conflict { len: now } = store
+                    .append_log(&AppendRequest::new(&*log, len, format!("{index}/{round}")))
+                    .await?
+                {
+                    assert!(
+                        now != len,
+                        "a conflict at {len} says that the length is {now}"
+                    );
+                    len = now;
+                    tokio::task::yield_now().await;
+                }
+                len += 1;
+            }
+            Ok(())
+        }
+    })
+    .await?;
+    let entries = f.store().read_log(&f.key("a"), 0, 1_000).await?;
+    for index in 0..TASKS {
+        let prefix = format!("{index}/");
+        let own: Vec<_> = entries
+            .iter()
+            .filter(|entry| entry.starts_with(prefix.as_bytes()))
+            .collect();
+        let expected: Vec<_> = (0..EACH).map(|round| format!("{index}/{round}")).collect();
+        assert_eq!(
+            own,
+            expected.iter().map(String::as_bytes).collect::<Vec<_>>()
+        );
+    }
+    Ok(())
+}
