@@ -52,17 +52,23 @@ pub(super) struct Got {
     pub(super) attempts: u32,
 }
 
-/// Gets the lease, or `None` if it is not free in time.
+/// Gets the lease, or `None` if it is not free in time. `started` is now, or so little ago that a deadline
+/// may be counted from it.
 pub(super) async fn acquire(
     keeper: &Arc<Keeper>,
     wanted: &Wanted,
     until: Until,
+    started: Moment,
 ) -> Result<Option<Got>, Error> {
     let mut attempts = 0;
     loop {
+        let asked = if attempts == 0 {
+            started
+        } else {
+            Moment::now()
+        };
         attempts += 1;
         let request = wanted.request(until);
-        let asked = Moment::now();
         let holding = Arc::new(wanted.holding(&request, asked));
         let mut place = Place {
             keeper,

@@ -171,9 +171,9 @@ impl<Form> LockBuilder<Form> {
 
     /// The lease; or, within `Ok`, the template of the key that was not free.
     async fn get(self, span: &Span) -> Result<Result<Lease, &'static str>, Error> {
-        let request = self.request()?;
-        let keeper = self.coordinator.service(Keeper::new)?;
         let started = Moment::now();
+        let request = self.request(started)?;
+        let keeper = self.coordinator.service(Keeper::new)?;
         let got = match request.acquire(&keeper).await {
             Ok(Ok(got)) => got,
             Ok(Err(busy)) => return Ok(Err(busy)),
@@ -198,7 +198,7 @@ impl<Form> LockBuilder<Form> {
         Ok(Ok(Lease::new(got, keeper, self.at_least, span.clone())))
     }
 
-    fn request(&self) -> Result<Request, Error> {
+    fn request(&self, started: Moment) -> Result<Request, Error> {
         let times = Times {
             ttl: self.ttl,
             wait: self.wait,
@@ -209,6 +209,7 @@ impl<Form> LockBuilder<Form> {
             self.targets.as_ref().map_err(Clone::clone)?,
             times,
             &self.label,
+            started,
         )
     }
 

@@ -3,12 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::time::Instant;
-
 use super::acquire::{self, Got, Until, Wanted};
 use super::builder::Target;
 use super::keeper::Keeper;
 use super::together;
+use crate::clock::Moment;
 use crate::context::Context;
 use crate::error::Error;
 use crate::store::LARGEST_TTL;
@@ -27,10 +26,16 @@ pub(super) struct Request {
     /// In the order in which they were given.
     wanted: Vec<Wanted>,
     until: Until,
+    started: Moment,
 }
 
 impl Request {
-    pub(super) fn check(targets: &[Target], times: Times, label: &Arc<str>) -> Result<Self, Error> {
+    pub(super) fn check(
+        targets: &[Target],
+        times: Times,
+        label: &Arc<str>,
+        started: Moment,
+    ) -> Result<Self, Error> {
         check_duration("ttl", times.ttl)?;
         if times.ttl.is_zero() {
             return Err(Error::invalid_option(
@@ -47,7 +52,8 @@ impl Request {
         }
         let until = match times.wait {
             Duration::ZERO => Until::Now,
-            wait => Instant::now()
+            wait => started
+                .instant()
                 .checked_add(wait)
                 .map_or(Until::Forever, Until::Then),
         };
@@ -70,7 +76,11 @@ impl Request {
                 label: Arc::clone(label),
             });
         }
-        Ok(Self { wanted, until })
+        Ok(Self {
+            wanted,
+            until,
+            started,
+        })
     }
 
     pub(super) fn template(&self) -> &'static str {
@@ -84,10 +94,10 @@ impl Request {
     ) -> Result<Result<Vec<Got>, &'static str>, Error> {
         match &*self.wanted {
             [one] => {
-                let got = acquire::acquire(keeper, one, self.until).await?;
+                let got = acquire::acquire(keeper, one, self.until, self.started).await?;
                 Ok(got.map(|got| vec![got]).ok_or(one.template))
             }
-            several => together::acquire(keeper, several, self.until).await,
+            several => together::acquire(keeper, several, self.until, self.started).await,
         }
     }
 }

@@ -17,8 +17,9 @@ pub(super) async fn acquire(
     keeper: &Arc<Keeper>,
     wanted: &[Wanted],
     until: Until,
+    started: Moment,
 ) -> Result<Result<Vec<Got>, &'static str>, Error> {
-    match all_at_once(keeper, wanted).await? {
+    match all_at_once(keeper, wanted, started).await? {
         Err(_) if !matches!(until, Until::Now) => one_by_one(keeper, wanted, until).await,
         outcome => Ok(outcome),
     }
@@ -27,6 +28,7 @@ pub(super) async fn acquire(
 async fn all_at_once(
     keeper: &Arc<Keeper>,
     wanted: &[Wanted],
+    started: Moment,
 ) -> Result<Result<Vec<Got>, &'static str>, Error> {
     let mut so_far = SoFar {
         keeper,
@@ -36,7 +38,7 @@ async fn all_at_once(
     let mut failed = None;
     let tries = wanted
         .iter()
-        .map(|one| acquire_one(keeper, one, Until::Now));
+        .map(|one| acquire_one(keeper, one, Until::Now, started));
     for (one, result) in wanted.iter().zip(join_all(tries).await) {
         match result {
             Ok(Some(got)) => so_far.got.push(got),
@@ -66,7 +68,7 @@ async fn one_by_one(
         got: Vec::with_capacity(wanted.len()),
     };
     for index in &in_order {
-        match acquire_one(keeper, &wanted[*index], until).await? {
+        match acquire_one(keeper, &wanted[*index], until, Moment::now()).await? {
             Some(got) => so_far.got.push(got),
             None => {
                 so_far.give_back().await;

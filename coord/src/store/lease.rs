@@ -161,7 +161,7 @@ impl LeaseRequest {
 
     /// Whether the request is within the limits. Every store calls this first.
     pub fn check(&self) -> Result<()> {
-        limits::check_key("acquire", &self.lease.resource)?;
+        limits::check_name("acquire", &self.lease.resource)?;
         limits::check_value("acquire", self.label.as_bytes())?;
         limits::check_ttl("acquire", self.ttl)?;
         if let Some(wait_ttl) = self.wait_ttl {

@@ -9,6 +9,10 @@ use crate::error::{StoreError, StoreErrorKind};
 /// layers above put around it.
 pub const MAX_STORE_KEY_BYTES: usize = 768;
 
+/// The most bytes of the name of a resource or a log. Less than a key's: stores without leases and logs of
+/// their own put up to 64 bytes behind the name, to make keys of it.
+pub const MAX_STORE_NAME_BYTES: usize = MAX_STORE_KEY_BYTES - 64;
+
 /// The most bytes of a value: 1 MiB.
 pub const MAX_VALUE_BYTES: usize = 1024 * 1024;
 
@@ -16,16 +20,22 @@ pub const MAX_VALUE_BYTES: usize = 1024 * 1024;
 pub const LARGEST_TTL: Duration = Duration::from_secs(366 * 24 * 60 * 60);
 
 pub(super) fn check_key(operation: &'static str, key: &str) -> Result<()> {
-    if key.is_empty() {
-        return rejected(operation, "the key is empty".to_owned());
+    check_text(operation, "key", key, MAX_STORE_KEY_BYTES)
+}
+
+pub(super) fn check_name(operation: &'static str, name: &str) -> Result<()> {
+    check_text(operation, "name", name, MAX_STORE_NAME_BYTES)
+}
+
+fn check_text(operation: &'static str, what: &str, text: &str, at_most: usize) -> Result<()> {
+    if text.is_empty() {
+        return rejected(operation, format!("the {what} is empty"));
     }
-    if key.len() > MAX_STORE_KEY_BYTES {
+    if text.len() > at_most {
+        let len = text.len();
         return rejected(
             operation,
-            format!(
-                "the key has {} bytes and the limit is {MAX_STORE_KEY_BYTES}",
-                key.len()
-            ),
+            format!("the {what} has {len} bytes and the limit is {at_most}"),
         );
     }
     Ok(())

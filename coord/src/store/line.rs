@@ -3,7 +3,7 @@
 //!
 //! Invariants:
 //!
-//! 1. Contenders stand in the order of their tokens.
+//! 1. Those who wait stand in the order of their tokens.
 //! 2. The granted ones are those in front: nobody is granted behind somebody who waits.
 //! 3. `granted` counts them and `used` sums their weights.
 //! 4. A grant is never taken back, only given up, or lost to expiry.
@@ -106,6 +106,27 @@ impl<T> Line<T> {
             self.used += u64::from(member.weight);
         }
         self.members.push_back(member);
+    }
+
+    /// Gives one in line a token of at least `floor`, and those who wait behind it later ones, so that the
+    /// grants to come stay in order. Says whether anything changed.
+    pub(super) fn raise(
+        &mut self,
+        owner: OwnerId,
+        floor: FencingToken,
+        mut next_token: impl FnMut() -> FencingToken,
+    ) -> bool {
+        let index = self.members.iter().position(|member| member.owner == owner);
+        let Some(index) = index.filter(|index| self.members[*index].token < floor) else {
+            return false;
+        };
+        self.members[index].token = next_token();
+        for member in self.members.iter_mut().skip(index + 1) {
+            if !member.granted {
+                member.token = next_token();
+            }
+        }
+        true
     }
 
     /// Takes out everybody for whom `leaves` says so, and returns whether anybody went.

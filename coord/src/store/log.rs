@@ -32,7 +32,7 @@ impl AppendRequest {
 
     /// Whether the request is within the limits. Every store calls this first.
     pub fn check(&self) -> Result<()> {
-        limits::check_key("append", &self.log)?;
+        limits::check_name("append", &self.log)?;
         limits::check_value("append", &self.entry)
     }
 }

@@ -16,8 +16,8 @@
 //! 5. Time that decides expiry is the store's. An expired record or contender is absent in every operation
 //!    at once.
 //! 6. A ttl below the smallest that a store can keep is rounded up; one above its largest is refused.
-//! 7. Keys have up to [`MAX_STORE_KEY_BYTES`] bytes and values up to [`MAX_VALUE_BYTES`], of any content.
-//!    Larger ones are refused before anything is sent.
+//! 7. Keys have up to [`MAX_STORE_KEY_BYTES`] bytes, names of resources and logs up to
+//!    [`MAX_STORE_NAME_BYTES`], and values up to [`MAX_VALUE_BYTES`], of any content. Larger ones are refused before anything is sent.
 //! 8. Wake-ups are hints. They may be lost or come for nothing.
 //!
 //! The suite in `coord::testing` (feature `testing`) checks all of it against any store.
@@ -45,7 +45,7 @@ pub use ext::StoreExt;
 pub use lease::{
     Acquired, Contender, FencingToken, LeaseId, LeaseRequest, OwnerId, Renewal, Renewed,
 };
-pub use limits::{LARGEST_TTL, MAX_STORE_KEY_BYTES, MAX_VALUE_BYTES};
+pub use limits::{LARGEST_TTL, MAX_STORE_KEY_BYTES, MAX_STORE_NAME_BYTES, MAX_VALUE_BYTES};
 pub use log::{Append, AppendRequest};
 pub use memory::MemoryStore;
 pub use record::{

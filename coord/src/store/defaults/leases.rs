@@ -58,7 +58,7 @@ pub(in crate::store) async fn acquire<S: Store + ?Sized>(
                 loaded.enter(request)
             }
             None => {
-                release(store, &request.lease).await?;
+                become_stone(store, &request.lease, NEVER_ENTERED).await?;
                 return Ok(Acquired::Busy);
             }
         };
@@ -137,7 +137,7 @@ pub(in crate::store) async fn release<S: Store + ?Sized>(
     store: &S,
     lease: &LeaseId,
 ) -> Result<bool> {
-    let was_there = become_stone(store, lease).await?;
+    let was_there = become_stone(store, lease, RELEASED).await?;
     for _ in 0..TRIES {
         let mut loaded = Loaded::load(store, &lease.resource).await?;
         if loaded.save(store, &lease.resource).await? {
@@ -151,7 +151,7 @@ pub(in crate::store) async fn inspect<S: Store + ?Sized>(
     store: &S,
     resource: &str,
 ) -> Result<Vec<Contender>> {
-    limits::check_key("inspect", resource)?;
+    limits::check_name("inspect", resource)?;
     let loaded = Loaded::load(store, resource).await?;
     let contender = |member: &Member<Duration>| Contender {
         owner: member.owner,
@@ -179,14 +179,15 @@ async fn announce<S: Store + ?Sized>(store: &S, request: &LeaseRequest) -> Resul
     })
 }
 
-/// Turns the contender's presence into a stone, and says whether it was alive.
-async fn become_stone<S: Store + ?Sized>(store: &S, lease: &LeaseId) -> Result<bool> {
+/// Turns the contender's presence into a stone, `of_one_alive` if it was alive, and says whether it was
+/// released.
+async fn become_stone<S: Store + ?Sized>(store: &S, lease: &LeaseId, of_one_alive: &'static [u8]) -> Result<bool> {
     let key = presence_key(&lease.resource, lease.owner);
     let mut there = store.get_record(&key).await?;
     for _ in 0..TRIES {
         let (stone, condition) = match &there {
             Some(presence) if is_alive(presence) => {
-                (RELEASED, Condition::Version(presence.version))
+                (of_one_alive, Condition::Version(presence.version))
             }
             Some(stone) => return Ok(stone.value == RELEASED),
             None => (NEVER_ENTERED, Condition::Absent),
@@ -254,12 +255,11 @@ impl Loaded {
     /// Gives one who is in line already a token that is not below the floor.
     fn raise_token(&mut self, request: &LeaseRequest) -> Option<Place> {
         let owner = request.lease.owner;
-        if let Some(floor) = request.token_floor
-            && let Some(member) = self.line.member_mut(owner)
-            && member.token < floor
-        {
-            member.token = self.stored.next_token(Some(floor));
-            self.changed = true;
+        if let Some(floor) = request.token_floor {
+            let stored = &mut self.stored;
+            self.changed |= self
+                .line
+                .raise(owner, floor, || stored.next_token(Some(floor)));
         }
         self.line.place(owner)
     }

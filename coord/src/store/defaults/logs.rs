@@ -17,20 +17,22 @@ pub(in crate::store) async fn append<S: Store + ?Sized>(
 ) -> Result<Append> {
     request.check()?;
     let expected = request.expected_len;
-    if expected > 0
-        && store
-            .get_record(&entry_key(&request.log, expected - 1))
-            .await?
-            .is_none()
-    {
-        return Ok(Append::Conflict {
-            len: len(store, &request.log).await?,
-        });
+    // A log that is to expire does so with what is appended meanwhile.
+    let mut ttl = None;
+    if let Some(last) = expected.checked_sub(1) {
+        match store.get_record(&entry_key(&request.log, last)).await? {
+            Some(entry) => ttl = entry.expires_in,
+            None => {
+                let len = len(store, &request.log).await?;
+                return Ok(Append::Conflict { len });
+            }
+        }
     }
     let put = PutRequest {
         operation: request.operation,
         ..PutRequest::new(entry_key(&request.log, expected), request.entry.clone())
             .when(Condition::Absent)
+            .ttl(ttl)
             .listed()
     };
     match store.put_record(&put).await? {
@@ -47,7 +49,7 @@ pub(in crate::store) async fn read<S: Store + ?Sized>(
     from: u64,
     limit: usize,
 ) -> Result<Vec<Bytes>> {
-    limits::check_key("read", log)?;
+    limits::check_name("read", log)?;
     let entries = entries(store, log, from, limit).await?;
     Ok(entries.into_iter().map(|(_, entry)| entry.value).collect())
 }
@@ -57,7 +59,7 @@ pub(in crate::store) async fn expire<S: Store + ?Sized>(
     log: &str,
     ttl: Duration,
 ) -> Result<()> {
-    limits::check_key("expire", log)?;
+    limits::check_name("expire", log)?;
     limits::check_ttl("expire", ttl)?;
     // From the end, so that what is left of the log while it disappears is still its beginning.
     for (key, entry) in entries(store, log, 0, usize::MAX).await?.into_iter().rev() {

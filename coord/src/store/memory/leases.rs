@@ -6,21 +6,17 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::Watchers;
-use super::recent::Recent;
+use super::released::Released;
 use crate::store::line::{Line, Member, Place};
 use crate::store::{
     Acquired, Contender, FencingToken, LeaseId, LeaseRequest, Renewal, Renewed, Wake, WakeSender,
     Watch,
 };
 
-/// How many released owners a shard remembers, so that none gets in again and a release sent twice answers
-/// the same.
-const REMEMBERED_RELEASES: usize = 64;
-
 #[derive(Debug, Default)]
 pub(super) struct LeaseShard {
     lines: HashMap<Box<str>, Line<Presence>>,
-    released: Recent,
+    released: Released,
     pub(super) watchers: Watchers,
 }
 
@@ -28,7 +24,8 @@ pub(super) struct LeaseShard {
 #[derive(Debug)]
 struct Presence {
     deadline: Instant,
-    wake: Option<WakeSender>,
+    /// Several if it has asked again.
+    wakes: Vec<WakeSender>,
 }
 
 impl LeaseShard {
@@ -36,65 +33,31 @@ impl LeaseShard {
         &mut self,
         request: &LeaseRequest,
         now: Instant,
-        next_token: impl FnOnce() -> FencingToken,
+        next_token: impl Fn() -> FencingToken,
     ) -> Acquired {
         let LeaseId { resource, owner } = &request.lease;
         if self.released.contains(owner.to_bits()) {
             return Acquired::Busy;
         }
-        self.settle(resource, now);
-        if !self.lines.contains_key(&**resource) {
-            self.lines.insert((&**resource).into(), Line::default());
-        }
-        let Some(line) = self.lines.get_mut(&**resource) else {
-            return Acquired::Busy;
+        let Some(line) = self.settled(resource, now) else {
+            return self.open(request, now, next_token());
         };
-
-        let is_in_line = line.place(*owner).is_some();
-        if !is_in_line {
+        if line.place(*owner).is_none() {
             let grants = line.would_grant(request.weight, request.capacity);
             if !grants && request.wait_ttl.is_none() {
                 return Acquired::Busy;
             }
-            let lasts = if grants {
-                request.ttl
-            } else {
-                request.wait_ttl.unwrap_or(request.ttl)
-            };
-            line.enter(Member {
-                owner: *owner,
-                label: request.label.clone(),
-                token: next_token(),
-                weight: request.weight,
-                capacity: request.capacity,
-                granted: false,
-                extra: Presence {
-                    deadline: now + lasts,
-                    wake: None,
-                },
-            });
-            if grants {
-                self.watchers.wake(resource);
-            }
-        } else if let Some(floor) = request.token_floor
-            && let Some(member) = line.member_mut(*owner)
-            && member.token < floor
-        {
-            member.token = next_token();
+            line.enter(member(request, grants, now, next_token()));
+        } else if let Some(floor) = request.token_floor {
+            line.raise(*owner, floor, next_token);
         }
-        let Some(line) = self.lines.get_mut(&**resource) else {
-            return Acquired::Busy;
-        };
-        match line.place(*owner) {
-            Some(Place {
-                granted: true,
-                token,
-                ..
-            }) => Acquired::Granted(token),
+        let answer = match line.place(*owner) {
+            Some(place) if place.granted => Acquired::Granted(place.token),
             Some(place) => {
                 let (sender, wake) = Watch::channel();
                 if let Some(member) = line.member_mut(*owner) {
-                    member.extra.wake = Some(sender);
+                    member.extra.wakes.retain(WakeSender::is_watched);
+                    member.extra.wakes.push(sender);
                 }
                 Acquired::Waiting {
                     token: place.token,
@@ -104,13 +67,24 @@ impl LeaseShard {
                 }
             }
             None => Acquired::Busy,
-        }
+        };
+        self.watchers.wake(resource);
+        answer
+    }
+
+    /// The first contender.
+    fn open(&mut self, request: &LeaseRequest, now: Instant, token: FencingToken) -> Acquired {
+        let resource = &*request.lease.resource;
+        let mut line = Line::default();
+        line.enter(member(request, true, now, token));
+        self.lines.insert(resource.into(), line);
+        self.watchers.wake(resource);
+        Acquired::Granted(token)
     }
 
     pub(super) fn renew(&mut self, renewal: &Renewal, now: Instant) -> Renewed {
         let LeaseId { resource, owner } = &renewal.lease;
-        self.settle(resource, now);
-        let Some(line) = self.lines.get_mut(&**resource) else {
+        let Some(line) = self.settled(resource, now) else {
             return Renewed::Gone;
         };
         let Some(place) = line.place(*owner) else {
@@ -135,26 +109,21 @@ impl LeaseShard {
     }
 
     pub(super) fn release(&mut self, lease: &LeaseId, now: Instant) -> bool {
-        let owner = lease.owner;
-        if self.released.contains(owner.to_bits()) {
-            return true;
+        if let Some(answer) = self.released.answer(lease) {
+            return answer;
         }
-        self.settle(&lease.resource, now);
         let was_there = self
-            .lines
-            .get_mut(&*lease.resource)
-            .is_some_and(|line| line.remove_where(|member| member.owner == owner));
-        self.released.remember(owner.to_bits(), REMEMBERED_RELEASES);
+            .settled(&lease.resource, now)
+            .is_some_and(|line| line.remove_where(|member| member.owner == lease.owner));
+        self.released.remember(lease, was_there, now);
         if was_there {
             self.hand_over(&lease.resource);
-            self.watchers.wake(&lease.resource);
         }
         was_there
     }
 
     pub(super) fn inspect(&mut self, resource: &str, now: Instant) -> Vec<Contender> {
-        self.settle(resource, now);
-        let Some(line) = self.lines.get(resource) else {
+        let Some(line) = self.settled(resource, now) else {
             return Vec::new();
         };
         line.members()
@@ -169,29 +138,54 @@ impl LeaseShard {
             .collect()
     }
 
-    /// Removes who has expired, and hands over.
-    fn settle(&mut self, resource: &str, now: Instant) {
-        let Some(line) = self.lines.get_mut(resource) else {
-            return;
-        };
+    /// The line without those who have expired, if anybody is left.
+    fn settled(&mut self, resource: &str, now: Instant) -> Option<&mut Line<Presence>> {
+        let line = self.lines.get_mut(resource)?;
         if line.remove_where(|member| member.extra.deadline <= now) {
             self.hand_over(resource);
-            self.watchers.wake(resource);
         }
+        self.lines.get_mut(resource)
     }
 
+    /// Grants whoever fits after somebody has left.
     fn hand_over(&mut self, resource: &str) {
-        let Some(line) = self.lines.get_mut(resource) else {
-            return;
-        };
-        line.grant(|member| {
-            if let Some(wake) = &member.extra.wake {
-                wake.wake(Wake::Granted(member.token));
+        if let Some(line) = self.lines.get_mut(resource) {
+            line.grant(|member| {
+                for wake in &member.extra.wakes {
+                    wake.wake(Wake::Granted(member.token));
+                }
+            });
+            if line.is_empty() {
+                self.lines.remove(resource);
             }
-        });
-        if line.is_empty() {
-            self.lines.remove(resource);
         }
+        self.watchers.wake(resource);
+    }
+}
+
+/// A contender whose deadline fits what it gets: the lease, or a place in line.
+fn member(
+    request: &LeaseRequest,
+    grants: bool,
+    now: Instant,
+    token: FencingToken,
+) -> Member<Presence> {
+    let lasts = if grants {
+        request.ttl
+    } else {
+        request.wait_ttl.unwrap_or(request.ttl)
+    };
+    Member {
+        owner: request.lease.owner,
+        label: request.label.clone(),
+        token,
+        weight: request.weight,
+        capacity: request.capacity,
+        granted: false,
+        extra: Presence {
+            deadline: now + lasts,
+            wakes: Vec::new(),
+        },
     }
 }
 

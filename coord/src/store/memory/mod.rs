@@ -7,6 +7,7 @@
 mod leases;
 mod logs;
 mod recent;
+mod released;
 mod records;
 
 use std::hash::{BuildHasher, RandomState};
@@ -141,7 +142,7 @@ impl Store for MemoryStore {
     }
 
     async fn inspect_lease(&self, resource: &str) -> Result<Vec<Contender>> {
-        limits::check_key("inspect", resource)?;
+        limits::check_name("inspect", resource)?;
         Ok(self.leases.of(resource).inspect(resource, Instant::now()))
     }
 
@@ -151,12 +152,12 @@ impl Store for MemoryStore {
     }
 
     async fn read_log(&self, log: &str, from: u64, limit: usize) -> Result<Vec<Bytes>> {
-        limits::check_key("read", log)?;
+        limits::check_name("read", log)?;
         Ok(self.logs.of(log).read(log, from, limit, Instant::now()))
     }
 
     async fn expire_log(&self, log: &str, ttl: Duration) -> Result<()> {
-        limits::check_key("expire", log)?;
+        limits::check_name("expire", log)?;
         limits::check_ttl("expire", ttl)?;
         self.logs.of(log).expire(log, Instant::now() + ttl);
         Ok(())

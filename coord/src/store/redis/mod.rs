@@ -137,7 +137,7 @@ impl Store for RedisStore {
     }
 
     async fn inspect_lease(&self, resource: &str) -> Result<Vec<Contender>> {
-        limits::check_key("inspect", resource)?;
+        limits::check_name("inspect", resource)?;
         leases::inspect(&self.link, resource).await
     }
 
@@ -147,12 +147,12 @@ impl Store for RedisStore {
     }
 
     async fn read_log(&self, log: &str, from: u64, limit: usize) -> Result<Vec<Bytes>> {
-        limits::check_key("read", log)?;
+        limits::check_name("read", log)?;
         logs::read(&self.link, log, from, limit).await
     }
 
     async fn expire_log(&self, log: &str, ttl: Duration) -> Result<()> {
-        limits::check_key("expire", log)?;
+        limits::check_name("expire", log)?;
         limits::check_ttl("expire", ttl)?;
         logs::expire(&self.link, log, ttl).await
     }
