@@ -1,1 +1,28 @@
-//! Support.
+//! Real servers, a proxy that misbehaves on demand, and worker processes, for the tests of coord.
+//!
+//! Everything here is for tests, so a helper that cannot do its work panics and says why. Nothing started
+//! here outlives the test process, however that ends, and servers and proxies do not follow tokio's
+//! clock, so tests may pause it.
+//!
+//! - [`RedisServer`] runs a Redis server of a test's own, to be killed, paused, restarted or promoted.
+//! - [`shared_redis`] is one server for all tests that leave it as they found it.
+//! - [`Proxy`] stands between a client and a server: it counts, delays, swallows and cuts.
+//! - [`Worker`] is a process of ours that a test talks to line by line, to be killed or paused.
+
+#![allow(clippy::missing_panics_doc, reason = "said above, for all helpers")]
+
+mod leash;
+mod names;
+mod port;
+pub mod proxy;
+pub mod redis;
+pub mod resp;
+mod wait;
+pub mod worker;
+
+pub use names::unique;
+pub use proxy::Proxy;
+pub use redis::{RedisServer, shared_redis};
+pub use resp::Value;
+pub use wait::{PATIENCE, until};
+pub use worker::Worker;

@@ -1,0 +1,75 @@
+//! Child processes that end with the test process, even when that is killed.
+//!
+//! A child cannot be told safely to die with its parent, so each has a guard beside it: a shell that reads
+//! from a pipe whose other end only the test process holds. When the test process is gone, the guard reads
+//! the end of the file and kills the child.
+
+use std::ffi::OsStr;
+use std::io;
+use std::path::Path;
+use std::process::{Child, Command, ExitStatus, Stdio};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+const GUARD: &str = r#"trap "" INT HUP TERM
+read -r _
+kill -KILL "$1"
+[ -z "$2" ] || rm -rf -- "$2""#;
+
+/// A child process and its guard. Dropping it kills the child.
+#[derive(Debug)]
+pub(crate) struct Leashed {
+    child: Child,
+    guard: Child,
+}
+
+impl Leashed {
+    /// Starts `command`. `litter` is a folder to remove if the test process ends without dropping this.
+    pub(crate) fn spawn(command: &mut Command, litter: Option<&Path>) -> io::Result<Self> {
+        let mut child = command.spawn()?;
+        let guard = Command::new("sh")
+            .args(["-c", GUARD, "guard", &child.id().to_string()])
+            .arg(litter.map_or(OsStr::new(""), Path::as_os_str))
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn();
+        match guard {
+            Ok(guard) => Ok(Self { child, guard }),
+            Err(error) => {
+                child.kill()?;
+                child.wait()?;
+                Err(error)
+            }
+        }
+    }
+
+    /// The child, for its pipes.
+    pub(crate) fn child(&mut self) -> &mut Child {
+        &mut self.child
+    }
+
+    /// Sends `signal` to the child, unless it has ended.
+    pub(crate) fn signal(&mut self, signal: Signal) -> io::Result<()> {
+        if self.exited()?.is_none() {
+            kill_process(Pid::from_child(&self.child), signal)?;
+        }
+        Ok(())
+    }
+
+    /// How the child ended, if it has.
+    pub(crate) fn exited(&mut self) -> io::Result<Option<ExitStatus>> {
+        self.child.try_wait()
+    }
+}
+
+impl Drop for Leashed {
+    fn drop(&mut self) {
+        // The guard goes before the child is reaped: until then the child's number belongs to no other process.
+        // An error here means that the process has ended already.
+        let _ = self.child.kill();
+        let _ = self.guard.kill();
+        let _ = self.child.wait();
+        let _ = self.guard.wait();
+    }
+}
