@@ -213,6 +213,14 @@ pub struct Renewal {
     pub wait_ttl: Duration,
 }
 
+impl Renewal {
+    /// Whether the request is within the limits. Every store calls this first, for each of a batch.
+    pub fn check(&self) -> Result<()> {
+        limits::check_ttl("renew", self.ttl)?;
+        limits::check_ttl("renew", self.wait_ttl)
+    }
+}
+
 /// Where a contender stands after a renewal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Renewed {

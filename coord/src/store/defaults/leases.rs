@@ -94,8 +94,7 @@ pub(in crate::store) async fn renew<S: Store + ?Sized>(
     store: &S,
     renewal: &Renewal,
 ) -> Result<Renewed> {
-    limits::check_ttl("renew", renewal.ttl)?;
-    limits::check_ttl("renew", renewal.wait_ttl)?;
+    renewal.check()?;
     let LeaseId { resource, owner } = &renewal.lease;
     let key = presence_key(resource, *owner);
     for _ in 0..TRIES {
@@ -181,7 +180,11 @@ async fn announce<S: Store + ?Sized>(store: &S, request: &LeaseRequest) -> Resul
 
 /// Turns the contender's presence into a stone, `of_one_alive` if it was alive, and says whether it was
 /// released.
-async fn become_stone<S: Store + ?Sized>(store: &S, lease: &LeaseId, of_one_alive: &'static [u8]) -> Result<bool> {
+async fn become_stone<S: Store + ?Sized>(
+    store: &S,
+    lease: &LeaseId,
+    of_one_alive: &'static [u8],
+) -> Result<bool> {
     let key = presence_key(&lease.resource, lease.owner);
     let mut there = store.get_record(&key).await?;
     for _ in 0..TRIES {

@@ -36,7 +36,7 @@ impl LeaseShard {
         next_token: impl Fn() -> FencingToken,
     ) -> Acquired {
         let LeaseId { resource, owner } = &request.lease;
-        if self.released.contains(owner.to_bits()) {
+        if self.released.answer(&request.lease).is_some() {
             return Acquired::Busy;
         }
         let Some(line) = self.settled(resource, now) else {

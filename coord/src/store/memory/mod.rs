@@ -7,8 +7,8 @@
 mod leases;
 mod logs;
 mod recent;
-mod released;
 mod records;
+mod released;
 
 use std::hash::{BuildHasher, RandomState};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -127,8 +127,7 @@ impl Store for MemoryStore {
     async fn renew_leases(&self, renewals: &[Renewal]) -> Vec<Result<Renewed>> {
         let now = Instant::now();
         let renew = |renewal: &Renewal| {
-            limits::check_ttl("renew", renewal.ttl)?;
-            limits::check_ttl("renew", renewal.wait_ttl)?;
+            renewal.check()?;
             Ok(self.leases.of(&renewal.lease.resource).renew(renewal, now))
         };
         renewals.iter().map(renew).collect()

@@ -12,7 +12,7 @@ use crate::error::{StoreError, StoreErrorKind};
 use crate::key::Renderer;
 use crate::store::{
     Acquired, Contender, FencingToken, LeaseId, LeaseRequest, OwnerId, Renewal, Renewed, Result,
-    Watch, limits,
+    Watch,
 };
 
 /// How often the epoch is learnt again within one request before the server is called too restless.
@@ -57,18 +57,29 @@ pub(super) async fn acquire(link: &Arc<Link>, request: &LeaseRequest) -> Result<
     ))
 }
 
+/// One round trip for all that are within the limits; the others are refused by themselves.
 pub(super) async fn renew(link: &Arc<Link>, renewals: &[Renewal]) -> Vec<Result<Renewed>> {
-    match send_renewals(link, renewals).await {
-        Ok(replies) => replies,
-        Err(error) => renewals.iter().map(|_| Err(error.clone())).collect(),
-    }
+    let checked: Vec<_> = renewals
+        .iter()
+        .map(|renewal| renewal.check().map(|()| renewal))
+        .collect();
+    let sent: Vec<_> = checked.iter().flatten().copied().collect();
+    let mut answers = match send_renewals(link, &sent).await {
+        Ok(answers) => answers.into_iter(),
+        Err(error) => vec![Err(error); sent.len()].into_iter(),
+    };
+    let mut answer = || {
+        answers
+            .next()
+            .unwrap_or_else(|| Err(failure::of_reply("renew")))
+    };
+    checked
+        .into_iter()
+        .map(|checked| checked.and_then(|_| answer()))
+        .collect()
 }
 
-async fn send_renewals(link: &Arc<Link>, renewals: &[Renewal]) -> Result<Vec<Result<Renewed>>> {
-    for renewal in renewals {
-        limits::check_ttl("renew", renewal.ttl)?;
-        limits::check_ttl("renew", renewal.wait_ttl)?;
-    }
+async fn send_renewals(link: &Arc<Link>, renewals: &[&Renewal]) -> Result<Vec<Result<Renewed>>> {
     let connection = link.current().await?;
     let mut pipeline = Pipeline::with_capacity(renewals.len());
     for renewal in renewals {

@@ -30,12 +30,12 @@ pub(super) async fn read(
     from: u64,
     limit: usize,
 ) -> Result<Vec<Bytes>> {
-    if limit == 0 {
+    let Some(first) = i64::try_from(from).ok().filter(|_| limit > 0) else {
         return Ok(Vec::new());
-    }
+    };
     let last = i64::try_from(from.saturating_add(limit as u64) - 1).unwrap_or(-1);
     let mut command = redis::cmd("LRANGE");
-    command.arg(name(log)).arg(from).arg(last);
+    command.arg(name(log)).arg(first).arg(last);
     let entries: Vec<Vec<u8>> = link.send("read", &command).await?;
     let value =
         |entry: Vec<u8>| (entry.len() >= ID_BYTES).then(|| Bytes::from(entry).slice(ID_BYTES..));

@@ -13,7 +13,8 @@ pub(super) struct Wakes {
 
 #[derive(Debug, Default)]
 struct State {
-    waiters: HashMap<OwnerId, WakeSender>,
+    /// Several for one owner if it has asked again.
+    waiters: HashMap<OwnerId, Vec<WakeSender>>,
     watchers: HashMap<Arc<str>, Vec<WakeSender>>,
 }
 
@@ -21,7 +22,7 @@ impl Wakes {
     /// A watch for one who is about to enter a line. It ends when the watch is dropped.
     pub(super) fn wait_in_line(self: &Arc<Self>, owner: OwnerId) -> Watch {
         let (sender, watch) = Watch::channel();
-        self.state().waiters.insert(owner, sender);
+        self.state().waiters.entry(owner).or_default().push(sender);
         watch.keeping(Waiting {
             wakes: Arc::downgrade(self),
             owner,
@@ -50,7 +51,7 @@ impl Wakes {
 
     /// One in a line was granted.
     pub(super) fn granted(&self, owner: OwnerId, token: FencingToken) {
-        if let Some(sender) = self.state().waiters.get(&owner) {
+        for sender in self.state().waiters.get(&owner).into_iter().flatten() {
             sender.wake(Wake::Granted(token));
         }
     }
@@ -78,7 +79,8 @@ impl Wakes {
         state
             .waiters
             .values()
-            .chain(state.watchers.values().flatten())
+            .chain(state.watchers.values())
+            .flatten()
             .for_each(|sender| sender.wake(Wake::Look));
     }
 
@@ -96,7 +98,13 @@ struct Waiting {
 impl Drop for Waiting {
     fn drop(&mut self) {
         if let Some(wakes) = self.wakes.upgrade() {
-            wakes.state().waiters.remove(&self.owner);
+            let mut state = wakes.state();
+            if let Some(senders) = state.waiters.get_mut(&self.owner) {
+                senders.retain(WakeSender::is_watched);
+                if senders.is_empty() {
+                    state.waiters.remove(&self.owner);
+                }
+            }
         }
     }
 }

@@ -40,14 +40,13 @@ if type(there) == 'string' then
 elseif there then
   if string.find(redis.call('HGET', LEASE, 'traces') or '', owner, 1, true) then return {0} end
   settle()
+else
+  redis.call('DEL', LEASE)
 end
 
 local member = look_up(owner)
 if member then
-  if below_floor(member.token) then
-    member.token = next_token()
-    write(member)
-  end
+  if below_floor(member.token) then number_anew(member) end
   return standing(member)
 end
 
@@ -56,8 +55,7 @@ if not grants and not queues then
   close_if_empty()
   return {0}
 end
-if not there then redis.call('DEL', LEASE) end
-if not there or redis.call('HEXISTS', LEASE, 'traces') == 0 then redis.call('HSET', LEASE, 'traces', traces) end
+if redis.call('HEXISTS', LEASE, 'traces') == 0 then redis.call('HSET', LEASE, 'traces', traces) end
 if not grants then lasts = tonumber(ARGV[7]) end
 member = {
   owner = owner, state = grants and 'h' or 'w', weight = weight, capacity = capacity, label = ARGV[6],

@@ -78,6 +78,18 @@ local function epoch_of(token)
   return string.match(token, '^%d+')
 end
 
+-- Gives one the next token, and those who wait behind it later ones, so that grants stay in order.
+local function number_anew(member)
+  member.token = next_token()
+  write(member)
+  local behind = math.max(redis.call('ZRANK', LINE, member.owner) + 1, number_of('granted'))
+  for _, owner in ipairs(redis.call('ZRANGE', LINE, behind, -1)) do
+    local other = look_up(owner)
+    other.token = next_token()
+    write(other)
+  end
+end
+
 local function add(member, lasts)
   write(member)
   redis.call('ZADD', LINE, redis.call('HINCRBY', LEASE, 'arrivals', 1), member.owner)
