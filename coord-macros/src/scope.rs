@@ -1,0 +1,92 @@
+//! The names that a template can use: those that a signature binds.
+
+use proc_macro2::Ident;
+use syn::ext::IdentExt as _;
+
+use crate::diagnose::{Mistakes, listed, nearest};
+use crate::template::{Segment, Template};
+
+/// What `#[async_trait]` puts in place of an argument that the signature destructures.
+const ASYNC_TRAIT_ARGUMENT: &str = "__arg";
+
+/// For each template of an attribute, what each of its segments stands for: an argument or `self`.
+pub(crate) type Roots = Vec<Vec<Ident>>;
+
+/// The names bound by one signature.
+#[derive(Debug)]
+pub(crate) struct Scope {
+    /// Each name without `r#`, and where it is bound.
+    names: Vec<(String, Ident)>,
+}
+
+impl Scope {
+    pub(crate) fn new(bindings: Vec<Ident>) -> Self {
+        Self { names: bindings.into_iter().map(|ident| (ident.unraw().to_string(), ident)).collect() }
+    }
+
+    pub(crate) fn has(&self, name: &Ident) -> bool {
+        self.get(&name.unraw().to_string()).is_some()
+    }
+
+    /// What each segment of `template` stands for, in turn. A name that is bound nowhere is a mistake.
+    pub(crate) fn roots(&self, template: &Template, mistakes: &mut Mistakes) -> Vec<Ident> {
+        self.check_braces(template, mistakes);
+        let root = |segment: &Segment| {
+            let found = self.get(&segment.name).cloned();
+            if found.is_none() {
+                mistakes.push(self.unknown(template, segment));
+            }
+            found
+        };
+        template.segments().filter_map(root).collect()
+    }
+
+    fn get(&self, name: &str) -> Option<&Ident> {
+        self.names.iter().find(|(known, _)| known == name).map(|(_, ident)| ident)
+    }
+
+    fn unknown(&self, template: &Template, segment: &Segment) -> syn::Error {
+        let name = &segment.name;
+        if name == "self" {
+            let help = format!("the function takes no `self`{}", self.available("; available: "));
+            return template.mistake(&segment.range, "unknown `self` in key template", &help);
+        }
+        let headline = format!("unknown argument `{name}` in key template");
+        let known = self.names.iter().map(|(known, _)| known.as_str());
+        let help = match nearest(name, known) {
+            Some(near) => format!("did you mean `<{near}>`?{}", self.available("\navailable: ")),
+            None if self.names.is_empty() => "the function has no argument with a name".to_owned(),
+            None => format!("no argument has this name{}", self.available("\navailable: ")),
+        };
+        template.mistake(&segment.range, &headline, &help)
+    }
+
+    /// The names as segments, behind `before`; nothing if there are none.
+    fn available(&self, before: &str) -> String {
+        let visible = self.names.iter().map(|(name, _)| name.as_str()).filter(|name| !is_hidden(name));
+        let names = listed(visible, "<", ">");
+        let hidden = self.names.iter().any(|(name, _)| is_hidden(name));
+        let note = if hidden {
+            "\n`#[async_trait]` hides what the signature destructures: name that argument, and destructure it in the body"
+        } else {
+            ""
+        };
+        if names.is_empty() { note.to_owned() } else { format!("{before}{names}{note}") }
+    }
+
+    /// `{id}` is what other templates write. Taken as text it would be one key for every `id`.
+    fn check_braces(&self, template: &Template, mistakes: &mut Mistakes) {
+        for (name, _) in &self.names {
+            let braced = format!("{{{name}}}");
+            for (start, _) in template.text().match_indices(&braced) {
+                let headline = format!("`{braced}` is plain text in a key template, the same in every key");
+                let help = format!("write `<{name}>` for the argument");
+                mistakes.push(template.mistake(&(start..start + braced.len()), &headline, &help));
+            }
+        }
+    }
+}
+
+fn is_hidden(name: &str) -> bool {
+    name.starts_with(ASYNC_TRAIT_ARGUMENT)
+}

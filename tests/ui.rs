@@ -1,0 +1,20 @@
+//! What the macros accept, and what they say about what they do not.
+//!
+//! The shapes that are accepted are compiled here too, so that the workspace's lints look at the generated
+//! code as they would in a user's crate.
+
+#[path = "ui/key/pass/keys.rs"]
+mod keys;
+#[path = "ui/locked/pass/options.rs"]
+mod options;
+#[path = "ui/locked/pass/shapes.rs"]
+mod shapes;
+
+#[test]
+fn macros_accept_and_refuse_as_documented() {
+    let cases = trybuild::TestCases::new();
+    cases.pass("ui/locked/pass/*.rs");
+    cases.pass("ui/key/pass/*.rs");
+    cases.compile_fail("ui/locked/fail/*.rs");
+    cases.compile_fail("ui/key/fail/*.rs");
+}

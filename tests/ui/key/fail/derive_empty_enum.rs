@@ -1,0 +1,6 @@
+use coord::KeyPart;
+
+#[derive(KeyPart)]
+enum Never {}
+
+fn main() {}

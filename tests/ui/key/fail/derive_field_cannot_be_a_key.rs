@@ -1,0 +1,6 @@
+use coord::KeyPart;
+
+#[derive(KeyPart)]
+struct Weight(Option<u64>);
+
+fn main() {}

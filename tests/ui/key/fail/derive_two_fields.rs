@@ -1,0 +1,6 @@
+use coord::KeyPart;
+
+#[derive(KeyPart)]
+struct Pair(u64, u64);
+
+fn main() {}

@@ -1,0 +1,6 @@
+use coord::key;
+
+fn main() {
+    let id = 42;
+    let _ = key!("order:<id>", "stock:<id>");
+}

@@ -1,0 +1,5 @@
+use coord::key;
+
+fn main() {
+    let _ = key!("order:<id");
+}

@@ -1,0 +1,8 @@
+use coord::locked;
+
+#[locked("order:<id>")]
+async fn process() -> Result<(), coord::Error> {
+    Ok(())
+}
+
+fn main() {}

@@ -1,0 +1,8 @@
+use coord::locked;
+
+#[locked("order:<id>", ttl = 30)]
+async fn process(id: u64) -> Result<(), coord::Error> {
+    Ok(())
+}
+
+fn main() {}

@@ -1,0 +1,9 @@
+use coord::locked;
+
+#[locked("order:<id>")]
+#[locked("stock:<id>")]
+async fn process(id: u64) -> Result<(), coord::Error> {
+    Ok(())
+}
+
+fn main() {}

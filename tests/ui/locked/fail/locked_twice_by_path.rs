@@ -1,0 +1,7 @@
+#[coord::locked("order:<id>")]
+#[coord::locked("stock:<id>", wait = "1s")]
+async fn process(id: u64) -> Result<(), coord::Error> {
+    Ok(())
+}
+
+fn main() {}

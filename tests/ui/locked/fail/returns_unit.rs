@@ -1,0 +1,6 @@
+use coord::locked;
+
+#[locked("order:<id>")]
+async fn process(id: u64) -> () {}
+
+fn main() {}
