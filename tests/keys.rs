@@ -3,8 +3,8 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::num::{
-    NonZeroI8, NonZeroI16, NonZeroI32, NonZeroI64, NonZeroI128, NonZeroIsize, NonZeroU8, NonZeroU16, NonZeroU32,
-    NonZeroU64, NonZeroU128, NonZeroUsize,
+    NonZeroI8, NonZeroI16, NonZeroI32, NonZeroI64, NonZeroI128, NonZeroIsize, NonZeroU8,
+    NonZeroU16, NonZeroU32, NonZeroU64, NonZeroU128, NonZeroUsize,
 };
 use std::rc::Rc;
 use std::sync::Arc;
@@ -58,8 +58,14 @@ const TRIPLES: &[fn(&str, &str, &str) -> Rendered] = &[
 /// Texts of one and two characters that are most likely to be taken for something else.
 fn tricky() -> Vec<String> {
     let characters = ["a", "-", ".", "%", "2", "D", ":"];
-    let pairs = characters.iter().flat_map(|first| characters.map(|second| format!("{first}{second}")));
-    characters.map(str::to_owned).into_iter().chain(pairs).collect()
+    let pairs = characters
+        .iter()
+        .flat_map(|first| characters.map(|second| format!("{first}{second}")));
+    characters
+        .map(str::to_owned)
+        .into_iter()
+        .chain(pairs)
+        .collect()
 }
 
 /// Records who gave which key, and complains about the second one.
@@ -125,10 +131,13 @@ proptest! {
 
     /// As above, but moves the border between the values, so that the texts in a row stay the same.
     #[test]
-    fn no_two_pairs_of_the_same_text_meet(text in proptest::collection::vec(value(), 2..5), cuts in any::<(u8, u8)>()) {
-        let text = text.concat();
+    fn no_two_pairs_of_the_same_text_meet(
+        texts in proptest::collection::vec(value(), 2..5),
+        cuts in any::<[usize; 2]>(),
+    ) {
+        let text = texts.concat();
         let borders: Vec<_> = text.char_indices().map(|(at, _)| at).skip(1).collect();
-        let [first, second] = [cuts.0, cuts.1].map(|cut| text.split_at(borders[usize::from(cut) % borders.len()]));
+        let [first, second] = cuts.map(|cut| text.split_at(borders[cut % borders.len()]));
         for render in PAIRS {
             let keys = (render(first.0, first.1).unwrap(), render(second.0, second.1).unwrap());
             prop_assert_eq!(keys.0 == keys.1, first == second, "{}", keys.0.template());
@@ -146,8 +155,8 @@ proptest! {
     #[test]
     fn values_bring_no_special_characters(a in value(), b in value()) {
         let key = key!("<a>:<b><a>-<b>").unwrap();
-        let special = |c: char| !c.is_ascii() || c.is_control() || c.is_whitespace() || "{}/<>\"'\\*?[]".contains(c);
-        prop_assert!(!key.as_str().contains(special), "{}", key);
+        let plain = |c: char| c.is_ascii_alphanumeric() || "-_.~%:".contains(c);
+        prop_assert!(key.as_str().chars().all(plain), "{}", key);
     }
 
     #[test]
@@ -168,7 +177,8 @@ proptest! {
         let expected = if separator == "-" { length } else { 3 * length };
         match key {
             Ok(key) => prop_assert_eq!(key.as_str().len(), expected),
-            Err(error) => prop_assert!(matches!(error, Error::InvalidKey { .. }) && expected > 512, "{}", error),
+            Err(Error::InvalidKey { .. }) => prop_assert!(expected > 512),
+            Err(error) => prop_assert!(false, "{}", error),
         }
         prop_assert_eq!(key!("<a>").is_ok(), expected <= 512);
     }
@@ -199,7 +209,13 @@ fn an_empty_value_is_refused_by_name() {
     let (template, said) = problem(key!("<a>:<empty>:<b>"));
     assert_eq!(template, "<a>:<empty>:<b>");
     assert!(said.contains("`<empty>`"), "{said}");
-    for key in [key!("<empty>"), key!("<empty><a>"), key!("<a><empty>"), key!("<a>-<empty>"), key!("<empty>-<a>")] {
+    for key in [
+        key!("<empty>"),
+        key!("<empty><a>"),
+        key!("<a><empty>"),
+        key!("<a>-<empty>"),
+        key!("<empty>-<a>"),
+    ] {
         problem(key);
     }
 }
@@ -207,7 +223,10 @@ fn an_empty_value_is_refused_by_name() {
 #[test]
 fn the_template_shows_its_text_and_literal_characters_stand_plainly() {
     let id = 7;
-    assert_eq!(key!("Größe {<<id>>}:100%:<id>").unwrap().as_str(), "Größe {<id>}:100%%:7");
+    assert_eq!(
+        key!("Größe {<<id>>}:100%:<id>").unwrap().as_str(),
+        "Größe {<id>}:100%%:7"
+    );
 }
 
 #[test]
@@ -290,7 +309,10 @@ fn the_other_types_have_one_text_each() {
     written(false, "false");
     written('x', "x");
     written('\0', "%00");
-    written(uuid::Uuid::from_u128(0xABCD), "00000000-0000-0000-0000-00000000abcd");
+    written(
+        uuid::Uuid::from_u128(0xABCD),
+        "00000000-0000-0000-0000-00000000abcd",
+    );
     written(ulid::Ulid::from(0_u128), "00000000000000000000000000");
     written(OrderId(7), "7");
     written(Sku { text: "a b" }, "a%20b");

@@ -41,8 +41,19 @@ pub(crate) struct LockedArgs {
 }
 
 impl Options for LockedArgs {
-    const NAMES: &'static [&'static str] =
-        &["ttl", "wait", "at_least", "renew", "shared", "exclusive", "permits", "skip", "lease", "coord", "crate"];
+    const NAMES: &'static [&'static str] = &[
+        "ttl",
+        "wait",
+        "at_least",
+        "renew",
+        "shared",
+        "exclusive",
+        "permits",
+        "skip",
+        "lease",
+        "coord",
+        "crate",
+    ];
 }
 
 impl Templated for LockedArgs {
@@ -95,21 +106,34 @@ pub(crate) fn read<A: Templated>(tokens: TokenStream, mistakes: &mut Mistakes) -
 
 /// Reads the options in an attribute of its own, such as `#[key_part(crate = path)]`.
 pub(crate) fn read_attribute<A: Options>(attribute: &Attribute, mistakes: &mut Mistakes) -> A {
-    let tokens = mistakes.catch(attribute.meta.require_list()).map(|list| list.tokens.clone());
+    let tokens = mistakes
+        .catch(attribute.meta.require_list())
+        .map(|list| list.tokens.clone());
     let options = tokens.and_then(|tokens| mistakes.catch(NestedMeta::parse_meta_list(tokens)));
     let is_literal = |option: &mut NestedMeta| matches!(option, NestedMeta::Lit(_));
     let mut options = options.unwrap_or_default();
     for literal in options.extract_if(.., is_literal) {
-        mistakes.under(literal, format!("options have names; they are {}", listed(A::NAMES.iter().copied(), "", "")));
+        mistakes.under(
+            literal,
+            format!(
+                "options have names; they are {}",
+                listed(A::NAMES.iter().copied(), "", "")
+            ),
+        );
     }
     read_options(options, mistakes)
 }
 
 /// Parts the templates, which come first, from the options.
-fn split<A: Templated>(items: Vec<NestedMeta>, mistakes: &mut Mistakes) -> (Vec<LitStr>, Vec<NestedMeta>) {
+fn split<A: Templated>(
+    items: Vec<NestedMeta>,
+    mistakes: &mut Mistakes,
+) -> (Vec<LitStr>, Vec<NestedMeta>) {
     let (mut templates, mut options) = (Vec::new(), Vec::new());
     let starts_with_literal = matches!(items.first(), Some(NestedMeta::Lit(_)));
-    let has_template = items.iter().any(|item| matches!(item, NestedMeta::Lit(Lit::Str(_))));
+    let has_template = items
+        .iter()
+        .any(|item| matches!(item, NestedMeta::Lit(Lit::Str(_))));
     if items.is_empty() {
         mistakes.at(Span::call_site(), no_template::<A>());
     } else if !starts_with_literal && !has_template {
@@ -119,15 +143,22 @@ fn split<A: Templated>(items: Vec<NestedMeta>, mistakes: &mut Mistakes) -> (Vec<
         match item {
             NestedMeta::Lit(Lit::Str(template)) => {
                 if !options.is_empty() {
-                    mistakes.under(&template, "key templates stand before the options; move this one to the front");
+                    mistakes.under(
+                        &template,
+                        "key templates stand before the options; move this one to the front",
+                    );
                 }
                 templates.push(template);
             }
             NestedMeta::Lit(literal) => {
-                mistakes.under(literal, format!("a key template is a string literal, as in `{}`", A::USAGE));
+                mistakes.under(
+                    literal,
+                    format!("a key template is a string literal, as in `{}`", A::USAGE),
+                );
             }
             // Already reported, as what stands where a template should.
-            NestedMeta::Meta(Meta::Path(name)) if index == 0 && !has_template && !is_known::<A>(&name) => {}
+            NestedMeta::Meta(Meta::Path(name))
+                if index == 0 && !has_template && !is_known::<A>(&name) => {}
             option => options.push(option),
         }
     }
@@ -135,7 +166,10 @@ fn split<A: Templated>(items: Vec<NestedMeta>, mistakes: &mut Mistakes) -> (Vec<
 }
 
 fn no_template<A: Templated>() -> String {
-    format!("the key template is missing: a string literal comes first, as in `{}`", A::USAGE)
+    format!(
+        "the key template is missing: a string literal comes first, as in `{}`",
+        A::USAGE
+    )
 }
 
 fn is_known<A: Options>(name: &Path) -> bool {
@@ -152,7 +186,10 @@ fn read_options<A: Options>(options: Vec<NestedMeta>, mistakes: &mut Mistakes) -
             mistakes.under(&name, unknown_option::<A>(&name));
         } else if seen.contains(&name) {
             let name_text = name.to_token_stream();
-            mistakes.under(&name, format!("`{name_text}` is given twice; keep one of them"));
+            mistakes.under(
+                &name,
+                format!("`{name_text}` is given twice; keep one of them"),
+            );
         } else {
             seen.push(name);
             if let Some(option) = fitting::<A>(option, mistakes) {
@@ -169,10 +206,15 @@ fn fitting<A: Options>(option: NestedMeta, mistakes: &mut Mistakes) -> Option<Ne
         && broken.value.is_empty()
     {
         let name = broken.path.to_token_stream();
-        mistakes.under(&broken.path, format!("`{name} =` has no value; give one, or leave the option out"));
+        mistakes.under(
+            &broken.path,
+            format!("`{name} =` has no value; give one, or leave the option out"),
+        );
         return None;
     }
-    A::from_list(std::slice::from_ref(&option)).map_err(|error| mistakes.push_darling(error)).ok()?;
+    A::from_list(std::slice::from_ref(&option))
+        .map_err(|error| mistakes.push_darling(error))
+        .ok()?;
     Some(option)
 }
 
@@ -187,8 +229,13 @@ fn name_of(option: &NestedMeta) -> &Path {
 fn unknown_option<A: Options>(name: &Path) -> String {
     let name = name.to_token_stream().to_string();
     let known = A::NAMES.iter().copied();
-    let question = nearest(&name, known.clone()).map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
-    format!("unknown option `{name}`{question}\navailable: {}", listed(known, "", ""))
+    let question = nearest(&name, known.clone())
+        .map(|near| format!("; did you mean `{near}`?"))
+        .unwrap_or_default();
+    format!(
+        "unknown option `{name}`{question}\navailable: {}",
+        listed(known, "", "")
+    )
 }
 
 /// The value of `name = value`, or an error that shows how to write the option.
@@ -197,7 +244,10 @@ fn value_of<'a>(option: &'a Meta, example: &str) -> darling::Result<&'a Expr> {
         Meta::NameValue(pair) => Ok(ungrouped(&pair.value)),
         Meta::Path(_) | Meta::List(_) => {
             let name = option.path().to_token_stream();
-            Err(wrong(option, format!("`{name}` needs a value: write `{name} = {example}`")))
+            Err(wrong(
+                option,
+                format!("`{name}` needs a value: write `{name} = {example}`"),
+            ))
         }
     }
 }
@@ -238,11 +288,22 @@ impl FromMeta for DurationArg {
         let written = value_of(option, "\"30s\"")?;
         let known = match literal(written) {
             None => None,
-            Some(Lit::Str(text)) => Some(duration::parse(&text.value()).map_err(|problem| wrong(text, problem))?),
-            Some(other) => return Err(wrong(other, duration::without_unit(&other.to_token_stream().to_string()))),
+            Some(Lit::Str(text)) => {
+                Some(duration::parse(&text.value()).map_err(|problem| wrong(text, problem))?)
+            }
+            Some(other) => {
+                return Err(wrong(
+                    other,
+                    duration::without_unit(&other.to_token_stream().to_string()),
+                ));
+            }
         };
         let value = known.map_or_else(|| written.to_token_stream(), duration::to_tokens);
-        Ok(Self { value, known, written: written.clone() })
+        Ok(Self {
+            value,
+            known,
+            written: written.clone(),
+        })
     }
 }
 
@@ -253,7 +314,10 @@ pub(crate) struct BoolArg(pub(crate) Expr);
 impl BoolArg {
     /// Whether it is surely `false`.
     pub(crate) fn is_false(&self) -> bool {
-        matches!(literal(&self.0), Some(Lit::Bool(LitBool { value: false, .. })))
+        matches!(
+            literal(&self.0),
+            Some(Lit::Bool(LitBool { value: false, .. }))
+        )
     }
 }
 
@@ -277,9 +341,19 @@ impl FromMeta for CountArg {
         match literal(value) {
             None => {}
             Some(Lit::Int(count)) => match count.base10_parse::<u32>() {
-                Ok(0) => return Err(wrong(count, "with no permits nobody could ever run; allow at least 1")),
+                Ok(0) => {
+                    return Err(wrong(
+                        count,
+                        "with no permits nobody could ever run; allow at least 1",
+                    ));
+                }
                 Ok(_) => {}
-                Err(_) => return Err(wrong(count, format!("write a whole number up to {}", u32::MAX))),
+                Err(_) => {
+                    return Err(wrong(
+                        count,
+                        format!("write a whole number up to {}", u32::MAX),
+                    ));
+                }
             },
             Some(other) => return Err(wrong(other, "write a whole number, such as `5`")),
         }
@@ -295,10 +369,17 @@ impl FromMeta for NameArg {
     fn from_meta(option: &Meta) -> darling::Result<Self> {
         let value = value_of(option, "lease")?;
         match value {
-            Expr::Path(path) if !path.path.is_ident("self") => path.path.get_ident().cloned().map(Self),
+            Expr::Path(path) if !path.path.is_ident("self") => {
+                path.path.get_ident().cloned().map(Self)
+            }
             _ => None,
         }
-        .ok_or_else(|| wrong(value, "write the name that the body uses, as in `lease = lease`"))
+        .ok_or_else(|| {
+            wrong(
+                value,
+                "write the name that the body uses, as in `lease = lease`",
+            )
+        })
     }
 }
 
@@ -311,7 +392,10 @@ impl FromMeta for ExprArg {
         let value = value_of(option, "self.coord")?;
         match literal(value) {
             None => Ok(Self(value.clone())),
-            Some(other) => Err(wrong(other, "name a `coord::Coordinator`, as in `coord = self.coord`")),
+            Some(other) => Err(wrong(
+                other,
+                "name a `coord::Coordinator`, as in `coord = self.coord`",
+            )),
         }
     }
 }
@@ -324,7 +408,10 @@ impl FromMeta for PathArg {
     fn from_meta(option: &Meta) -> darling::Result<Self> {
         match value_of(option, "::coord")? {
             Expr::Path(path) if path.qself.is_none() => Ok(Self(path.path.clone())),
-            other => Err(wrong(other, "write the path of the `coord` crate, as in `crate = ::coord`")),
+            other => Err(wrong(
+                other,
+                "write the path of the `coord` crate, as in `crate = ::coord`",
+            )),
         }
     }
 }
@@ -339,7 +426,10 @@ impl FromMeta for Word {
             Meta::Path(name) => Ok(Self(name.clone())),
             Meta::List(_) | Meta::NameValue(_) => {
                 let name = option.path().to_token_stream();
-                Err(wrong(option, format!("`{name}` takes no value: write `{name}`, or leave it out")))
+                Err(wrong(
+                    option,
+                    format!("`{name}` takes no value: write `{name}`, or leave it out"),
+                ))
             }
         }
     }

@@ -16,7 +16,10 @@ pub(crate) struct Mistakes {
 
 impl Mistakes {
     pub(crate) fn new() -> Self {
-        Self { errors: Vec::new(), finished: false }
+        Self {
+            errors: Vec::new(),
+            finished: false,
+        }
     }
 
     pub(crate) fn push(&mut self, error: syn::Error) {
@@ -59,12 +62,20 @@ impl Mistakes {
 impl Drop for Mistakes {
     fn drop(&mut self) {
         // A second panic while unwinding would hide the first.
-        assert!(self.finished || std::thread::panicking(), "mistakes were dropped without being reported");
+        assert!(
+            self.finished || std::thread::panicking(),
+            "mistakes were dropped without being reported"
+        );
     }
 }
 
 /// A message with the template drawn below it, `range` of it underlined, and `help` beside the underline.
-pub(crate) fn underlined(headline: &str, template: &str, range: &Range<usize>, help: &str) -> String {
+pub(crate) fn underlined(
+    headline: &str,
+    template: &str,
+    range: &Range<usize>,
+    help: &str,
+) -> String {
     let drawn = printable(template);
     let before = " ".repeat(template[..range.start].chars().count());
     let underline = "^".repeat(template[range.clone()].chars().count().max(1));
@@ -73,11 +84,16 @@ pub(crate) fn underlined(headline: &str, template: &str, range: &Range<usize>, h
 
 /// `text` on one line, every character one column wide.
 fn printable(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+    text.chars()
+        .map(|c| if c.is_control() { '\u{fffd}' } else { c })
+        .collect()
 }
 
 /// The candidate that `name` was most likely meant to be: one slip away for every three letters.
-pub(crate) fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+pub(crate) fn nearest<'a>(
+    name: &str,
+    candidates: impl IntoIterator<Item = &'a str>,
+) -> Option<&'a str> {
     let slips = |candidate| strsim::osa_distance(name, candidate);
     candidates
         .into_iter()
@@ -89,8 +105,15 @@ pub(crate) fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a s
 }
 
 /// "`a`, `b` and `c`", each name between `open` and `close`.
-pub(crate) fn listed<'a>(names: impl IntoIterator<Item = &'a str>, open: &str, close: &str) -> String {
-    let names: Vec<_> = names.into_iter().map(|name| format!("`{open}{name}{close}`")).collect();
+pub(crate) fn listed<'a>(
+    names: impl IntoIterator<Item = &'a str>,
+    open: &str,
+    close: &str,
+) -> String {
+    let names: Vec<_> = names
+        .into_iter()
+        .map(|name| format!("`{open}{name}{close}`"))
+        .collect();
     match names.split_last() {
         None => String::new(),
         Some((only, [])) => only.clone(),
@@ -105,12 +128,18 @@ mod tests {
     #[test]
     fn underlines_by_characters_not_by_bytes() {
         let message = underlined("wrong", "größe:<idd>:v1", &(8..13), "look here");
-        assert_eq!(message, "wrong\n    größe:<idd>:v1\n          ^^^^^ help: look here");
+        assert_eq!(
+            message,
+            "wrong\n    größe:<idd>:v1\n          ^^^^^ help: look here"
+        );
     }
 
     #[test]
     fn draws_a_template_with_line_breaks_on_one_line() {
-        assert_eq!(underlined("wrong", "a\n<", &(2..3), "x"), "wrong\n    a\u{fffd}<\n      ^ help: x");
+        assert_eq!(
+            underlined("wrong", "a\n<", &(2..3), "x"),
+            "wrong\n    a\u{fffd}<\n      ^ help: x"
+        );
     }
 
     #[test]

@@ -6,7 +6,13 @@ use proc_macro2::TokenStream;
 use quote::quote;
 
 /// The units, from large to small, with their length in milliseconds.
-const UNITS: [(&str, u64); 5] = [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1)];
+const UNITS: [(&str, u64); 5] = [
+    ("d", 86_400_000),
+    ("h", 3_600_000),
+    ("m", 60_000),
+    ("s", 1_000),
+    ("ms", 1),
+];
 
 /// The longest duration that is taken for meant: a year. Longer ones are mistaken units.
 const LONGEST: Duration = Duration::from_secs(366 * 86_400);
@@ -26,25 +32,40 @@ pub(crate) fn parse(text: &str) -> Result<Duration, String> {
     while !rest.is_empty() {
         let (number, unit, behind) = next_term(rest)?;
         let index = index_of(unit, allowed)?;
-        total = number.checked_mul(allowed[index].1).and_then(|term| total.checked_add(term)).ok_or_else(too_long)?;
+        total = number
+            .checked_mul(allowed[index].1)
+            .and_then(|term| total.checked_add(term))
+            .ok_or_else(too_long)?;
         allowed = &allowed[index + 1..];
         rest = behind.trim_start();
     }
     let duration = Duration::from_millis(total);
-    if duration > LONGEST { Err(too_long()) } else { Ok(duration) }
+    if duration > LONGEST {
+        Err(too_long())
+    } else {
+        Ok(duration)
+    }
 }
 
 /// Splits `30m 5s` into `30`, `m` and ` 5s`.
 fn next_term(text: &str) -> Result<(u64, &str, &str), String> {
-    let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let digits = text
+        .find(|c: char| !c.is_ascii_digit())
+        .unwrap_or(text.len());
     let (number, behind) = text.split_at(digits);
     if number.is_empty() {
-        return Err(format!("`{text}` does not start with a whole number; {HOW}"));
+        return Err(format!(
+            "`{text}` does not start with a whole number; {HOW}"
+        ));
     }
-    let letters = behind.find(|c: char| !c.is_alphabetic()).unwrap_or(behind.len());
+    let letters = behind
+        .find(|c: char| !c.is_alphabetic())
+        .unwrap_or(behind.len());
     let (unit, behind) = behind.split_at(letters);
     if unit.is_empty() && behind.starts_with(['.', ',']) {
-        return Err(format!("`{text}` is not a whole number; use a smaller unit, as in `\"1500ms\"` for 1.5 s"));
+        return Err(format!(
+            "`{text}` is not a whole number; use a smaller unit, as in `\"1500ms\"` for 1.5 s"
+        ));
     }
     if unit.is_empty() {
         return Err(without_unit(number));
@@ -57,7 +78,9 @@ fn index_of(unit: &str, allowed: &[(&str, u64)]) -> Result<usize, String> {
         return Ok(index);
     }
     if UNITS.iter().any(|(name, _)| *name == unit) {
-        return Err(format!("`{unit}` is out of order: write each unit once, the largest first, as in `\"1h 30m\"`"));
+        return Err(format!(
+            "`{unit}` is out of order: write each unit once, the largest first, as in `\"1h 30m\"`"
+        ));
     }
     Err(format!("`{unit}` is not a unit; {HOW}"))
 }

@@ -5,8 +5,8 @@ use proc_macro2::{Group, Ident, TokenStream};
 use syn::parse::{Parse, ParseStream, Parser as _};
 use syn::visit::Visit;
 use syn::{
-    AttrStyle, Attribute, FnArg, GenericArgument, PatIdent, PathArguments, ReturnType, Signature, Token, Type,
-    TypeParamBound, Visibility,
+    AttrStyle, Attribute, FnArg, GenericArgument, PatIdent, PathArguments, ReturnType, Signature,
+    Token, Type, TypeParamBound, Visibility,
 };
 
 /// A function as it was written. Its body stays the tokens it was.
@@ -56,11 +56,21 @@ impl Parse for Function {
         }
         let signature = input.parse()?;
         if input.parse::<Option<Token![;]>>()?.is_some() {
-            return Ok(Self { attrs, visibility, signature, body: None });
+            return Ok(Self {
+                attrs,
+                visibility,
+                signature,
+                body: None,
+            });
         }
         let (inner, body) = split_body(&input.parse()?)?;
         attrs.extend(inner);
-        Ok(Self { attrs, visibility, signature, body: Some(body) })
+        Ok(Self {
+            attrs,
+            visibility,
+            signature,
+            body: Some(body),
+        })
     }
 }
 
@@ -74,7 +84,12 @@ fn starts_signature(input: ParseStream<'_>) -> bool {
 
 /// Takes the attributes (`#![…]`) out of a body, where they could not stay once something stands before them.
 fn split_body(body: &Group) -> syn::Result<(Vec<Attribute>, Group)> {
-    let split = |input: ParseStream<'_>| Ok((input.call(Attribute::parse_inner)?, input.parse::<TokenStream>()?));
+    let split = |input: ParseStream<'_>| {
+        Ok((
+            input.call(Attribute::parse_inner)?,
+            input.parse::<TokenStream>()?,
+        ))
+    };
     let (mut attrs, rest) = split.parse2(body.stream())?;
     for attr in &mut attrs {
         attr.style = AttrStyle::Outer;
@@ -93,15 +108,20 @@ impl Function {
             return Err(syn::Error::new_spanned(
                 &signature.ident,
                 format!(
-                    "there is no body to wrap: put `#[{attribute}]` on the method in each `impl`, or give this one a body"
+                    "there is no body to wrap: put `#[{attribute}]` on the method in each `impl`, or give \
+                     this one a body"
                 ),
             ));
         }
         if signature.constness.is_some() {
-            return refuse(format!("a `const fn` cannot wait for anything, so it cannot be `#[{attribute}]`"));
+            return refuse(format!(
+                "a `const fn` cannot wait for anything, so it cannot be `#[{attribute}]`"
+            ));
         }
         if signature.abi.is_some() {
-            return refuse(format!("an `extern fn` cannot be `#[{attribute}]`; call an `async fn` from it"));
+            return refuse(format!(
+                "an `extern fn` cannot be `#[{attribute}]`; call an `async fn` from it"
+            ));
         }
         let needs_async = || {
             refuse(format!(
@@ -115,8 +135,8 @@ impl Function {
             (ReturnType::Default, Some(_)) => Err(syn::Error::new_spanned(
                 &signature.ident,
                 format!(
-                    "`#[{attribute}]` needs a way to say that it failed: return `Result<(), E>`, where `E` implements \
-                     `From<coord::Error>`"
+                    "`#[{attribute}]` needs a way to say that it failed: return `Result<(), E>`, where \
+                     `E` implements `From<coord::Error>`"
                 ),
             )),
             (ReturnType::Type(_, future), None) => returning(future).map_or_else(needs_async, Ok),
@@ -129,7 +149,9 @@ impl Function {
         let mut names = Names(Vec::new());
         for argument in &self.signature.inputs {
             match argument {
-                FnArg::Receiver(receiver) => names.0.push(Ident::new("self", receiver.self_token.span)),
+                FnArg::Receiver(receiver) => {
+                    names.0.push(Ident::new("self", receiver.self_token.span));
+                }
                 FnArg::Typed(argument) => names.visit_pat(&argument.pat),
             }
         }
@@ -148,7 +170,11 @@ impl Visit<'_> for Names {
 
 fn returning(future: &Type) -> Option<Shape<'_>> {
     let boxed = !matches!(ungrouped(future), Type::ImplTrait(_));
-    Some(Shape::Returning { output: future_output(future)?, future, boxed })
+    Some(Shape::Returning {
+        output: future_output(future)?,
+        future,
+        boxed,
+    })
 }
 
 /// What a type that is visibly a future resolves to.
@@ -171,9 +197,17 @@ fn future_output(ty: &Type) -> Option<&Type> {
 
 /// `T` of a bound `Future<Output = T>`.
 fn bound_output(bound: &TypeParamBound) -> Option<&Type> {
-    let TypeParamBound::Trait(bound) = bound else { return None };
-    let last = bound.path.segments.last().filter(|last| last.ident == "Future")?;
-    let PathArguments::AngleBracketed(arguments) = &last.arguments else { return None };
+    let TypeParamBound::Trait(bound) = bound else {
+        return None;
+    };
+    let last = bound
+        .path
+        .segments
+        .last()
+        .filter(|last| last.ident == "Future")?;
+    let PathArguments::AngleBracketed(arguments) = &last.arguments else {
+        return None;
+    };
     arguments.args.iter().find_map(|argument| match argument {
         GenericArgument::AssocType(output) if output.ident == "Output" => Some(&output.ty),
         _ => None,
@@ -185,10 +219,13 @@ fn type_arguments(arguments: &PathArguments) -> impl DoubleEndedIterator<Item = 
         PathArguments::AngleBracketed(arguments) => Some(arguments.args.iter()),
         _ => None,
     };
-    arguments.into_iter().flatten().filter_map(|argument| match argument {
-        GenericArgument::Type(ty) => Some(ty),
-        _ => None,
-    })
+    arguments
+        .into_iter()
+        .flatten()
+        .filter_map(|argument| match argument {
+            GenericArgument::Type(ty) => Some(ty),
+            _ => None,
+        })
 }
 
 /// `ty` without parentheses and the invisible delimiters of `macro_rules!`.
@@ -250,9 +287,14 @@ mod tests {
 
     #[test]
     fn finds_the_names_inside_patterns() {
-        let function =
-            function("async fn f(&self, mut a: A, (b, _): B, C { d, e: [f, .., g @ 1] }: C, _: D, &h: &H) {}");
-        let names: Vec<_> = function.bindings().iter().map(ToString::to_string).collect();
+        let function = function(
+            "async fn f(&self, mut a: A, (b, _): B, C { d, e: [f, .., g @ 1] }: C, _: D, &h: &H) {}",
+        );
+        let names: Vec<_> = function
+            .bindings()
+            .iter()
+            .map(ToString::to_string)
+            .collect();
         assert_eq!(names, ["self", "a", "b", "d", "f", "g", "h"]);
     }
 
@@ -267,7 +309,11 @@ mod tests {
     fn refuses_what_is_no_function() {
         for text in ["struct S;", "impl S {}", "const C: u8 = 0;", "mod m {}"] {
             let error = syn::parse_str::<Function>(text).unwrap_err();
-            assert_eq!(error.to_string(), "this attribute goes on an `async fn`", "{text}");
+            assert_eq!(
+                error.to_string(),
+                "this attribute goes on an `async fn`",
+                "{text}"
+            );
         }
     }
 }

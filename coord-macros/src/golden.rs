@@ -25,8 +25,12 @@ fn expansions_are_as_checked_in() {
 /// Every source in `tests/expand`.
 fn sources() -> Vec<PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/expand");
-    let files = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
-    files.filter(|path| !path.to_str().unwrap().ends_with(".expanded.rs")).collect()
+    let files = fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path());
+    files
+        .filter(|path| !path.to_str().unwrap().ends_with(".expanded.rs"))
+        .collect()
 }
 
 /// Compares the expansion of one source with the file beside it, or writes that file.
@@ -39,7 +43,13 @@ fn check(source: &Path) {
         fs::write(&golden, &expanded).unwrap();
     }
     let expected = fs::read_to_string(&golden).unwrap_or_default();
-    assert_eq!(expanded, expected, "{} expands to something else than {}", source.display(), golden.display());
+    assert_eq!(
+        expanded,
+        expected,
+        "{} expands to something else than {}",
+        source.display(),
+        golden.display()
+    );
 }
 
 /// Replaces each use of our macros by what it expands to.
@@ -92,7 +102,9 @@ impl VisitMut for Expand {
 
 /// Takes the first `#[locked]` off, as the compiler does, and returns its arguments.
 fn take(attributes: &mut Vec<Attribute>) -> Option<TokenStream> {
-    let place = attributes.iter().position(|attribute| attribute.path().is_ident("locked"))?;
+    let place = attributes
+        .iter()
+        .position(|attribute| attribute.path().is_ident("locked"))?;
     match attributes.remove(place).meta {
         Meta::List(list) => Some(list.tokens),
         _ => Some(TokenStream::new()),
@@ -110,7 +122,9 @@ fn derive(item: &mut Item) -> Option<Item> {
         Item::Enum(item) => &mut item.attrs,
         _ => return None,
     };
-    let place = attributes.iter().position(|attribute| attribute.path().is_ident("derive"))?;
+    let place = attributes
+        .iter()
+        .position(|attribute| attribute.path().is_ident("derive"))?;
     attributes.remove(place);
     Some(parse(&key_part::expand(item.to_token_stream())))
 }

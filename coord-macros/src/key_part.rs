@@ -15,25 +15,46 @@ pub(crate) fn expand(input: TokenStream) -> TokenStream {
     let Some(input) = mistakes.catch(syn::parse2::<DeriveInput>(input)) else {
         return mistakes.finish().unwrap_or_default();
     };
-    let options = input.attrs.iter().filter(|attribute| attribute.path().is_ident("key_part"));
-    let args: Vec<KeyPartArgs> = options.map(|attribute| args::read_attribute(attribute, &mut mistakes)).collect();
-    let paths = Paths::new(args.iter().find_map(|args| args.path.as_ref()).map(|path| &path.0));
+    let options = input
+        .attrs
+        .iter()
+        .filter(|attribute| attribute.path().is_ident("key_part"));
+    let args: Vec<KeyPartArgs> = options
+        .map(|attribute| args::read_attribute(attribute, &mut mistakes))
+        .collect();
+    let paths = Paths::new(
+        args.iter()
+            .find_map(|args| args.path.as_ref())
+            .map(|path| &path.0),
+    );
     let body = match &input.data {
         Data::Struct(data) => newtype(&input.ident, &data.fields, &paths, &mut mistakes),
         Data::Enum(data) => variants(&input.ident, data, &mut mistakes),
         Data::Union(data) => {
-            mistakes.under(data.union_token, "a union cannot be part of a key: it does not know which field it holds");
+            mistakes.under(
+                data.union_token,
+                "a union cannot be part of a key: it does not know which field it holds",
+            );
             TokenStream::new()
         }
     };
     // The trait is implemented even so, or its absence would be reported wherever the type is used.
     let errors = mistakes.finish();
-    let body = if errors.is_some() { quote!(loop {}) } else { body };
+    let body = if errors.is_some() {
+        quote!(loop {})
+    } else {
+        body
+    };
     let implementation = implementation(&input.ident, input.generics, &body, &paths);
     quote!(#errors #implementation)
 }
 
-fn implementation(name: &Ident, generics: Generics, body: &TokenStream, paths: &Paths) -> TokenStream {
+fn implementation(
+    name: &Ident,
+    generics: Generics,
+    body: &TokenStream,
+    paths: &Paths,
+) -> TokenStream {
     let (key_part, writer, key) = (paths.key_part(), paths.key_writer(), writer());
     let generics = bounded(generics, paths);
     let (parameters, arguments, conditions) = generics.split_for_impl();
@@ -74,26 +95,39 @@ fn newtype(name: &Ident, fields: &Fields, paths: &Paths, mistakes: &mut Mistakes
 }
 
 fn member(field: &Field) -> Member {
-    field.ident.clone().map_or_else(|| Member::Unnamed(0.into()), Member::Named)
+    field
+        .ident
+        .clone()
+        .map_or_else(|| Member::Unnamed(0.into()), Member::Named)
 }
 
 fn place(name: &Ident, fields: &Fields) -> Span {
-    fields.iter().nth(1).map_or_else(|| name.span(), |second| second.ty.span())
+    fields
+        .iter()
+        .nth(1)
+        .map_or_else(|| name.span(), |second| second.ty.span())
 }
 
 fn only_newtypes(fields: usize) -> String {
     format!(
-        "`KeyPart` is derived for a struct with one field, and this one has {fields}; write the fields as segments of \
-         the template, `<order.region>:<order.id>`, or implement `KeyPart` by hand"
+        "`KeyPart` is derived for a struct with one field, and this one has {fields}; write the fields \
+         as segments of the template, `<order.region>:<order.id>`, or implement `KeyPart` by hand"
     )
 }
 
 /// Writes the name of the variant.
 fn variants(name: &Ident, data: &DataEnum, mistakes: &mut Mistakes) -> TokenStream {
     if data.variants.is_empty() {
-        mistakes.under(name, "an enum without variants has no value that could be part of a key");
+        mistakes.under(
+            name,
+            "an enum without variants has no value that could be part of a key",
+        );
     }
-    for variant in data.variants.iter().filter(|variant| !variant.fields.is_empty()) {
+    for variant in data
+        .variants
+        .iter()
+        .filter(|variant| !variant.fields.is_empty())
+    {
         mistakes.under(
             &variant.fields,
             format!(

@@ -119,9 +119,9 @@ use proc_macro::TokenStream;
 /// # Where it stands
 ///
 /// On an `async fn`: free, in an `impl`, in a trait with a body; generic or not; whatever its arguments
-/// are. Also on a `fn` that returns `impl Future<Output = …>`, `Pin<Box<dyn Future<Output = …>>>`, `BoxFuture` or
-/// `LocalBoxFuture`, and on the methods of an `#[async_trait]`. There the keys are rendered when the function is
-/// called, and its body runs when the lock is held.
+/// are. Also on a `fn` that returns `impl Future<Output = …>`, `Pin<Box<dyn Future<Output = …>>>`,
+/// `BoxFuture` or `LocalBoxFuture`, and on the methods of an `#[async_trait]`. There the keys are rendered
+/// when the function is called, and its body runs when the lock is held.
 ///
 /// Above attributes that make the function synchronous, such as `#[tokio::test]`.
 #[proc_macro_attribute]
@@ -155,8 +155,8 @@ pub fn locked(args: TokenStream, item: TokenStream) -> TokenStream {
 ///
 /// A keyword that is a name is written with or without its `r#`: `<type>`.
 ///
-/// Each value implements `KeyPart`. It is encoded so that two different lists of values
-/// never give the same key: with `<a>:<b>`, the values `"x:y"` and `"z"` give another key than `"x"` and `"y:z"`.
+/// Each value implements `KeyPart`. It is encoded so that two different lists of values never give the same
+/// key: with `<a>:<b>`, the values `"x:y"` and `"z"` give another key than `"x"` and `"y:z"`.
 ///
 /// # Errors
 ///

@@ -36,20 +36,30 @@ impl Locked {
     /// Reads the attribute's arguments and checks what can be checked without the function.
     pub(crate) fn read(tokens: TokenStream, mistakes: &mut Mistakes) -> Self {
         let (literals, args) = args::read::<LockedArgs>(tokens, mistakes);
-        let templates: Vec<_> = literals.iter().map(|literal| Template::parse(literal, mistakes)).collect();
+        let templates: Vec<_> = literals
+            .iter()
+            .map(|literal| Template::parse(literal, mistakes))
+            .collect();
         check_repeated_templates(&templates, mistakes);
         check_durations(&args, mistakes);
         check_at_least_can_be_kept(&args, mistakes);
         check_mode(&args, templates.len(), mistakes);
         check_skip(&args, mistakes);
         let paths = Paths::new(args.path.as_ref().map(|path| &path.0));
-        Self { templates, args, paths }
+        Self {
+            templates,
+            args,
+            paths,
+        }
     }
 
     /// Checks the arguments against the names of the function, and gives what each segment stands for.
     pub(crate) fn resolve(&self, scope: &Scope, mistakes: &mut Mistakes) -> Roots {
         check_lease_name(&self.args, scope, mistakes);
-        self.templates.iter().map(|template| scope.roots(template, mistakes)).collect()
+        self.templates
+            .iter()
+            .map(|template| scope.roots(template, mistakes))
+            .collect()
     }
 
     /// The layer around the body of a function that returns `output`.
@@ -66,18 +76,26 @@ impl Locked {
     /// The names that the body counts on, bound to nothing, for a body that is not wrapped.
     pub(crate) fn placeholders(&self) -> TokenStream {
         let (name, ty) = (self.lease_name(), self.paths.lease());
-        name.map(|name| quote!(let #name: &#ty = ::core::unreachable!();)).unwrap_or_default()
+        name.map(|name| quote!(let #name: &#ty = ::core::unreachable!();))
+            .unwrap_or_default()
     }
 
     /// The templates, as an attribute lists them.
     pub(crate) fn written_templates(&self) -> Vec<String> {
-        self.templates.iter().map(|template| template.literal().to_token_stream().to_string()).collect()
+        self.templates
+            .iter()
+            .map(|template| template.literal().to_token_stream().to_string())
+            .collect()
     }
 
     /// `let locked = { … Locked::new([…]).ttl(…) };`
     fn setup(&self, roots: &Roots) -> TokenStream {
         let (local, locked) = (local(), self.paths.locked());
-        let keys = self.templates.iter().zip(roots).map(|(template, roots)| render(template, roots, &self.paths));
+        let keys = self
+            .templates
+            .iter()
+            .zip(roots)
+            .map(|(template, roots)| render(template, roots, &self.paths));
         let (coordinator, options) = (self.coordinator(), self.options());
         // The names of arguments are the user's, and may say that they are not used.
         quote! {
@@ -88,15 +106,28 @@ impl Locked {
 
     /// `let coordinator = &…;`, apart from the call, which would force its own idea of the type on it.
     fn coordinator(&self) -> Option<TokenStream> {
-        let (local, reference) = (coordinator(Span::call_site()), self.args.coord.as_ref().map(borrowed)?);
+        let (local, reference) = (
+            coordinator(Span::call_site()),
+            self.args.coord.as_ref().map(borrowed)?,
+        );
         Some(quote!(let #local = #reference;))
     }
 
     /// The builder calls, one for each option given.
     fn options(&self) -> TokenStream {
-        let LockedArgs { coord, ttl, wait, at_least, renew, shared, permits, .. } = &self.args;
+        let LockedArgs {
+            coord,
+            ttl,
+            wait,
+            at_least,
+            renew,
+            shared,
+            permits,
+            ..
+        } = &self.args;
         let coord = coord.iter().map(|coord| coordinator(coord.0.span()));
-        let [ttl, wait, at_least] = [ttl, wait, at_least].map(|option| option.iter().map(|option| &option.value));
+        let [ttl, wait, at_least] =
+            [ttl, wait, at_least].map(|option| option.iter().map(|option| &option.value));
         let renew = renew.iter().map(|renew| &renew.0);
         let shared = shared.iter().map(|_| quote!(.shared()));
         let permits = permits.iter().map(|permits| &permits.0);
@@ -109,19 +140,29 @@ impl Locked {
     /// `locked.run`
     fn method(&self) -> TokenStream {
         let local = local();
-        if self.args.skip.is_some() { quote!(#local.run_or_skip) } else { quote!(#local.run) }
+        if self.args.skip.is_some() {
+            quote!(#local.run_or_skip)
+        } else {
+            quote!(#local.run)
+        }
     }
 
     /// `from_error,`, and `skipped,` if need be.
     fn arguments(&self, output: &Type) -> TokenStream {
         let from_error = self.paths.error_conversion(output);
-        let skipped = self.args.skip.iter().map(|_| self.paths.skipped_value(output));
+        let skipped = self
+            .args
+            .skip
+            .iter()
+            .map(|_| self.paths.skipped_value(output));
         quote!(#from_error, #(#skipped,)*)
     }
 
     fn parameter(&self) -> TokenStream {
         let lease = self.paths.lease();
-        let name = self.lease_name().map_or_else(|| quote!(_), |_| guard().into_token_stream());
+        let name = self
+            .lease_name()
+            .map_or_else(|| quote!(_), |_| guard().into_token_stream());
         quote!(#name: ::std::sync::Arc<#lease>)
     }
 
@@ -169,8 +210,14 @@ fn borrowed(coord: &ExprArg) -> TokenStream {
 
 fn check_repeated_templates(templates: &[Template], mistakes: &mut Mistakes) {
     for (index, template) in templates.iter().enumerate() {
-        if templates[..index].iter().any(|earlier| earlier.text() == template.text()) {
-            mistakes.under(template.literal(), "this template stands here twice; one is enough");
+        if templates[..index]
+            .iter()
+            .any(|earlier| earlier.text() == template.text())
+        {
+            mistakes.under(
+                template.literal(),
+                "this template stands here twice; one is enough",
+            );
         }
     }
 }
@@ -178,50 +225,92 @@ fn check_repeated_templates(templates: &[Template], mistakes: &mut Mistakes) {
 fn check_durations(args: &LockedArgs, mistakes: &mut Mistakes) {
     let is_zero = |option: &&DurationArg| option.known == Some(Duration::ZERO);
     if let Some(ttl) = args.ttl.as_ref().filter(is_zero) {
-        mistakes
-            .under(&ttl.written, "a lease of no time is lost at once; `ttl` is how long a dead holder's lease is kept");
+        mistakes.under(
+            &ttl.written,
+            "a lease of no time is lost at once; `ttl` is how long a dead holder's lease is kept",
+        );
     }
     if let Some(at_least) = args.at_least.as_ref().filter(is_zero) {
-        mistakes.under(&at_least.written, "`at_least` of no time changes nothing; leave it out");
+        mistakes.under(
+            &at_least.written,
+            "`at_least` of no time changes nothing; leave it out",
+        );
     }
 }
 
 /// Without renewal the lease ends with its ttl, whatever else is asked for.
 fn check_at_least_can_be_kept(args: &LockedArgs, mistakes: &mut Mistakes) {
-    let LockedArgs { ttl: Some(ttl), at_least: Some(at_least), renew: Some(renew), .. } = args else { return };
-    if renew.is_false() && at_least.known.zip(ttl.known).is_some_and(|(at_least, ttl)| at_least > ttl) {
+    let LockedArgs {
+        ttl: Some(ttl),
+        at_least: Some(at_least),
+        renew: Some(renew),
+        ..
+    } = args
+    else {
+        return;
+    };
+    if renew.is_false()
+        && at_least
+            .known
+            .zip(ttl.known)
+            .is_some_and(|(at_least, ttl)| at_least > ttl)
+    {
         mistakes.under(
             &at_least.written,
-            "with `renew = false` the lease ends after `ttl`, which is before `at_least`; make `ttl` the longer one",
+            "with `renew = false` the lease ends after `ttl`, which is before `at_least`; make `ttl` \
+             the longer one",
         );
     }
 }
 
 fn check_mode(args: &LockedArgs, keys: usize, mistakes: &mut Mistakes) {
-    let LockedArgs { shared, exclusive, permits, .. } = args;
+    let LockedArgs {
+        shared,
+        exclusive,
+        permits,
+        ..
+    } = args;
     if let (Some(shared), Some(_)) = (shared, exclusive) {
-        mistakes.under(&shared.0, "`shared` and `exclusive` contradict each other; keep one of them");
+        mistakes.under(
+            &shared.0,
+            "`shared` and `exclusive` contradict each other; keep one of them",
+        );
     }
     let Some(permits) = permits else { return };
     for word in shared.iter().chain(exclusive) {
         let name = word.0.to_token_stream();
-        let message =
-            format!("`{name}` and `permits` contradict each other: `permits` alone says how many may run at once");
+        let message = format!(
+            "`{name}` and `permits` contradict each other: `permits` alone says how many may run at once"
+        );
         mistakes.under(&word.0, message);
     }
     if keys > 1 {
-        mistakes.under(&permits.0, "`permits` counts the callers of one key; lock several keys without it");
+        mistakes.under(
+            &permits.0,
+            "`permits` counts the callers of one key; lock several keys without it",
+        );
     }
 }
 
 fn check_skip(args: &LockedArgs, mistakes: &mut Mistakes) {
     if let (Some(skip), Some(_)) = (&args.skip, &args.wait) {
-        mistakes.under(&skip.0, "`skip` does not wait, so `wait` contradicts it; keep one of them");
+        mistakes.under(
+            &skip.0,
+            "`skip` does not wait, so `wait` contradicts it; keep one of them",
+        );
     }
 }
 
 fn check_lease_name(args: &LockedArgs, scope: &Scope, mistakes: &mut Mistakes) {
-    if let Some(name) = args.lease.as_ref().map(|lease| &lease.0).filter(|name| scope.has(name)) {
-        mistakes.under(name, format!("`{name}` is an argument already; choose another name for the lease"));
+    if let Some(name) = args
+        .lease
+        .as_ref()
+        .map(|lease| &lease.0)
+        .filter(|name| scope.has(name))
+    {
+        mistakes.under(
+            name,
+            format!("`{name}` is an argument already; choose another name for the lease"),
+        );
     }
 }

@@ -13,7 +13,9 @@ pub(crate) struct Paths {
 impl Paths {
     /// The runtime crate as `crate = path` gives it, `::coord` by default.
     pub(crate) fn new(root: Option<&Path>) -> Self {
-        Self { root: root.map_or_else(|| quote!(::coord), |path| quote!(#path)) }
+        Self {
+            root: root.map_or_else(|| quote!(::coord), |path| quote!(#path)),
+        }
     }
 
     pub(crate) fn locked(&self) -> TokenStream {

@@ -10,11 +10,16 @@ use crate::template::{Piece, Segment, Template};
 /// that its first name stands for; a value that cannot be part of a key is reported at its span.
 pub(crate) fn render(template: &Template, roots: &[Ident], paths: &Paths) -> TokenStream {
     let (renderer, text) = (paths.renderer(), Literal::string(template.text()));
-    let values = template.segments().zip(roots).enumerate().map(|(index, (segment, root))| {
-        let local = local(index);
-        let members = segment.members(Span::mixed_site().located_at(template.span(&segment.range)));
-        quote_spanned!(Span::mixed_site()=> let #local = &#root #(.#members)*;)
-    });
+    let values = template
+        .segments()
+        .zip(roots)
+        .enumerate()
+        .map(|(index, (segment, root))| {
+            let local = local(index);
+            let members =
+                segment.members(Span::mixed_site().located_at(template.span(&segment.range)));
+            quote_spanned!(Span::mixed_site()=> let #local = &#root #(.#members)*;)
+        });
     let calls = calls(template.pieces(), roots);
     quote! {{
         #(#values)*
@@ -43,7 +48,9 @@ fn value(segment: &Segment, value: &Ident, behind: &[Piece]) -> TokenStream {
     let name = segment.path();
     match behind {
         [Piece::Segment(_), ..] => quote!(.value_before_value(#name, #value)),
-        [Piece::Text(separator), Piece::Segment(_), ..] => quote!(.value(#name, #value, #separator)),
+        [Piece::Text(separator), Piece::Segment(_), ..] => {
+            quote!(.value(#name, #value, #separator))
+        }
         _ => quote!(.value(#name, #value, "")),
     }
 }
@@ -54,5 +61,8 @@ fn local(index: usize) -> Ident {
 
 /// The local of a value, seen from where the value comes from, so that an error about its type points there.
 fn value_at(index: usize, root: &Ident) -> Ident {
-    Ident::new(&local(index).to_string(), Span::mixed_site().located_at(root.span()))
+    Ident::new(
+        &local(index).to_string(),
+        Span::mixed_site().located_at(root.span()),
+    )
 }

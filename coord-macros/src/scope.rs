@@ -21,7 +21,12 @@ pub(crate) struct Scope {
 
 impl Scope {
     pub(crate) fn new(bindings: Vec<Ident>) -> Self {
-        Self { names: bindings.into_iter().map(|ident| (ident.unraw().to_string(), ident)).collect() }
+        Self {
+            names: bindings
+                .into_iter()
+                .map(|ident| (ident.unraw().to_string(), ident))
+                .collect(),
+        }
     }
 
     pub(crate) fn has(&self, name: &Ident) -> bool {
@@ -42,36 +47,57 @@ impl Scope {
     }
 
     fn get(&self, name: &str) -> Option<&Ident> {
-        self.names.iter().find(|(known, _)| known == name).map(|(_, ident)| ident)
+        self.names
+            .iter()
+            .find(|(known, _)| known == name)
+            .map(|(_, ident)| ident)
     }
 
     fn unknown(&self, template: &Template, segment: &Segment) -> syn::Error {
         let name = &segment.name;
         if name == "self" {
-            let help = format!("the function takes no `self`{}", self.available("; available: "));
+            let help = format!(
+                "the function takes no `self`{}",
+                self.available("; available: ")
+            );
             return template.mistake(&segment.range, "unknown `self` in key template", &help);
         }
         let headline = format!("unknown argument `{name}` in key template");
         let known = self.names.iter().map(|(known, _)| known.as_str());
         let help = match nearest(name, known) {
-            Some(near) => format!("did you mean `<{near}>`?{}", self.available("\navailable: ")),
+            Some(near) => format!(
+                "did you mean `<{near}>`?{}",
+                self.available("\navailable: ")
+            ),
             None if self.names.is_empty() => "the function has no argument with a name".to_owned(),
-            None => format!("no argument has this name{}", self.available("\navailable: ")),
+            None => format!(
+                "no argument has this name{}",
+                self.available("\navailable: ")
+            ),
         };
         template.mistake(&segment.range, &headline, &help)
     }
 
     /// The names as segments, behind `before`; nothing if there are none.
     fn available(&self, before: &str) -> String {
-        let visible = self.names.iter().map(|(name, _)| name.as_str()).filter(|name| !is_hidden(name));
+        let visible = self
+            .names
+            .iter()
+            .map(|(name, _)| name.as_str())
+            .filter(|name| !is_hidden(name));
         let names = listed(visible, "<", ">");
         let hidden = self.names.iter().any(|(name, _)| is_hidden(name));
         let note = if hidden {
-            "\n`#[async_trait]` hides what the signature destructures: name that argument, and destructure it in the body"
+            "\n`#[async_trait]` hides what the signature destructures: name that argument, and \
+             destructure it in the body"
         } else {
             ""
         };
-        if names.is_empty() { note.to_owned() } else { format!("{before}{names}{note}") }
+        if names.is_empty() {
+            note.to_owned()
+        } else {
+            format!("{before}{names}{note}")
+        }
     }
 
     /// `{id}` is what other templates write. Taken as text it would be one key for every `id`.
@@ -79,7 +105,8 @@ impl Scope {
         for (name, _) in &self.names {
             let braced = format!("{{{name}}}");
             for (start, _) in template.text().match_indices(&braced) {
-                let headline = format!("`{braced}` is plain text in a key template, the same in every key");
+                let headline =
+                    format!("`{braced}` is plain text in a key template, the same in every key");
                 let help = format!("write `<{name}>` for the argument");
                 mistakes.push(template.mistake(&(start..start + braced.len()), &headline, &help));
             }

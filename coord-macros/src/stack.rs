@@ -34,7 +34,9 @@ impl Kind {
     fn of(path: &Path) -> Option<Self> {
         let last = path.segments.last()?;
         let ours = path.segments.len() == 1 || path.segments[0].ident == "coord";
-        Self::ALL.into_iter().find(|kind| ours && last.ident == kind.name())
+        Self::ALL
+            .into_iter()
+            .find(|kind| ours && last.ident == kind.name())
     }
 
     fn read(self, args: TokenStream, mistakes: &mut Mistakes) -> Stacked {
@@ -86,12 +88,21 @@ pub(crate) fn expand(first: Kind, args: TokenStream, item: &TokenStream) -> Toke
     };
     absorb(&mut function, &mut stack, &mut mistakes);
     let scope = Scope::new(function.bindings());
-    let roots: Vec<_> = stack.iter().map(|attribute| attribute.resolve(&scope, &mut mistakes)).collect();
+    let roots: Vec<_> = stack
+        .iter()
+        .map(|attribute| attribute.resolve(&scope, &mut mistakes))
+        .collect();
     let shape = mistakes.catch(function.shape(first.name()));
     match (mistakes.finish(), shape) {
         (None, Some(shape)) => {
-            let layer = |(attribute, roots): (&Stacked, &Roots)| attribute.layer(roots, &nameable(shape.output()));
-            wrapped(&function, shape, &stack.iter().zip(&roots).map(layer).collect::<Vec<_>>())
+            let layer = |(attribute, roots): (&Stacked, &Roots)| {
+                attribute.layer(roots, &nameable(shape.output()))
+            };
+            wrapped(
+                &function,
+                shape,
+                &stack.iter().zip(&roots).map(layer).collect::<Vec<_>>(),
+            )
         }
         (errors, _) => {
             let placeholders: TokenStream = stack.iter().map(Stacked::placeholders).collect();
@@ -103,8 +114,13 @@ pub(crate) fn expand(first: Kind, args: TokenStream, item: &TokenStream) -> Toke
 
 /// Takes our attributes off the function and adds them to the stack.
 fn absorb(function: &mut Function, stack: &mut Vec<Stacked>, mistakes: &mut Mistakes) {
-    for attribute in function.attrs.extract_if(.., |attribute| Kind::of(attribute.path()).is_some()) {
-        let Some(kind) = Kind::of(attribute.path()) else { continue };
+    for attribute in function
+        .attrs
+        .extract_if(.., |attribute| Kind::of(attribute.path()).is_some())
+    {
+        let Some(kind) = Kind::of(attribute.path()) else {
+            continue;
+        };
         let sibling = kind.read(args_of(&attribute), mistakes);
         match stack.iter().find(|earlier| earlier.kind() == kind) {
             Some(earlier) => mistakes.under(attribute.path(), repeated(earlier, &sibling)),
@@ -124,8 +140,11 @@ fn args_of(attribute: &Attribute) -> TokenStream {
 /// What to say about a second attribute of one kind.
 fn repeated(first: &Stacked, second: &Stacked) -> String {
     let (Stacked::Locked(first), Stacked::Locked(second)) = (first, second);
-    let templates = [first.written_templates(), second.written_templates()].concat().join(", ");
+    let templates = [first.written_templates(), second.written_templates()]
+        .concat()
+        .join(", ");
     format!(
-        "this function is `#[locked]` already; put all keys in one attribute, which locks all or none: `#[locked({templates})]`"
+        "this function is `#[locked]` already; put all keys in one attribute, which locks all or \
+         none: `#[locked({templates})]`"
     )
 }

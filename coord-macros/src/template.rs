@@ -45,9 +45,16 @@ pub(crate) struct Segment {
 
 impl Template {
     pub(crate) fn parse(literal: &LitStr, mistakes: &mut Mistakes) -> Self {
-        let mut template = Self { literal: literal.clone(), text: literal.value(), pieces: Vec::new() };
+        let mut template = Self {
+            literal: literal.clone(),
+            text: literal.value(),
+            pieces: Vec::new(),
+        };
         if template.text.is_empty() {
-            mistakes.at(literal.span(), "the key template is empty; name what is locked, for example `\"order:<id>\"`");
+            mistakes.at(
+                literal.span(),
+                "the key template is empty; name what is locked, for example `\"order:<id>\"`",
+            );
         }
         let mut at = 0;
         while at < template.text.len() {
@@ -80,12 +87,16 @@ impl Template {
 
     /// The place of `range` in the user's source. On a stable compiler that is the whole literal.
     pub(crate) fn span(&self, range: &Range<usize>) -> Span {
-        self.precise_span(range).unwrap_or_else(|| self.literal.span())
+        self.precise_span(range)
+            .unwrap_or_else(|| self.literal.span())
     }
 
     /// An error about `range`, with the template drawn and the range underlined.
     pub(crate) fn mistake(&self, range: &Range<usize>, headline: &str, help: &str) -> syn::Error {
-        syn::Error::new(self.span(range), underlined(headline, &self.text, range, help))
+        syn::Error::new(
+            self.span(range),
+            underlined(headline, &self.text, range, help),
+        )
     }
 
     fn precise_span(&self, range: &Range<usize>) -> Option<Span> {
@@ -108,7 +119,11 @@ impl Template {
             }
             Some(0) if rest.starts_with('>') => {
                 let range = at..at + 1;
-                mistakes.push(self.mistake(&range, "stray `>` in key template", "write `>>` for the character `>`"));
+                mistakes.push(self.mistake(
+                    &range,
+                    "stray `>` in key template",
+                    "write `>>` for the character `>`",
+                ));
                 range.end
             }
             Some(0) => self.read_segment(at, mistakes),
@@ -130,11 +145,15 @@ impl Template {
     /// Reads the segment that `<` at `at` begins, and returns where it ends.
     fn read_segment(&mut self, at: usize, mistakes: &mut Mistakes) -> usize {
         let inner = at + 1;
-        let length = self.text[inner..].find(['<', '>']).unwrap_or(self.text.len() - inner);
+        let length = self.text[inner..]
+            .find(['<', '>'])
+            .unwrap_or(self.text.len() - inner);
         let end = inner + length;
         if !self.text[end..].starts_with('>') {
             let help = match &self.text[inner..end] {
-                name if is_name(name) => format!("close it: `<{name}>`; the character `<` is written `<<`"),
+                name if is_name(name) => {
+                    format!("close it: `<{name}>`; the character `<` is written `<<`")
+                }
                 _ => "close it with `>`; the character `<` is written `<<`".to_owned(),
             };
             mistakes.push(self.mistake(&(at..end), "unclosed segment in key template", &help));
@@ -142,7 +161,11 @@ impl Template {
         }
         let range = at..end + 1;
         match parse_path(&self.text[inner..end]) {
-            Ok((name, fields)) => self.pieces.push(Piece::Segment(Segment { name, fields, range: range.clone() })),
+            Ok((name, fields)) => self.pieces.push(Piece::Segment(Segment {
+                name,
+                fields,
+                range: range.clone(),
+            })),
             Err((headline, help)) => mistakes.push(self.mistake(&range, &headline, &help)),
         }
         range.end
@@ -154,7 +177,8 @@ impl Template {
             mistakes.at(
                 self.literal.span(),
                 format!(
-                    "no key of this template fits: it has {fixed} bytes and more, and the limit is {MAX_KEY_BYTES}"
+                    "no key of this template fits: it has {fixed} bytes and more, and the limit is \
+                     {MAX_KEY_BYTES}"
                 ),
             );
         }
@@ -174,16 +198,21 @@ impl Piece {
 impl Segment {
     /// The segment without its brackets: `name.field`.
     pub(crate) fn path(&self) -> String {
-        let names: Vec<_> = std::iter::once(&self.name).chain(&self.fields).map(String::as_str).collect();
+        let names: Vec<_> = std::iter::once(&self.name)
+            .chain(&self.fields)
+            .map(String::as_str)
+            .collect();
         names.join(".")
     }
 
     /// The fields as they are written in code.
     pub(crate) fn members(&self, span: Span) -> impl Iterator<Item = Member> {
-        self.fields.iter().map(move |field| match field.parse::<u32>() {
-            Ok(index) => Member::Unnamed(syn::Index { index, span }),
-            Err(_) => Member::Named(ident(field, span)),
-        })
+        self.fields
+            .iter()
+            .map(move |field| match field.parse::<u32>() {
+                Ok(index) => Member::Unnamed(syn::Index { index, span }),
+                Err(_) => Member::Named(ident(field, span)),
+            })
     }
 }
 
@@ -204,10 +233,19 @@ fn parse_path(path: &str) -> Result<(String, Vec<String>), (String, String)> {
             "name an argument, as in `<id>`; the characters `<>` are written `<<>>`".to_owned(),
         ));
     }
-    let mut names = path.split('.').map(|name| name.strip_prefix("r#").unwrap_or(name));
-    let first = names.next().filter(|name| is_name(name)).ok_or_else(|| not_a_path(path))?;
+    let mut names = path
+        .split('.')
+        .map(|name| name.strip_prefix("r#").unwrap_or(name));
+    let first = names
+        .next()
+        .filter(|name| is_name(name))
+        .ok_or_else(|| not_a_path(path))?;
     let fields: Vec<_> = names.map(str::to_owned).collect();
-    if fields.iter().all(|field| is_field(field)) { Ok((first.to_owned(), fields)) } else { Err(not_a_path(path)) }
+    if fields.iter().all(|field| is_field(field)) {
+        Ok((first.to_owned(), fields))
+    } else {
+        Err(not_a_path(path))
+    }
 }
 
 fn not_a_path(path: &str) -> (String, String) {
@@ -232,7 +270,9 @@ fn is_name(name: &str) -> bool {
     let plain = name.chars().all(|c| c == '_' || c.is_alphanumeric());
     plain
         && !matches!(name, "_" | "crate" | "super" | "Self")
-        && Ident::parse_any.parse_str(name).is_ok_and(|ident| ident == name)
+        && Ident::parse_any
+            .parse_str(name)
+            .is_ok_and(|ident| ident == name)
 }
 
 #[cfg(test)]
@@ -255,7 +295,13 @@ mod tests {
 
     #[track_caller]
     fn reads(text: &str, pieces: &[&str]) {
-        assert_eq!(read(text).as_deref(), Ok(&pieces.iter().map(|&piece| piece.to_owned()).collect::<Vec<_>>()[..]));
+        assert_eq!(
+            read(text).as_deref(),
+            Ok(&pieces
+                .iter()
+                .map(|&piece| piece.to_owned())
+                .collect::<Vec<_>>()[..])
+        );
     }
 
     #[track_caller]
@@ -270,7 +316,10 @@ mod tests {
         reads("order:<id>", &["order:", "[id]"]);
         reads("<a><b>", &["[a]", "[b]"]);
         reads("größe:<größe>!", &["größe:", "[größe]", "!"]);
-        reads("tenant:<self.tenant>:<order.lines.0.sku>", &["tenant:", "[self.tenant]", ":", "[order.lines.0.sku]"]);
+        reads(
+            "tenant:<self.tenant>:<order.lines.0.sku>",
+            &["tenant:", "[self.tenant]", ":", "[order.lines.0.sku]"],
+        );
         reads("<self>", &["[self]"]);
     }
 
@@ -289,9 +338,15 @@ mod tests {
     #[test]
     fn segments_know_their_place() {
         let mut mistakes = Mistakes::new();
-        let template = Template::parse(&LitStr::new("<<ö:<a>:<b.c>", Span::call_site()), &mut mistakes);
+        let template = Template::parse(
+            &LitStr::new("<<ö:<a>:<b.c>", Span::call_site()),
+            &mut mistakes,
+        );
         assert!(mistakes.finish().is_none());
-        let places: Vec<_> = template.segments().map(|segment| &template.text()[segment.range.clone()]).collect();
+        let places: Vec<_> = template
+            .segments()
+            .map(|segment| &template.text()[segment.range.clone()])
+            .collect();
         assert_eq!(places, ["<a>", "<b.c>"]);
     }
 
@@ -313,9 +368,19 @@ mod tests {
         refuses("<id>>", "stray `>`");
         refuses("< id >", "write `<id>`, without spaces");
         refuses("<id.to_string()>", "calls nothing");
-        for bad in
-            ["<0>", "<.a>", "<a.>", "<a..b>", "<_>", "<a-b>", "<a:b>", "<Self>", "<crate.a>", "<a.self>", "<a/**/>"]
-        {
+        for bad in [
+            "<0>",
+            "<.a>",
+            "<a.>",
+            "<a..b>",
+            "<_>",
+            "<a-b>",
+            "<a:b>",
+            "<Self>",
+            "<crate.a>",
+            "<a.self>",
+            "<a/**/>",
+        ] {
             refuses(bad, "cannot stand in a key template");
         }
         refuses("<a.4294967296>", "cannot stand");

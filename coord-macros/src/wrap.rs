@@ -27,11 +27,19 @@ pub(crate) struct Layer {
 pub(crate) fn wrapped(function: &Function, shape: Shape<'_>, layers: &[Layer]) -> TokenStream {
     let setups = layers.iter().map(|layer| &layer.setup);
     let body = &function.body;
-    let future = layers.iter().rev().fold(None, |inner: Option<TokenStream>, layer| {
-        let inner = inner.map_or_else(|| innermost(function, shape), |future| quote!(#future.await));
-        Some(around(layer, &nameable(shape.output()), &inner))
-    });
-    let Some(future) = future else { return item(function, body) };
+    let future = layers
+        .iter()
+        .rev()
+        .fold(None, |inner: Option<TokenStream>, layer| {
+            let inner = inner.map_or_else(
+                || innermost(function, shape),
+                |future| quote!(#future.await),
+            );
+            Some(around(layer, &nameable(shape.output()), &inner))
+        });
+    let Some(future) = future else {
+        return item(function, body);
+    };
     let result = match shape {
         Shape::Async { .. } => quote!(#future.await),
         Shape::Returning { boxed: true, .. } => quote!(::std::boxed::Box::pin(#future)),
@@ -43,19 +51,32 @@ pub(crate) fn wrapped(function: &Function, shape: Shape<'_>, layers: &[Layer]) -
 /// The function without any wrapper, for when the attribute is wrong. `bindings` are the names that the
 /// body counts on. Its lints stay quiet: what the attribute would use is not unused.
 pub(crate) fn unwrapped(function: &Function, bindings: &TokenStream) -> TokenStream {
-    let Some(body) = &function.body else { return item(function, quote!(;)) };
+    let Some(body) = &function.body else {
+        return item(function, quote!(;));
+    };
     let plain = item(function, quote!({ #bindings #body }));
     quote!(#[allow(unused)] #plain)
 }
 
 fn item(function: &Function, body: impl quote::ToTokens) -> TokenStream {
-    let Function { attrs, visibility, signature, .. } = function;
+    let Function {
+        attrs,
+        visibility,
+        signature,
+        ..
+    } = function;
     quote!(#(#attrs)* #visibility #signature #body)
 }
 
 /// One layer's call, with `inner` as the body.
 fn around(layer: &Layer, output: &Type, inner: &TokenStream) -> TokenStream {
-    let Layer { method, arguments, parameter, bindings, .. } = layer;
+    let Layer {
+        method,
+        arguments,
+        parameter,
+        bindings,
+        ..
+    } = layer;
     let edge = return_type_edge(output);
     quote_spanned! {Span::mixed_site()=>
         #method(#arguments move |#parameter| async move { #edge #bindings #inner })
@@ -76,7 +97,9 @@ fn return_type_edge(output: &Type) -> TokenStream {
 /// The user's body as an expression of its output.
 fn innermost(function: &Function, shape: Shape<'_>) -> TokenStream {
     let body = &function.body;
-    let Shape::Returning { future, boxed, .. } = shape else { return quote!(#body) };
+    let Shape::Returning { future, boxed, .. } = shape else {
+        return quote!(#body);
+    };
     // The body makes a future and may `return` one, so it needs a function of its own.
     let returns = boxed.then(|| {
         let mut future = nameable(future);

@@ -17,7 +17,14 @@ struct Service {
     patient: bool,
 }
 
-#[locked("order:<id>", ttl = "30s", wait = "1m 30s", at_least = "250ms", renew = true, exclusive)]
+#[locked(
+    "order:<id>",
+    ttl = "30s",
+    wait = "1m 30s",
+    at_least = "250ms",
+    renew = true,
+    exclusive
+)]
 async fn literals(id: u64) -> Result<u64, Error> {
     Ok(id)
 }

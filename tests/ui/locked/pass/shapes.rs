@@ -171,7 +171,9 @@ fn returns_impl_future(id: u64) -> impl Future<Output = Result<u64, Error>> + Se
 }
 
 #[locked("order:<text>")]
-fn returns_impl_future_that_borrows<'a>(text: &'a str) -> impl Future<Output = Result<&'a str, Error>> + Send + 'a {
+fn returns_impl_future_that_borrows<'a>(
+    text: &'a str,
+) -> impl Future<Output = Result<&'a str, Error>> + Send + 'a {
     let trimmed = text.trim();
     async move { Ok(trimmed) }
 }
@@ -212,7 +214,9 @@ fn returns_box_future_with_lease(text: &str) -> BoxFuture<'_, Result<usize, Erro
 }
 
 #[locked("order:<text>")]
-fn returns_local_box_future<'a>(text: &'a std::rc::Rc<str>) -> LocalBoxFuture<'a, Result<usize, Error>> {
+fn returns_local_box_future<'a>(
+    text: &'a std::rc::Rc<str>,
+) -> LocalBoxFuture<'a, Result<usize, Error>> {
     async move { Ok(text.len()) }.boxed_local()
 }
 
@@ -254,7 +258,10 @@ impl Service {
     }
 
     #[locked("tenant:<self.tenant>")]
-    fn returns_future<'a>(&'a self, sku: &'a str) -> impl Future<Output = Result<usize, Error>> + Send + 'a {
+    fn returns_future<'a>(
+        &'a self,
+        sku: &'a str,
+    ) -> impl Future<Output = Result<usize, Error>> + Send + 'a {
         async move { Ok(self.tenant.len() + sku.len()) }
     }
 }
