@@ -8,7 +8,7 @@ use crate::key::{IntoKey, Key};
 use super::builder::{LockBuilder, Target};
 
 /// What a writer takes, which is everything; a reader takes one.
-const ALL: u32 = 1 << 30;
+const ALL: u32 = 1_000_000;
 
 /// The form of a lock on whole keys.
 #[derive(Debug, Clone, Copy)]

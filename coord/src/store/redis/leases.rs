@@ -3,9 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use redis::{Cmd, Pipeline, Value};
+use redis::{Cmd, Value};
 
-use super::link::{Connection, Link, TOKENS};
+use super::batch::{self, Call};
+use super::link::{Link, TOKENS};
 use super::script::Script;
 use super::{failure, milliseconds};
 use crate::error::{StoreError, StoreErrorKind};
@@ -23,38 +24,26 @@ pub(super) async fn acquire(link: &Arc<Link>, request: &LeaseRequest) -> Result<
     let wake = request
         .wait_ttl
         .map(|_| link.wakes.wait_in_line(request.lease.owner));
-    let connection = link.current().await?;
-    for _ in 0..EPOCHS_PER_REQUEST {
-        let epoch = connection.epoch();
-        let command = acquire_command(link, request, epoch);
-        match parse_acquired(
-            connection.send("acquire", &command).await?,
-            epoch,
-            wake.is_some(),
-        ) {
-            Some(Answer::Acquired(acquired)) => return Ok(acquired),
-            Some(Answer::Waiting {
-                token,
-                ahead,
-                look_again_in,
-            }) => {
-                let wake = wake.unwrap_or_else(Watch::polling);
-                return Ok(Acquired::Waiting {
-                    token,
-                    ahead,
-                    look_again_in,
-                    wake,
-                });
-            }
-            Some(Answer::OtherEpoch) => link.relearn("acquire", &connection).await?,
-            None => return Err(failure::of_reply("acquire")),
-        }
-    }
-    Err(StoreError::new(
-        StoreErrorKind::NotApplied,
-        "acquire",
-        "the server keeps losing its data",
-    ))
+    let call = AcquireCall::new(request);
+    // A floor moves the tokens of everybody, so nobody else's call goes along.
+    let standing = match request.token_floor {
+        None => link.acquiring.call(link, call).await?,
+        Some(_) => first(AcquireCall::send(link, &[call]).await?, "acquire")?,
+    };
+    Ok(match standing {
+        Standing::None => Acquired::Busy,
+        Standing::Granted(token) => Acquired::Granted(token),
+        Standing::Waiting {
+            token,
+            ahead,
+            look_again_in,
+        } => Acquired::Waiting {
+            token,
+            ahead,
+            look_again_in,
+            wake: wake.unwrap_or_else(Watch::polling),
+        },
+    })
 }
 
 /// One round trip for all that are within the limits; the others are refused by themselves.
@@ -80,38 +69,167 @@ pub(super) async fn renew(link: &Arc<Link>, renewals: &[Renewal]) -> Vec<Result<
 }
 
 async fn send_renewals(link: &Arc<Link>, renewals: &[&Renewal]) -> Result<Vec<Result<Renewed>>> {
-    let connection = link.current().await?;
-    let mut pipeline = Pipeline::with_capacity(renewals.len());
-    for renewal in renewals {
-        pipeline.add_command(renew_command(renewal));
+    let mut answers = Vec::with_capacity(renewals.len());
+    for batch in renewals.chunks(batch::LARGEST) {
+        let mut command = lease_command(
+            Script::LeaseRenew,
+            batch.iter().map(|renewal| &renewal.lease),
+        );
+        for Renewal {
+            lease,
+            ttl,
+            wait_ttl,
+        } in batch
+        {
+            command
+                .arg(&holder_mark(lease.owner)[..])
+                .arg(milliseconds(*ttl))
+                .arg(milliseconds(*wait_ttl));
+        }
+        let replies: Vec<Value> = link.send("renew", &command).await?;
+        answers.extend(replies.into_iter().map(|reply| {
+            Ok(
+                match Standing::parse(&reply, 0).ok_or_else(|| failure::of_reply("renew"))? {
+                    Standing::None => Renewed::Gone,
+                    Standing::Granted(token) => Renewed::Granted(token),
+                    Standing::Waiting {
+                        ahead,
+                        look_again_in,
+                        ..
+                    } => Renewed::Waiting {
+                        ahead,
+                        look_again_in,
+                    },
+                },
+            )
+        }));
     }
-    let mut replies = send_pipeline(&connection, &pipeline).await?;
-    if replies.iter().any(is_unknown_script) {
-        // Renewing twice is as good as once.
-        connection.load_scripts("renew").await?;
-        replies = send_pipeline(&connection, &pipeline).await?;
-    }
-    Ok(replies
-        .into_iter()
-        .map(|reply| parse_renewed(&connection, reply))
-        .collect())
+    Ok(answers)
 }
 
 pub(super) async fn release(link: &Arc<Link>, lease: &LeaseId) -> Result<bool> {
-    let mut command = lease_command(Script::LeaseRelease, &lease.resource);
-    command.arg(owner_text(lease.owner));
-    let released: i64 = link.send("release", &command).await?;
-    Ok(released == 1)
+    link.releasing.call(link, ReleaseCall(lease.clone())).await
+}
+
+/// Entering a line.
+#[derive(Clone)]
+pub(super) struct AcquireCall {
+    lease: LeaseId,
+    /// What a sole holder is in the store, up to the epoch.
+    holder: Vec<u8>,
+    ttl: u64,
+    wait_ttl: Option<u64>,
+    token_floor: Option<FencingToken>,
+}
+
+impl AcquireCall {
+    fn new(request: &LeaseRequest) -> Self {
+        let LeaseRequest {
+            lease,
+            weight,
+            capacity,
+            ttl,
+            wait_ttl,
+            token_floor,
+            label,
+        } = request;
+        let label = if label.is_empty() {
+            String::new()
+        } else {
+            Renderer::encoded(label)
+        };
+        let mut holder = holder_mark(lease.owner).to_vec();
+        holder.extend_from_slice(format!("|{weight}|{capacity}|{label}|").as_bytes());
+        Self {
+            lease: lease.clone(),
+            holder,
+            ttl: milliseconds(*ttl),
+            wait_ttl: wait_ttl.map(milliseconds),
+            token_floor: *token_floor,
+        }
+    }
+}
+
+impl Call for AcquireCall {
+    const OPERATION: &'static str = "acquire";
+    type Answer = Standing;
+
+    async fn send(link: &Arc<Link>, calls: &[Self]) -> Result<Vec<Result<Standing>>> {
+        let connection = link.current().await?;
+        for _ in 0..EPOCHS_PER_REQUEST {
+            let epoch = connection.epoch();
+            let mut command =
+                lease_command(Script::LeaseAcquire, calls.iter().map(|call| &call.lease));
+            let floor = calls
+                .iter()
+                .find_map(|call| call.token_floor)
+                .map(format_token);
+            command
+                .arg(epoch)
+                .arg(&link.channel)
+                .arg(floor.unwrap_or_default());
+            let epoch_text = format!("{epoch}:");
+            for call in calls {
+                command
+                    .arg([&call.holder, epoch_text.as_bytes()].concat())
+                    .arg(call.ttl);
+                match call.wait_ttl {
+                    Some(wait_ttl) => command.arg(wait_ttl),
+                    None => command.arg(""),
+                };
+            }
+            let replies: Value = connection.send("acquire", &command).await?;
+            match replies {
+                Value::Array(replies) if !replies.iter().any(is_other_epoch) => {
+                    let parse = |reply| {
+                        Standing::parse(reply, epoch).ok_or_else(|| failure::of_reply("acquire"))
+                    };
+                    return Ok(replies.iter().map(parse).collect());
+                }
+                // Those that were done already answer the same when they are sent again.
+                _ => link.relearn("acquire", &connection).await?,
+            }
+        }
+        Err(StoreError::new(
+            StoreErrorKind::NotApplied,
+            "acquire",
+            "the server keeps losing its data",
+        ))
+    }
+}
+
+/// Leaving a line.
+#[derive(Clone)]
+pub(super) struct ReleaseCall(LeaseId);
+
+impl Call for ReleaseCall {
+    const OPERATION: &'static str = "release";
+    type Answer = bool;
+
+    async fn send(link: &Arc<Link>, calls: &[Self]) -> Result<Vec<Result<bool>>> {
+        let mut command = lease_command(Script::LeaseRelease, calls.iter().map(|call| &call.0));
+        for call in calls {
+            command.arg(&holder_mark(call.0.owner)[..]);
+        }
+        let replies: Vec<Value> = link.send("release", &command).await?;
+        let parse = |reply| match reply {
+            Value::Int(1) => Ok(true),
+            Value::Int(0) => Ok(false),
+            _ => Err(failure::of_reply("release")),
+        };
+        Ok(replies.into_iter().map(parse).collect())
+    }
 }
 
 pub(super) async fn inspect(link: &Arc<Link>, resource: &str) -> Result<Vec<Contender>> {
-    let command = lease_command(Script::LeaseInspect, resource);
-    let rows: Vec<(String, String, String, String, String, i64)> =
+    let mut command = Script::LeaseInspect.call(2);
+    command.arg(TOKENS).arg(name(resource));
+    let rows: Vec<(Vec<u8>, String, String, String, String, i64)> =
         link.send("inspect", &command).await?;
     rows.into_iter()
         .map(|(owner, state, weight, label, token, expires_in)| {
             Some(Contender {
-                owner: OwnerId::from_bits(u128::from_str_radix(&owner, 16).ok()?),
+                owner: parse_owner(&owner)?,
                 label: Renderer::decoded(&label)?.into(),
                 token: parse_token(&token)?,
                 weight: weight.parse().ok()?,
@@ -123,119 +241,34 @@ pub(super) async fn inspect(link: &Arc<Link>, resource: &str) -> Result<Vec<Cont
         .ok_or_else(|| failure::of_reply("inspect"))
 }
 
-/// What the script for acquiring answered.
-enum Answer {
-    Acquired(Acquired),
-    Waiting {
-        token: FencingToken,
-        ahead: u32,
-        look_again_in: Option<Duration>,
-    },
-    OtherEpoch,
-}
-
-fn acquire_command(link: &Link, request: &LeaseRequest, epoch: u64) -> Cmd {
-    let mut command = lease_command(Script::LeaseAcquire, &request.lease.resource);
-    command
-        .arg(owner_text(request.lease.owner))
-        .arg(milliseconds(request.ttl))
-        .arg(epoch)
-        .arg(request.weight)
-        .arg(request.capacity);
-    if request.label.is_empty() {
-        command.arg("");
-    } else {
-        command.arg(Renderer::encoded(&request.label));
+/// A call with the tokens and the leases as keys.
+fn lease_command<'a>(script: Script, leases: impl ExactSizeIterator<Item = &'a LeaseId>) -> Cmd {
+    let mut command = script.call(1 + leases.len());
+    command.arg(TOKENS);
+    for lease in leases {
+        command.arg(name(&lease.resource));
     }
-    match request.wait_ttl {
-        Some(wait_ttl) => command.arg(milliseconds(wait_ttl)).arg(&link.channel),
-        None => command.arg("").arg(""),
-    };
-    match request.token_floor {
-        Some(floor) => command.arg(format_token(floor)),
-        None => command.arg(""),
-    };
     command
 }
 
-fn renew_command(renewal: &Renewal) -> Cmd {
-    let mut command = lease_command(Script::LeaseRenew, &renewal.lease.resource);
-    command
-        .arg(owner_text(renewal.lease.owner))
-        .arg(milliseconds(renewal.ttl))
-        .arg(milliseconds(renewal.wait_ttl));
-    command
+/// The resource is the hash tag, so that all keys of a lease are in one place of a cluster.
+fn name(resource: &str) -> String {
+    ["{", resource, "}"].concat()
 }
 
-/// A call with the keys that every script of leases takes. They share a hash tag.
-fn lease_command(script: Script, resource: &str) -> Cmd {
-    let mut command = script.call(4);
-    command
-        .arg(["{coord:", resource, "}:lease"].concat())
-        .arg(TOKENS)
-        .arg(["{coord:", resource, "}:line"].concat())
-        .arg(["{coord:", resource, "}:deadlines"].concat());
-    command
+fn is_other_epoch(reply: &Value) -> bool {
+    *reply == Value::Int(-1)
 }
 
-async fn send_pipeline(connection: &Connection, pipeline: &Pipeline) -> Result<Vec<Value>> {
-    connection.send_all("renew", pipeline).await
-}
-
-fn is_unknown_script(reply: &Value) -> bool {
-    matches!(reply, Value::ServerError(error) if error.kind() == Some(redis::ServerErrorKind::NoScript))
-}
-
-/// A number alone is the token's number within `epoch`: the sole holder's short answer.
-fn parse_acquired(reply: Value, epoch: u64, queues: bool) -> Option<Answer> {
-    match reply {
-        Value::Int(-1) => Some(Answer::OtherEpoch),
-        Value::Int(number) => {
-            let token = token(epoch, u64::try_from(number).ok()?);
-            Some(Answer::Acquired(Acquired::Granted(token)))
-        }
-        Value::Array(parts) => match (Standing::parse(&parts)?, queues) {
-            (Standing::None, _) => Some(Answer::Acquired(Acquired::Busy)),
-            (Standing::Granted(token), _) => Some(Answer::Acquired(Acquired::Granted(token))),
-            (
-                Standing::Waiting {
-                    token,
-                    ahead,
-                    look_again_in,
-                },
-                _,
-            ) => Some(Answer::Waiting {
-                token,
-                ahead,
-                look_again_in,
-            }),
-        },
-        _ => None,
-    }
-}
-
-fn parse_renewed(connection: &Connection, reply: Value) -> Result<Renewed> {
-    let standing = match reply {
-        Value::ServerError(error) => return Err(connection.failed("renew", &error.into())),
-        Value::Array(parts) => Standing::parse(&parts),
-        _ => None,
-    };
-    match standing.ok_or_else(|| failure::of_reply("renew"))? {
-        Standing::None => Ok(Renewed::Gone),
-        Standing::Granted(token) => Ok(Renewed::Granted(token)),
-        Standing::Waiting {
-            ahead,
-            look_again_in,
-            ..
-        } => Ok(Renewed::Waiting {
-            ahead,
-            look_again_in,
-        }),
-    }
+fn first<A>(answers: Vec<Result<A>>, operation: &'static str) -> Result<A> {
+    answers
+        .into_iter()
+        .next()
+        .unwrap_or_else(|| Err(failure::of_reply(operation)))
 }
 
 /// Where a contender stands, as the scripts tell it.
-enum Standing {
+pub(super) enum Standing {
     None,
     Granted(FencingToken),
     Waiting {
@@ -246,8 +279,16 @@ enum Standing {
 }
 
 impl Standing {
-    fn parse(parts: &[Value]) -> Option<Self> {
-        match parts {
+    /// A number alone is the token's number within `epoch`: the short answer for a sole holder.
+    fn parse(reply: &Value, epoch: u64) -> Option<Self> {
+        let parts = match reply {
+            Value::Int(number) => {
+                return Some(Self::Granted(token(epoch, u64::try_from(*number).ok()?)));
+            }
+            Value::Array(parts) => parts,
+            _ => return None,
+        };
+        match &**parts {
             [Value::Int(0)] => Some(Self::None),
             [Value::Int(1), token] => Some(Self::Granted(parse_token(text(token)?)?)),
             [
@@ -275,8 +316,18 @@ fn text(value: &Value) -> Option<&str> {
     }
 }
 
-fn owner_text(owner: OwnerId) -> String {
-    format!("{:032x}", owner.to_bits())
+/// How a sole holder's text begins: a plus sign and the owner's 16 bytes.
+fn holder_mark(owner: OwnerId) -> [u8; 17] {
+    let mut mark = [b'+'; 17];
+    mark[1..].copy_from_slice(&owner.to_bits().to_be_bytes());
+    mark
+}
+
+/// An owner from its 16 bytes.
+pub(super) fn parse_owner(bytes: &[u8]) -> Option<OwnerId> {
+    Some(OwnerId::from_bits(u128::from_be_bytes(
+        bytes.try_into().ok()?,
+    )))
 }
 
 /// A token is its epoch in the upper 31 bits, and a number that counts within the epoch. The number may grow

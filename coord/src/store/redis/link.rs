@@ -20,7 +20,9 @@ use redis::{
 use tokio::sync::Mutex;
 use tracing::{debug, warn};
 
+use super::batch::Batcher;
 use super::failure;
+use super::leases::{self, AcquireCall, ReleaseCall};
 use super::script::Script;
 use super::wakes::Wakes;
 use crate::error::Error;
@@ -35,6 +37,8 @@ pub(super) struct Link {
     /// The channel on which this process's waiters are woken.
     pub(super) channel: String,
     pub(super) wakes: Arc<Wakes>,
+    pub(super) acquiring: Batcher<AcquireCall>,
+    pub(super) releasing: Batcher<ReleaseCall>,
     current: RwLock<Option<Arc<Connection>>>,
     connecting: Mutex<()>,
     /// The greatest epoch that any connection has seen.
@@ -67,6 +71,8 @@ impl Link {
             response_timeout,
             channel: format!("coord:wake:{:032x}", rand::random::<u128>()),
             wakes: Arc::default(),
+            acquiring: Batcher::new(),
+            releasing: Batcher::new(),
             current: RwLock::default(),
             connecting: Mutex::default(),
             seen_epoch: AtomicU64::new(0),
@@ -209,14 +215,6 @@ impl Connection {
             .map_err(|error| self.failed(operation, &error))
     }
 
-    /// Makes a script known again after the server has forgotten it.
-    pub(super) async fn load_scripts(&self, operation: &'static str) -> Result<()> {
-        let loaded: std::result::Result<(), _> = Script::load_all()
-            .query_async(&mut self.connection.clone())
-            .await;
-        loaded.map_err(|error| self.failed(operation, &error))
-    }
-
     pub(super) fn failed(
         &self,
         operation: &'static str,
@@ -297,24 +295,21 @@ impl Listener {
     }
 
     fn deliver(&self, wakes: &Wakes, channel: &[u8], message: &[u8]) {
-        let (Ok(channel), Ok(message)) =
-            (std::str::from_utf8(channel), std::str::from_utf8(message))
-        else {
-            return;
-        };
-        if channel != self.channel {
-            wakes.changed(channel);
+        if channel != self.channel.as_bytes() {
+            if let Ok(channel) = std::str::from_utf8(channel) {
+                wakes.changed(channel);
+            }
         } else if let Some((owner, token)) = parse_grant(message) {
             wakes.granted(owner, token);
         }
     }
 }
 
-/// A grant is the owner in 32 hexadecimal digits, and the token.
-fn parse_grant(message: &str) -> Option<(OwnerId, FencingToken)> {
-    let (owner, token) = message.split_at_checked(32)?;
+/// A grant is the owner's 16 bytes, and the token.
+fn parse_grant(message: &[u8]) -> Option<(OwnerId, FencingToken)> {
+    let (owner, token) = message.split_at_checked(16)?;
     Some((
-        OwnerId::from_bits(u128::from_str_radix(owner, 16).ok()?),
-        super::leases::parse_token(token)?,
+        leases::parse_owner(owner)?,
+        leases::parse_token(std::str::from_utf8(token).ok()?)?,
     ))
 }

@@ -18,38 +18,54 @@ pub(super) enum Script {
     LogAppend,
 }
 
+/// A script of leases: a function for those that have a line, and what is done for those that have none.
+macro_rules! lease_script {
+    ($parameters:literal, $contended:literal, $script:literal) => {
+        concat!(
+            include_str!("lua/attempt.lua"),
+            "local function contended(",
+            $parameters,
+            ")\n",
+            include_str!("lua/line.lua"),
+            include_str!($contended),
+            "end\n",
+            include_str!($script)
+        )
+    };
+}
+
 const ALL: [(Script, &str); 10] = [
     (Script::Lineage, include_str!("lua/lineage.lua")),
     (
         Script::LeaseAcquire,
-        concat!(
-            include_str!("lua/lease_acquire_sole.lua"),
-            include_str!("lua/line.lua"),
-            include_str!("lua/lease_acquire.lua")
+        lease_script!(
+            "LEASE, there, at",
+            "lua/lease_acquire_line.lua",
+            "lua/lease_acquire.lua"
         ),
     ),
     (
         Script::LeaseRenew,
-        concat!(
-            include_str!("lua/lease_renew_sole.lua"),
-            include_str!("lua/line.lua"),
-            include_str!("lua/lease_renew.lua")
+        lease_script!(
+            "LEASE, at",
+            "lua/lease_renew_line.lua",
+            "lua/lease_renew.lua"
         ),
     ),
     (
         Script::LeaseRelease,
-        concat!(
-            include_str!("lua/lease_release_sole.lua"),
-            include_str!("lua/line.lua"),
-            include_str!("lua/lease_release.lua")
+        lease_script!(
+            "LEASE, owner",
+            "lua/lease_release_line.lua",
+            "lua/lease_release.lua"
         ),
     ),
     (
         Script::LeaseInspect,
-        concat!(
-            include_str!("lua/lease_inspect.lua"),
-            include_str!("lua/line.lua"),
-            include_str!("lua/lease_inspect_line.lua")
+        lease_script!(
+            "LEASE",
+            "lua/lease_inspect_line.lua",
+            "lua/lease_inspect.lua"
         ),
     ),
     (Script::RecordGet, include_str!("lua/record_get.lua")),

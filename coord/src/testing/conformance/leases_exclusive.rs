@@ -291,3 +291,28 @@ pub(super) async fn a_lease_alone_is_shown_as_it_is(f: &Fixture<'_>) -> Result<(
     );
     Ok(())
 }
+
+/// Labels that look like what a store may write next to them.
+pub(super) async fn a_label_is_never_taken_for_anything_else(f: &Fixture<'_>) -> Result<()> {
+    let odd = [
+        "7:7", "|1:1|", "+", "#-", "~", "w|1|1", "\n", "%3A", "granted",
+    ];
+    for (index, label) in odd.into_iter().enumerate() {
+        let holder = f.exclusive(&format!("a/{index}")).label(label);
+        let waiter = f.queueing(&format!("a/{index}")).label(label);
+        let token = granted(f.store(), &holder).await?;
+        assert_eq!(renewed(f.store(), &holder).await?, Renewed::Granted(token));
+        let promised = waiting(f.store(), &waiter).await?.token;
+        for (request, token) in [(&holder, token), (&waiter, promised)] {
+            let there = contender(f.store(), request).await?.expect("it is in line");
+            assert_eq!((&*there.label, there.token), (label, token));
+        }
+        assert!(release(f.store(), &holder).await?);
+        assert_eq!(
+            renewed(f.store(), &waiter).await?,
+            Renewed::Granted(promised)
+        );
+        assert!(release(f.store(), &waiter).await?);
+    }
+    Ok(())
+}

@@ -1,7 +1,9 @@
 //! Sizes and times: what is within the limits works, what is not is refused as such, and has done nothing.
 
 use super::prelude::*;
-use crate::store::{LARGEST_TTL, MAX_STORE_KEY_BYTES, MAX_VALUE_BYTES, Renewal};
+use crate::store::{
+    LARGEST_TTL, MAX_STORE_KEY_BYTES, MAX_STORE_NAME_BYTES, MAX_VALUE_BYTES, Renewal,
+};
 
 /// A key of this many bytes that no other case uses.
 fn key_of(f: &Fixture<'_>, bytes: usize) -> String {
@@ -92,8 +94,8 @@ pub(super) async fn the_longest_key_works_for_records(f: &Fixture<'_>) -> Result
     Ok(())
 }
 
-pub(super) async fn the_longest_key_works_for_leases(f: &Fixture<'_>) -> Result<()> {
-    let resource: Arc<str> = key_of(f, MAX_STORE_KEY_BYTES).into();
+pub(super) async fn the_longest_name_works_for_leases(f: &Fixture<'_>) -> Result<()> {
+    let resource: Arc<str> = key_of(f, MAX_STORE_NAME_BYTES).into();
     let holder = LeaseRequest::exclusive(Arc::clone(&resource), LONG).queue(LONG);
     let waiter = LeaseRequest::exclusive(resource, LONG).queue(LONG);
     granted(f.store(), &holder).await?;
@@ -106,8 +108,8 @@ pub(super) async fn the_longest_key_works_for_leases(f: &Fixture<'_>) -> Result<
     Ok(())
 }
 
-pub(super) async fn the_longest_key_works_for_logs(f: &Fixture<'_>) -> Result<()> {
-    let log = key_of(f, MAX_STORE_KEY_BYTES);
+pub(super) async fn the_longest_name_works_for_logs(f: &Fixture<'_>) -> Result<()> {
+    let log = key_of(f, MAX_STORE_NAME_BYTES);
     assert_eq!(
         f.store()
             .append_log(&AppendRequest::new(&*log, 0, "one"))
@@ -151,6 +153,18 @@ pub(super) async fn a_key_that_is_too_long_or_empty_is_refused(f: &Fixture<'_>) 
         failed(f.store().read_log(&key, 0, 1).await, REFUSED);
         failed(f.store().expire_log(&key, LONG).await, REFUSED);
     }
+    Ok(())
+}
+
+pub(super) async fn a_name_that_is_too_long_is_refused(f: &Fixture<'_>) -> Result<()> {
+    let name = key_of(f, MAX_STORE_NAME_BYTES + 1);
+    let request = LeaseRequest::exclusive(&*name, LONG);
+    failed(f.store().acquire_lease(&request).await, REFUSED);
+    failed(f.store().inspect_lease(&name).await, REFUSED);
+    let append = AppendRequest::new(&*name, 0, "");
+    failed(f.store().append_log(&append).await, REFUSED);
+    failed(f.store().read_log(&name, 0, 1).await, REFUSED);
+    failed(f.store().expire_log(&name, LONG).await, REFUSED);
     Ok(())
 }
 

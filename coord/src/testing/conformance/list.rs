@@ -59,6 +59,7 @@ macro_rules! __store_conformance_cases {
                 a_line_that_nobody_is_in_is_empty
                 an_inspection_shows_everybody_in_order
                 a_lease_alone_is_shown_as_it_is
+                a_label_is_never_taken_for_anything_else
             }
             leases_shared {
                 a_semaphore_grants_up_to_its_capacity
@@ -139,6 +140,7 @@ macro_rules! __store_conformance_cases {
                 one_release_wakes_all_whom_it_grants
                 a_waiter_that_leaves_wakes_whom_it_held_back
                 one_who_asks_again_is_woken_by_the_new_watch
+                a_new_watch_outlives_the_one_that_it_replaces
                 a_dead_holder_is_found_by_looking_when_told
                 a_watch_that_was_dropped_harms_nobody
             }
@@ -174,9 +176,10 @@ macro_rules! __store_conformance_cases {
                 the_largest_log_entry_fits
                 a_value_that_is_too_large_is_refused_and_changes_nothing
                 the_longest_key_works_for_records
-                the_longest_key_works_for_leases
-                the_longest_key_works_for_logs
+                the_longest_name_works_for_leases
+                the_longest_name_works_for_logs
                 a_key_that_is_too_long_or_empty_is_refused
+                a_name_that_is_too_long_is_refused
                 a_ttl_of_zero_or_beyond_the_largest_is_refused
                 the_largest_ttl_is_kept
                 a_ttl_below_the_smallest_is_rounded_up
@@ -239,7 +242,7 @@ macro_rules! __store_conformance_cases {
                 one_who_was_released_never_gets_in_again
                 an_acquire_that_arrives_after_its_release_never_gets_in
                 a_waiter_that_left_does_not_come_back_late
-                a_late_acquire_is_turned_away_after_many_others_came_and_went
+                a_late_acquire_is_turned_away_after_others_came_and_went
                 a_renewal_whose_reply_is_lost_answers_the_same_again
                 a_renewal_that_arrives_after_the_release_brings_nobody_back
                 a_release_cut_before_it_is_sent_is_not_done_and_can_be_sent_again

@@ -142,14 +142,14 @@ pub(super) async fn a_waiter_that_left_does_not_come_back_late(f: &Fixture<'_>) 
     Ok(())
 }
 
-pub(super) async fn a_late_acquire_is_turned_away_after_many_others_came_and_went(
+pub(super) async fn a_late_acquire_is_turned_away_after_others_came_and_went(
     f: &Fixture<'_>,
 ) -> Result<()> {
     let cut = f.faulty();
     let request = f.queueing("a");
     send_and_lose(&cut, &request, Fault::AfterSend).await;
     release(&cut, &request).await?;
-    for _ in 0..150 {
+    for _ in 0..3 {
         let other = f.exclusive("a");
         granted(f.store(), &other).await?;
         assert!(release(f.store(), &other).await?);

@@ -200,6 +200,17 @@ pub(super) async fn one_who_asks_again_is_woken_by_the_new_watch(f: &Fixture<'_>
     granted_when_woken(f, &waiter, place).await
 }
 
+/// As when a variable that keeps the watch is assigned anew: the old one is dropped last.
+pub(super) async fn a_new_watch_outlives_the_one_that_it_replaces(f: &Fixture<'_>) -> Result<()> {
+    let (holder, waiter) = (f.exclusive("a"), f.queueing("a"));
+    granted(f.store(), &holder).await?;
+    let old = waiting(f.store(), &waiter).await?;
+    let new = waiting(f.store(), &waiter).await?;
+    drop(old);
+    assert!(release(f.store(), &holder).await?);
+    granted_when_woken(f, &waiter, new).await
+}
+
 pub(super) async fn a_dead_holder_is_found_by_looking_when_told(f: &Fixture<'_>) -> Result<()> {
     let dead = LeaseRequest::exclusive(f.key("a"), f.short());
     granted(f.store(), &dead).await?;

@@ -1,66 +1,38 @@
--- Somebody is there, or a floor for the token is asked for.
-local owner, lasts, weight, capacity = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[4]), tonumber(ARGV[5])
-local queues = ARGV[7] ~= ''
-
-if not redis.call('HGET', TOKENS, redis.call('HGET', TOKENS, 'epoch') or '') then return -1 end
-
-if ARGV[9] ~= '' then
-  -- Tokens go on from the floor, if they are not beyond it.
-  local epoch, number = string.match(ARGV[9], '^(%d+):(%d+)$')
-  local current = redis.call('HGET', TOKENS, 'epoch')
-  if tonumber(epoch) > tonumber(current) then
-    redis.call('HDEL', TOKENS, current)
-    redis.call('HSET', TOKENS, 'epoch', epoch, epoch, math.max(tonumber(number) - 1, 1))
-  elseif tonumber(epoch) == tonumber(current) and tonumber(number) > tonumber(redis.call('HGET', TOKENS, current)) then
-    redis.call('HSET', TOKENS, current, tonumber(number) - 1)
+-- Enters the lines for leases. What is nobody's is granted right here; the function above sees to the rest.
+--
+-- KEYS  1 the tokens  2… the leases: a string while one has one contender or none, a hash while it has a line
+-- ARGV  1 epoch  2 channel of those who wait  3 floor of the token as 'epoch:number', or ''; for each lease:
+--       '+owner|weight|capacity|label|epoch:', ttl, ttl in line or '' (an owner is 16 bytes)
+--
+-- A sole holder is the first of these and its number. When it leaves, the '+' becomes '-', and the lease is
+-- free; '~owner' is what one who never came leaves behind. The next holder keeps that as a trace of them:
+-- '#-owner' or '#~owner'. So a release sent twice answers the same, and nobody who left gets in again.
+local wanted = #KEYS - 1
+local number = redis.call('HINCRBY', KEYS[1], ARGV[1], wanted)
+if number == wanted then
+  -- Nothing was counted under this epoch: it is not the one in force.
+  redis.call('HDEL', KEYS[1], ARGV[1])
+  return -1
+end
+number = number - wanted
+local ends = deadlines()
+local answers = {}
+for index = 1, wanted do
+  local lease, at = KEYS[index + 1], 3 * index + 1
+  local there = redis.pcall('GET', lease)
+  local is_free, traces = not there, ''
+  if type(there) == 'string' and string.byte(there) ~= 43
+    and not string.find(there, string.sub(ARGV[at], 2, 17), 1, true) then
+    is_free = true
+    local older = string.find(there, '#', 18, true)
+    traces = '#' .. string.sub(there, 1, 17) .. (older and string.sub(there, older, older + 35) or '')
+  end
+  if is_free and ARGV[3] == '' then
+    number = number + 1
+    redis.call('SET', lease, ARGV[at] .. string.format('%d', number) .. traces, 'PXAT', ends[ARGV[at + 1]])
+    answers[index] = number
+  else
+    answers[index] = attempt(contended, lease, there, at)
   end
 end
-
-local function below_floor(token)
-  if ARGV[9] == '' then return false end
-  local epoch, number = string.match(token, '^(%d+):(%d+)$')
-  local floor_epoch, floor = string.match(ARGV[9], '^(%d+):(%d+)$')
-  if epoch ~= floor_epoch then return tonumber(epoch) < tonumber(floor_epoch) end
-  return tonumber(number) < tonumber(floor)
-end
-
-if type(there) == 'string' then
-  local holder, left = parse_sole(there)
-  if string.find(left, owner, 1, true) then return {0} end
-  if holder.owner == owner then
-    if below_floor(holder.token) then
-      holder.token = next_token()
-      redis.call('SET', LEASE, owner .. '|' .. holder.weight .. '|' .. holder.capacity .. '|' .. holder.label .. '|' ..
-        holder.token .. left, 'KEEPTTL')
-    end
-    return {1, holder.token}
-  end
-  if not queues and holder.weight + weight > math.min(holder.capacity, capacity) then return {0} end
-  open_line(holder, left)
-elseif there then
-  if string.find(redis.call('HGET', LEASE, 'traces') or '', owner, 1, true) then return {0} end
-  settle()
-else
-  redis.call('DEL', LEASE)
-end
-
-local member = look_up(owner)
-if member then
-  if below_floor(member.token) then number_anew(member) end
-  return standing(member)
-end
-
-local grants = number_of('granted') == redis.call('ZCARD', LINE) and fits(weight, capacity_in_force(capacity))
-if not grants and not queues then
-  close_if_empty()
-  return {0}
-end
-if redis.call('HEXISTS', LEASE, 'traces') == 0 then redis.call('HSET', LEASE, 'traces', traces) end
-if not grants then lasts = tonumber(ARGV[7]) end
-member = {
-  owner = owner, state = grants and 'h' or 'w', weight = weight, capacity = capacity, label = ARGV[6],
-  token = next_token(), channel = ARGV[8],
-}
-add(member, lasts)
-keep(lasts)
-return standing(member)
+return answers

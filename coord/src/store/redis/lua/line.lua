@@ -5,12 +5,12 @@
 -- sum their weights, 'arrivals' numbers those who enter, 'capacities' counts who is present with which
 -- ('5=3,8=1'), 'traces' as above. The line orders owners by arrival, the deadlines by when they expire.
 -- Holders are the first in line, always.
-local LEASE, TOKENS, LINE, DEADLINES = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
-local TRACES_KEPT, TRACES_LAST = 4 * 34, 15000
+--
+-- This is the beginning of a function that is given the name of the lease as LEASE, so that nothing of it is
+-- made for a lease that has no line. The names of its two other keys have the same hash tag.
+local TOKENS, LINE, DEADLINES = KEYS[1], LEASE .. ':line', LEASE .. ':deadlines'
+local TRACES_KEPT, TRACES_LAST = 8 * 18, 15000
 local SLACK = 60000
-
--- Redis 6 copies a script to its replicas as it stands unless told to copy its effects.
-redis.replicate_commands()
 
 local function milliseconds()
   local time = redis.call('TIME')
@@ -141,7 +141,7 @@ local function close_if_empty()
   if redis.call('ZCARD', LINE) > 0 then return false end
   local traces = redis.call('HGET', LEASE, 'traces') or ''
   redis.call('DEL', LEASE, LINE, DEADLINES)
-  if traces ~= '' then redis.call('SET', LEASE, traces, 'PX', TRACES_LAST) end
+  if traces ~= '' then redis.call('SET', LEASE, string.sub(traces, 2), 'PX', TRACES_LAST) end
   return true
 end
 
@@ -156,8 +156,9 @@ end
 
 -- What a sole holder's text says.
 local function parse_sole(text)
-  local owner, weight, capacity, label, token, traces =
-    string.match(text, '^(%x+)|(%d+)|(%d+)|([^|]*)|([%d:]+)(.*)$')
+  local owner = string.sub(text, 2, 17)
+  local weight, capacity, label, token, traces =
+    string.match(text, '^|(%d+)|(%d+)|([^|]*)|([%d:]+)(.*)$', 18)
   return {
     owner = owner, state = 'h', weight = tonumber(weight), capacity = tonumber(capacity),
     label = label, token = token, channel = '',
@@ -188,5 +189,5 @@ local function standing(member)
 end
 
 local function add_trace(traces, trace)
-  return '#' .. trace .. string.sub(traces, 1, TRACES_KEPT - 34)
+  return '#' .. trace .. string.sub(traces, 1, TRACES_KEPT - 18)
 end

@@ -1,0 +1,89 @@
+//! Compares contestants in one run: they take turns, round after round, so that a machine that changes its
+//! speed does so for all of them. The first one is the floor; the others are told as a ratio to it.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+const ROUNDS: usize = 7;
+const ROUND: Duration = Duration::from_millis(600);
+
+type Work = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// One of those that are compared: a name, and the work for a key.
+pub struct Contestant {
+    name: &'static str,
+    work: Arc<dyn Fn(String) -> Work + Send + Sync>,
+}
+
+impl Contestant {
+    /// `work` does the whole of what is measured, once, for the key that it is given.
+    pub fn new<F, Fut>(name: &'static str, work: F) -> Self
+    where
+        F: Fn(String) -> Fut + Send + Sync + Clone + 'static,
+        Fut: Future<Output = ()> + Send + 'static,
+    {
+        Self {
+            name,
+            work: Arc::new(move |key| Box::pin(work(key))),
+        }
+    }
+}
+
+/// Runs the contestants in turns, each with `tasks` tasks that have a key of their own, and prints the median
+/// rate of each, and its ratio to the first, taken round by round.
+pub async fn compare(tasks: usize, contestants: Vec<Contestant>) {
+    let mut rates = vec![Vec::with_capacity(ROUNDS); contestants.len()];
+    for round in 0..=ROUNDS {
+        for (index, contestant) in contestants.iter().enumerate() {
+            let rate = rate(tasks, contestant).await;
+            // The first round warms up.
+            if round > 0 {
+                rates[index].push(rate);
+            }
+        }
+    }
+    for (index, contestant) in contestants.iter().enumerate() {
+        let ratios = rates[index]
+            .iter()
+            .zip(&rates[0])
+            .map(|(rate, floor)| rate / floor)
+            .collect();
+        println!(
+            "  {:<28} {:>10.0} cycles/s   {:>5.2} of the floor",
+            contestant.name,
+            median(rates[index].clone()),
+            median(ratios)
+        );
+    }
+}
+
+async fn rate(tasks: usize, contestant: &Contestant) -> f64 {
+    let started = Instant::now();
+    let running: Vec<_> = (0..tasks)
+        .map(|task| {
+            let work = Arc::clone(&contestant.work);
+            let key = format!("bench:{}:{task}", contestant.name.len());
+            tokio::spawn(async move {
+                let mut cycles = 0_u32;
+                while started.elapsed() < ROUND {
+                    work(key.clone()).await;
+                    cycles += 1;
+                }
+                cycles
+            })
+        })
+        .collect();
+    let mut cycles = 0.0;
+    for task in running {
+        cycles += f64::from(task.await.expect("a task that ends"));
+    }
+    cycles / started.elapsed().as_secs_f64()
+}
+
+/// The middle one.
+pub fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_unstable_by(f64::total_cmp);
+    values[values.len() / 2]
+}
