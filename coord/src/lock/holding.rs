@@ -216,7 +216,8 @@ impl Holding {
         self.notify();
     }
 
-    /// What the keeper is to do at `now`. What is nearly due goes along, so that batches form.
+    /// What the keeper is to do at `now`. A renewal that is nearly due goes along, so that
+    /// batches form.
     pub(super) fn care(&self, moment: Moment) -> Care {
         let now = moment.instant();
         let mut state = self.state();
@@ -231,8 +232,13 @@ impl Holding {
             Standing::Held(_) => now + state.deadline.remaining(),
             _ => now + lasts,
         };
+        // A look at a set moment, or after a failure, must not come before it: it would come again at once.
+        let early = match state.standing {
+            Standing::Held(_) if state.failing_since.is_none() => lasts / 20,
+            _ => Duration::ZERO,
+        };
         if renews && !state.renewing {
-            if state.due <= now + lasts / 20 {
+            if state.due <= now + early {
                 state.renewing = true;
                 return Care::Renew(Renewal {
                     lease: self.lease.clone(),
