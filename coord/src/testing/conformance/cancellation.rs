@@ -2,7 +2,6 @@
 //! goes on.
 
 use std::pin::pin;
-use std::task::Poll;
 
 use super::prelude::*;
 use crate::store::{Wake, Watched};
@@ -15,7 +14,7 @@ const POLLS: std::ops::Range<usize> = 0..8;
 async fn dropped_after<T>(polls: usize, future: impl Future<Output = T>) {
     let mut future = pin!(future);
     for _ in 0..polls {
-        if let Poll::Ready(_) = futures_util::poll!(future.as_mut()) {
+        if futures_util::poll!(future.as_mut()).is_ready() {
             return;
         }
         tokio::task::yield_now().await;

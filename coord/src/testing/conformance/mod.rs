@@ -75,8 +75,8 @@ crate::__store_conformance_cases!(table);
 ///
 /// # Examples
 ///
-/// ```
-/// # tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap().block_on(async {
+/// ```no_run
+/// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
 /// use coord::store::MemoryStore;
 ///
 /// coord::testing::store_conformance(|| async { MemoryStore::new() }).await;
