@@ -20,13 +20,11 @@ pub(in crate::store) async fn append<S: Store + ?Sized>(
     // A log that is to expire does so with what is appended meanwhile.
     let mut ttl = None;
     if let Some(last) = expected.checked_sub(1) {
-        match store.get_record(&entry_key(&request.log, last)).await? {
-            Some(entry) => ttl = entry.expires_in,
-            None => {
-                let len = len(store, &request.log).await?;
-                return Ok(Append::Conflict { len });
-            }
-        }
+        let Some(last) = store.get_record(&entry_key(&request.log, last)).await? else {
+            let len = len(store, &request.log).await?;
+            return Ok(Append::Conflict { len });
+        };
+        ttl = last.expires_in;
     }
     let put = PutRequest {
         operation: request.operation,
