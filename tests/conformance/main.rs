@@ -1,0 +1,87 @@
+//! The conformance suite against every store of ours, alone and behind faults, one test per case.
+
+mod broken;
+mod fault_store;
+mod four_methods;
+mod resending;
+
+use coord::store::{MemoryStore, RedisStore, Store};
+use coord::testing::{FaultStore, store_conformance, store_conformance_tests};
+use coord_tests::shared_redis;
+
+use four_methods::FourMethods;
+use resending::Resending;
+
+async fn redis() -> RedisStore {
+    RedisStore::connect(&shared_redis().await)
+        .await
+        .expect("the shared server accepts clients")
+}
+
+/// A store whose every fourth operation is cut at some point, and which sends again what was.
+fn unreliable(store: impl Store) -> Resending {
+    Resending::over(FaultStore::new(store))
+}
+
+/// The reference, on a clock that goes on by itself.
+mod memory {
+    super::store_conformance_tests! {
+        #[tokio::test(start_paused = true)]
+        super::MemoryStore::new()
+    }
+}
+
+/// Memory again, with tasks that run at the same time.
+mod memory_on_many_threads {
+    super::store_conformance_tests! {
+        #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+        super::MemoryStore::new()
+    }
+}
+
+mod memory_behind_transparent_faults {
+    super::store_conformance_tests! {
+        #[tokio::test(start_paused = true)]
+        super::FaultStore::new(super::MemoryStore::new())
+    }
+}
+
+mod memory_behind_random_faults {
+    super::store_conformance_tests! {
+        #[tokio::test(start_paused = true)]
+        super::unreliable(super::MemoryStore::new())
+    }
+}
+
+/// Leases, logs and wake-ups as they come to a store that has only records.
+mod four_methods_alone {
+    super::store_conformance_tests! {
+        #[tokio::test(start_paused = true)]
+        super::FourMethods::default()
+    }
+}
+
+/// The defaults over records whose operations fail one by one, in the middle of a lease's.
+mod four_methods_behind_random_faults {
+    super::store_conformance_tests! {
+        #[tokio::test(start_paused = true)]
+        super::unreliable(super::FourMethods::default())
+    }
+}
+
+mod redis_alone {
+    super::store_conformance_tests!(super::redis().await);
+}
+
+mod redis_behind_transparent_faults {
+    super::store_conformance_tests!(super::FaultStore::new(super::redis().await));
+}
+
+mod redis_behind_random_faults {
+    super::store_conformance_tests!(super::unreliable(super::redis().await));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_whole_suite_runs_as_one() {
+    store_conformance(|| async { MemoryStore::new() }).await;
+}
