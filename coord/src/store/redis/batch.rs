@@ -1,7 +1,7 @@
 //! Calls of one kind, put together: when many tasks call at once, one script call carries many of them, which
 //! costs the server and this process less than as many calls of their own.
 //!
-//! 1. A call that finds few others under way goes straight to the server: alone, it is not delayed.
+//! 1. A call that finds no other under way goes straight to the server: alone, it is not delayed.
 //! 2. Otherwise it is queued, and a task of the batcher's sends all that are queued as soon as fewer than
 //!    [`UNDER_WAY`] batches are. So batches grow with the load, and with nothing else.
 //! 3. The task is the batcher's own, so that a caller that is dropped never takes others' calls along. A
@@ -21,15 +21,13 @@ use super::link::Link;
 use crate::error::{StoreError, StoreErrorKind};
 use crate::store::Result;
 
-/// How many calls go straight to the server at the same time.
-const STRAIGHT: usize = 4;
 /// How many batches are under way at the same time.
 const UNDER_WAY: usize = 2;
 /// How many calls go into one batch: the server does nothing else meanwhile.
 pub(super) const LARGEST: usize = 128;
 
 /// A call that can be put together with others of its kind.
-pub(super) trait Call: Clone + Send + Sync + 'static {
+pub(super) trait Call: Sized + Send + Sync + 'static {
     /// What it is called in errors.
     const OPERATION: &'static str;
     type Answer: Send + 'static;
@@ -49,7 +47,8 @@ pub(super) struct Batcher<C: Call> {
 struct Shared<C: Call> {
     queue: Mutex<Queue<C>>,
     work: Notify,
-    straight: AtomicUsize,
+    /// How many calls wait for their answers, in whatever way.
+    waiting: AtomicUsize,
 }
 
 struct Queue<C: Call> {
@@ -66,7 +65,7 @@ impl<C: Call> Batcher<C> {
         let shared = Shared {
             queue,
             work: Notify::new(),
-            straight: AtomicUsize::new(0),
+            waiting: AtomicUsize::new(0),
         };
         Self {
             shared: Arc::new(shared),
@@ -76,11 +75,10 @@ impl<C: Call> Batcher<C> {
 
     /// Makes the call, alone or together with others.
     pub(super) async fn call(&self, link: &Arc<Link>, call: C) -> Result<C::Answer> {
-        let straight = Straight::enter(&self.shared.straight);
-        if straight.others < STRAIGHT {
+        let waiting = Waiting::enter(&self.shared.waiting);
+        if waiting.others == 0 {
             return one(C::send(link, &[call]).await?);
         }
-        drop(straight);
         let (sender, answer) = oneshot::channel();
         self.enqueue(link, call, sender);
         answer.await.unwrap_or_else(|_| Err(gone(C::OPERATION)))
@@ -176,13 +174,13 @@ fn gone(operation: &'static str) -> StoreError {
     StoreError::new(StoreErrorKind::Unknown, operation, problem)
 }
 
-/// One of those that go straight to the server.
-struct Straight<'a> {
+/// One call that waits for its answer.
+struct Waiting<'a> {
     count: &'a AtomicUsize,
     others: usize,
 }
 
-impl<'a> Straight<'a> {
+impl<'a> Waiting<'a> {
     fn enter(count: &'a AtomicUsize) -> Self {
         Self {
             count,
@@ -191,7 +189,7 @@ impl<'a> Straight<'a> {
     }
 }
 
-impl Drop for Straight<'_> {
+impl Drop for Waiting<'_> {
     fn drop(&mut self) {
         self.count.fetch_sub(1, Ordering::Relaxed);
     }

@@ -112,7 +112,6 @@ pub(super) async fn release(link: &Arc<Link>, lease: &LeaseId) -> Result<bool> {
 }
 
 /// Entering a line.
-#[derive(Clone)]
 pub(super) struct AcquireCall {
     lease: LeaseId,
     /// What a sole holder is in the store, up to the epoch.
@@ -199,7 +198,6 @@ impl Call for AcquireCall {
 }
 
 /// Leaving a line.
-#[derive(Clone)]
 pub(super) struct ReleaseCall(LeaseId);
 
 impl Call for ReleaseCall {

@@ -230,7 +230,9 @@ pub(super) async fn dropped_operations_leave_the_store_usable(f: &Fixture<'_>) -
     for index in 0..50 {
         let (store, key) = (f.shared(), f.key(&format!("a/{index}")));
         futures.push(Box::pin(async move {
-            store.put_record(&PutRequest::new(&*key, "one")).await?;
+            // On a condition, because what was dropped may still arrive after the write that follows.
+            let put = PutRequest::new(&*key, "one").when(Condition::Absent);
+            store.put_record(&put).await?;
             store.get_record(&key).await
         }));
     }

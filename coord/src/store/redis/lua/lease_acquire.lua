@@ -15,7 +15,9 @@ if number == wanted then
   return -1
 end
 number = number - wanted
-local ends = deadlines()
+-- A time is cheaper to set than a duration, once it is known.
+local unit, ends = 'PX', nil
+if wanted > 2 then unit, ends = 'PXAT', deadlines() end
 local answers = {}
 for index = 1, wanted do
   local lease, at = KEYS[index + 1], 3 * index + 1
@@ -29,7 +31,8 @@ for index = 1, wanted do
   end
   if is_free and ARGV[3] == '' then
     number = number + 1
-    redis.call('SET', lease, ARGV[at] .. string.format('%d', number) .. traces, 'PXAT', ends[ARGV[at + 1]])
+    redis.call('SET', lease, ARGV[at] .. string.format('%d', number) .. traces, unit,
+      ends and ends[ARGV[at + 1]] or ARGV[at + 1])
     answers[index] = number
   else
     answers[index] = attempt(contended, lease, there, at)
