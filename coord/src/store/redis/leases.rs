@@ -7,6 +7,7 @@ use redis::{Cmd, Value};
 
 use super::batch::{self, Call};
 use super::link::{Link, TOKENS};
+use super::past::Note;
 use super::script::Script;
 use super::{failure, milliseconds};
 use crate::error::{StoreError, StoreErrorKind};
@@ -24,12 +25,17 @@ pub(super) async fn acquire(link: &Arc<Link>, request: &LeaseRequest) -> Result<
     let wake = request
         .wait_ttl
         .map(|_| link.wakes.wait_in_line(request.lease.owner));
+    if let Some(Note::Released(_)) = link.past.of(&request.lease) {
+        return Ok(Acquired::Busy);
+    }
     let call = AcquireCall::new(request);
+    let doubt = link.past.doubt(&request.lease);
     // A floor moves the tokens of everybody, so nobody else's call goes along.
     let standing = match request.token_floor {
         None => link.acquiring.call(link, call).await?,
         Some(_) => first(AcquireCall::send(link, &[call]).await?, "acquire")?,
     };
+    doubt.settle();
     Ok(match standing {
         Standing::None => Acquired::Busy,
         Standing::Granted(token) => Acquired::Granted(token),
@@ -108,7 +114,20 @@ async fn send_renewals(link: &Arc<Link>, renewals: &[&Renewal]) -> Result<Vec<Re
 }
 
 pub(super) async fn release(link: &Arc<Link>, lease: &LeaseId) -> Result<bool> {
-    link.releasing.call(link, ReleaseCall(lease.clone())).await
+    let careful = match link.past.of(lease) {
+        Some(Note::Released(answer)) => return Ok(answer),
+        Some(Note::Doubtful) => true,
+        None => false,
+    };
+    let doubt = link.past.doubt(lease);
+    let call = ReleaseCall {
+        lease: lease.clone(),
+        careful,
+    };
+    let answer = link.releasing.call(link, call).await?;
+    doubt.settle();
+    link.past.note(lease, Note::Released(answer));
+    Ok(answer)
 }
 
 /// Entering a line.
@@ -198,16 +217,26 @@ impl Call for AcquireCall {
 }
 
 /// Leaving a line.
-pub(super) struct ReleaseCall(LeaseId);
+pub(super) struct ReleaseCall {
+    lease: LeaseId,
+    /// Whether an earlier request of this contender may have been done, or may yet come.
+    careful: bool,
+}
 
 impl Call for ReleaseCall {
     const OPERATION: &'static str = "release";
     type Answer = bool;
 
     async fn send(link: &Arc<Link>, calls: &[Self]) -> Result<Vec<Result<bool>>> {
-        let mut command = lease_command(Script::LeaseRelease, calls.iter().map(|call| &call.0));
+        let mut command = Script::LeaseRelease.call(2 + calls.len());
+        command.arg(TOKENS).arg(&link.receipts);
         for call in calls {
-            command.arg(&holder_mark(call.0.owner)[..]);
+            command.arg(name(&call.lease.resource));
+        }
+        for call in calls {
+            command
+                .arg(&holder_mark(call.lease.owner)[..])
+                .arg(if call.careful { "careful" } else { "" });
         }
         let replies: Vec<Value> = link.send("release", &command).await?;
         let parse = |reply| match reply {

@@ -23,6 +23,7 @@ use tracing::{debug, warn};
 use super::batch::Batcher;
 use super::failure;
 use super::leases::{self, AcquireCall, ReleaseCall};
+use super::past::Past;
 use super::script::Script;
 use super::wakes::Wakes;
 use crate::error::Error;
@@ -36,6 +37,9 @@ pub(super) struct Link {
     response_timeout: Duration,
     /// The channel on which this process's waiters are woken.
     pub(super) channel: String,
+    /// The list of what this process has released.
+    pub(super) receipts: String,
+    pub(super) past: Past,
     pub(super) wakes: Arc<Wakes>,
     pub(super) acquiring: Batcher<AcquireCall>,
     pub(super) releasing: Batcher<ReleaseCall>,
@@ -66,10 +70,13 @@ impl Link {
             .set_protocol(ProtocolVersion::RESP3);
         let client = Client::open(info.set_redis_settings(settings))
             .map_err(|error| failure::of_url(&error))?;
+        let id: u128 = rand::random();
         Ok(Arc::new(Self {
             client,
             response_timeout,
-            channel: format!("coord:wake:{:032x}", rand::random::<u128>()),
+            channel: format!("coord:wake:{id:032x}"),
+            receipts: format!("{{coord}}:receipts:{id:032x}"),
+            past: Past::default(),
             wakes: Arc::default(),
             acquiring: Batcher::new(),
             releasing: Batcher::new(),

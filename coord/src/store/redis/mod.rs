@@ -4,6 +4,7 @@
 //! - [`script`] names the scripts; each primitive operation is one of them, and one round trip.
 //! - [`batch`] puts calls of many tasks together.
 //! - [`leases`], [`records`] and [`logs`] turn requests into scripts' arguments and replies into answers.
+//! - [`past`] remembers contenders that have left.
 //! - [`wakes`] hands the server's messages to those who wait.
 //! - [`failure`] says of each error of the client library whether the operation may have been done.
 
@@ -12,6 +13,7 @@ mod failure;
 mod leases;
 mod link;
 mod logs;
+mod past;
 mod records;
 mod script;
 mod wakes;

@@ -4,9 +4,9 @@
 -- ARGV  1 epoch  2 channel of those who wait  3 floor of the token as 'epoch:number', or ''; for each lease:
 --       '+owner|weight|capacity|label|epoch:', ttl, ttl in line or '' (an owner is 16 bytes)
 --
--- A sole holder is the first of these and its number. When it leaves, the '+' becomes '-', and the lease is
--- free; '~owner' is what one who never came leaves behind. The next holder keeps that as a trace of them:
--- '#-owner' or '#~owner'. So a release sent twice answers the same, and nobody who left gets in again.
+-- A sole holder is the first of these and its number. When it leaves, the lease is gone. Only if one of its
+-- requests may yet come, something stays that keeps it out: '-' in place of the '+', or '~owner' for one who
+-- never came. A lease of that kind is free, and who comes next keeps it as a trace: '#-owner', '#~owner'.
 local wanted = #KEYS - 1
 local number = redis.call('HINCRBY', KEYS[1], ARGV[1], wanted)
 if number == wanted then
@@ -21,21 +21,12 @@ if wanted > 2 then unit, ends = 'PXAT', deadlines() end
 local answers = {}
 for index = 1, wanted do
   local lease, at = KEYS[index + 1], 3 * index + 1
-  local there = redis.pcall('GET', lease)
-  local is_free, traces = not there, ''
-  if type(there) == 'string' and string.byte(there) ~= 43
-    and not string.find(there, string.sub(ARGV[at], 2, 17), 1, true) then
-    is_free = true
-    local older = string.find(there, '#', 18, true)
-    traces = '#' .. string.sub(there, 1, 17) .. (older and string.sub(there, older, older + 35) or '')
-  end
-  if is_free and ARGV[3] == '' then
-    number = number + 1
-    redis.call('SET', lease, ARGV[at] .. string.format('%d', number) .. traces, unit,
-      ends and ends[ARGV[at + 1]] or ARGV[at + 1])
+  local lasts = ends and ends[ARGV[at + 1]] or ARGV[at + 1]
+  number = number + 1
+  if ARGV[3] == '' and redis.call('SET', lease, ARGV[at] .. string.format('%d', number), 'NX', unit, lasts) then
     answers[index] = number
   else
-    answers[index] = attempt(contended, lease, there, at)
+    answers[index] = attempt(contended, lease, redis.pcall('GET', lease), at)
   end
 end
 return answers
