@@ -56,7 +56,14 @@ async fn main() -> Result<(), Box<dyn Error>> {
     println!("\n{WORKERS} workers want to write the daily report; one does:");
     let (one, two, three) = tokio::try_join!(report(1), report(2), report(3))?;
     for (worker, wrote) in (1..).zip([one, two, three]) {
-        say(worker, if wrote.is_some() { "wrote it" } else { "had nothing to do" });
+        say(
+            worker,
+            if wrote.is_some() {
+                "wrote it"
+            } else {
+                "had nothing to do"
+            },
+        );
     }
 
     coordinator.shutdown().await;

@@ -30,7 +30,9 @@ fn main() {
     match std::env::var(WORKER) {
         Ok(job) => runtime.block_on(work(&job)),
         Err(_) => runtime.block_on(async {
-            println!("\ncontended hand-off on Redis, {PROCESSES} processes x {TASKS} tasks, one key");
+            println!(
+                "\ncontended hand-off on Redis, {PROCESSES} processes x {TASKS} tasks, one key"
+            );
             for contestant in ["coord", "rslock"] {
                 measure(contestant).await;
             }
@@ -47,16 +49,25 @@ struct Turn {
 
 async fn measure(contestant: &str) {
     let server = RedisServer::start().await;
-    let mut workers: Vec<Child> = (0..PROCESSES).map(|_| spawn(contestant, &server.url())).collect();
-    let mut outputs: Vec<_> =
-        workers.iter_mut().map(|worker| BufReader::new(worker.stdout.take().expect("its output"))).collect();
+    let mut workers: Vec<Child> = (0..PROCESSES)
+        .map(|_| spawn(contestant, &server.url()))
+        .collect();
+    let mut outputs: Vec<_> = workers
+        .iter_mut()
+        .map(|worker| BufReader::new(worker.stdout.take().expect("its output")))
+        .collect();
     for output in &mut outputs {
         let mut ready = String::new();
         output.read_line(&mut ready).expect("a ready worker");
     }
     server.reset_stats().await;
     for worker in &mut workers {
-        worker.stdin.take().expect("its input").write_all(b"go\n").expect("a start");
+        worker
+            .stdin
+            .take()
+            .expect("its input")
+            .write_all(b"go\n")
+            .expect("a start");
     }
     let round_trip = round_trip(&server.url()).await;
     let mut turns = Vec::new();
@@ -83,13 +94,28 @@ fn report(
     commands: &std::collections::BTreeMap<String, u64>,
 ) {
     turns.sort_unstable_by_key(|turn| turn.started);
-    let handoffs = turns.windows(2).map(|pair| pair[1].started.saturating_sub(pair[0].released) as f64).collect();
+    let handoffs = turns
+        .windows(2)
+        .map(|pair| pair[1].started.saturating_sub(pair[0].released) as f64)
+        .collect();
     let handoff = median(handoffs);
     per_task.sort_unstable();
-    let (fewest, middle, most) = (per_task[0], per_task[per_task.len() / 2], per_task[per_task.len() - 1]);
+    let (fewest, middle, most) = (
+        per_task[0],
+        per_task[per_task.len() / 2],
+        per_task[per_task.len() - 1],
+    );
     // What a script calls is counted as well; what clients send are the calls of scripts, and SET and DEL.
-    let scripts: u64 = commands.iter().filter(|(name, _)| name.starts_with("eval")).map(|(_, calls)| calls).sum();
-    let plain = if scripts > 0 && contestant == "coord" { 0 } else { commands.get("set").copied().unwrap_or(0) };
+    let scripts: u64 = commands
+        .iter()
+        .filter(|(name, _)| name.starts_with("eval"))
+        .map(|(_, calls)| calls)
+        .sum();
+    let plain = if scripts > 0 && contestant == "coord" {
+        0
+    } else {
+        commands.get("set").copied().unwrap_or(0)
+    };
     println!(
         "  {contestant:<8} hand-off {:>8.1} us = {:>6.2} round trips of {:.1} us; per task fewest {fewest}, \
          median {middle}, most {most} (most/fewest {:.2}); {:.2} commands per acquisition; {} acquisitions",
@@ -114,12 +140,18 @@ fn spawn(contestant: &str, url: &str) -> Child {
 /// The median round trip of `PING` in nanoseconds, over most of the time that the workers run.
 async fn round_trip(url: &str) -> f64 {
     let client = redis::Client::open(url).expect("a client");
-    let mut connection = client.get_multiplexed_async_connection().await.expect("a connection");
+    let mut connection = client
+        .get_multiplexed_async_connection()
+        .await
+        .expect("a connection");
     let until = Instant::now() + LASTS * 4 / 5;
     let mut times = Vec::new();
     while Instant::now() < until {
         let sent = Instant::now();
-        let _: String = redis::cmd("PING").query_async(&mut connection).await.expect("a pong");
+        let _: String = redis::cmd("PING")
+            .query_async(&mut connection)
+            .await
+            .expect("a pong");
         times.push(sent.elapsed().as_nanos() as f64);
         tokio::time::sleep(Duration::from_millis(2)).await;
     }
@@ -128,7 +160,9 @@ async fn round_trip(url: &str) -> f64 {
 
 async fn work(job: &str) {
     let (contestant, url) = job.split_once(' ').expect("a contestant and a URL");
-    let coordinator = Coordinator::builder().store(RedisStore::connect(url).await.expect("a store")).build();
+    let coordinator = Coordinator::builder()
+        .store(RedisStore::connect(url).await.expect("a store"))
+        .build();
     let rslock = rslock::LockManager::new(vec![url]);
     println!("ready");
     let mut go = String::new();
@@ -156,7 +190,12 @@ async fn work(job: &str) {
 }
 
 async fn coord_turn(coordinator: &Coordinator) -> Turn {
-    let lease = coordinator.lock("contended").ttl(TTL).acquire().await.expect("a lease");
+    let lease = coordinator
+        .lock("contended")
+        .ttl(TTL)
+        .acquire()
+        .await
+        .expect("a lease");
     let started = now();
     let released = now();
     lease.release().await.expect("a release");
@@ -164,7 +203,10 @@ async fn coord_turn(coordinator: &Coordinator) -> Turn {
 }
 
 async fn rslock_turn(rslock: &rslock::LockManager) -> Turn {
-    let lock = rslock.acquire_no_guard(b"contended", TTL).await.expect("a lock");
+    let lock = rslock
+        .acquire_no_guard(b"contended", TTL)
+        .await
+        .expect("a lock");
     let started = now();
     let released = now();
     rslock.unlock(&lock).await;
@@ -174,17 +216,25 @@ async fn rslock_turn(rslock: &rslock::LockManager) -> Turn {
 /// Nanoseconds on the clock that all processes of the machine share.
 fn now() -> u64 {
     let time = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
-    u64::try_from(time.tv_sec).unwrap_or(0) * 1_000_000_000 + u64::try_from(time.tv_nsec).unwrap_or(0)
+    u64::try_from(time.tv_sec).unwrap_or(0) * 1_000_000_000
+        + u64::try_from(time.tv_nsec).unwrap_or(0)
 }
 
 fn format(turns: &[Turn]) -> String {
-    turns.iter().map(|turn| format!("{},{}", turn.started, turn.released)).collect::<Vec<_>>().join(" ")
+    turns
+        .iter()
+        .map(|turn| format!("{},{}", turn.started, turn.released))
+        .collect::<Vec<_>>()
+        .join(" ")
 }
 
 fn parse(line: &str) -> Vec<Turn> {
     let turn = |text: &str| {
         let (started, released) = text.split_once(',').expect("two times");
-        Turn { started: started.parse().expect("a time"), released: released.parse().expect("a time") }
+        Turn {
+            started: started.parse().expect("a time"),
+            released: released.parse().expect("a time"),
+        }
     };
     line.split_whitespace().map(turn).collect()
 }

@@ -51,17 +51,24 @@ struct ShardedMutexes {
 
 impl ShardedMutexes {
     fn new() -> Self {
-        Self { shards: (0..SHARDS).map(|_| Mutex::default()).collect(), hasher: RandomState::new() }
+        Self {
+            shards: (0..SHARDS).map(|_| Mutex::default()).collect(),
+            hasher: RandomState::new(),
+        }
     }
 
     async fn cycle(&self, key: &str) {
         let index = usize::try_from(self.hasher.hash_one(key)).unwrap_or(0) % SHARDS;
         let mutex = {
-            let mut shard = self.shards[index].lock().unwrap_or_else(PoisonError::into_inner);
+            let mut shard = self.shards[index]
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner);
             Arc::clone(shard.entry(key.to_owned()).or_default())
         };
         drop(mutex.lock().await);
-        let mut shard = self.shards[index].lock().unwrap_or_else(PoisonError::into_inner);
+        let mut shard = self.shards[index]
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         if Arc::strong_count(&mutex) == 2 {
             shard.remove(key);
         }

@@ -51,7 +51,12 @@ fn main() {
 }
 
 async fn coord_cycle(coordinator: &Coordinator, key: String) {
-    let lease = coordinator.lock(key).ttl(TTL).acquire().await.expect("a lease");
+    let lease = coordinator
+        .lock(key)
+        .ttl(TTL)
+        .acquire()
+        .await
+        .expect("a lease");
     lease.release().await.expect("a release");
 }
 

@@ -118,7 +118,7 @@ where
     loop {
         match operation().await {
             Err(error) if error.is_retryable() && until.remaining() > delay => {
-                tokio::time::sleep(delay).await
+                tokio::time::sleep(delay).await;
             }
             result => return result,
         }

@@ -113,6 +113,7 @@ impl Election {
         Observer {
             election: self.clone(),
             last: None,
+            told: false,
         }
     }
 
@@ -175,8 +176,9 @@ impl Deref for Leadership {
 #[derive(Debug)]
 pub struct Observer {
     election: Election,
-    /// What was told last; `None` before anything was.
-    last: Option<Option<Leader>>,
+    /// What was told last, and whether anything was.
+    last: Option<Leader>,
+    told: bool,
 }
 
 impl Observer {
@@ -199,8 +201,9 @@ impl Observer {
                 name: contender.label,
                 token: contender.token,
             });
-            if self.last.as_ref() != Some(&leader) {
-                self.last = Some(leader.clone());
+            if !self.told || self.last != leader {
+                self.told = true;
+                self.last.clone_from(&leader);
                 return Ok(leader);
             }
             // The death of a leader is told by nobody: look again when its lease can have ended.

@@ -271,7 +271,7 @@ impl Holding {
                 state.due = self.next_heartbeat(look_again_in);
             }
             (Ok(Renewed::Waiting { .. }), Standing::Held(_)) if overtaken => {
-                state.due = Instant::now()
+                state.due = Instant::now();
             }
             // It was told that it holds, and is told that it does not: the store has lost something.
             (Ok(Renewed::Gone | Renewed::Waiting { .. }), Standing::Held(_)) => {

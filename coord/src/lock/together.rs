@@ -36,12 +36,17 @@ async fn all_at_once(
     };
     let mut busy = None;
     let mut failed = None;
-    let tries = wanted
-        .iter()
-        .map(|one| acquire_one(keeper, one, Until::Now, started));
+    // Each is guarded from when it is got: the others may still be under way when this is dropped.
+    let tries = wanted.iter().map(|one| async move {
+        let got = acquire_one(keeper, one, Until::Now, started).await?;
+        Ok(got.map(|got| SoFar {
+            keeper,
+            got: vec![got],
+        }))
+    });
     for (one, result) in wanted.iter().zip(join_all(tries).await) {
         match result {
-            Ok(Some(got)) => so_far.got.push(got),
+            Ok(Some(one)) => so_far.got.extend(one.take()),
             Ok(None) => busy = busy.or(Some(one.template)),
             Err(error) => failed = failed.or(Some(error)),
         }
@@ -68,13 +73,11 @@ async fn one_by_one(
         got: Vec::with_capacity(wanted.len()),
     };
     for index in &in_order {
-        match acquire_one(keeper, &wanted[*index], until, Moment::now()).await? {
-            Some(got) => so_far.got.push(got),
-            None => {
-                so_far.give_back().await;
-                return Ok(Err(wanted[*index].template));
-            }
-        }
+        let Some(got) = acquire_one(keeper, &wanted[*index], until, Moment::now()).await? else {
+            so_far.give_back().await;
+            return Ok(Err(wanted[*index].template));
+        };
+        so_far.got.push(got);
     }
     let mut as_given: Vec<_> = in_order.into_iter().zip(so_far.take()).collect();
     as_given.sort_unstable_by_key(|(index, _)| *index);

@@ -47,7 +47,8 @@ pub enum Wake {
 /// are kept as one.
 pub struct Watch {
     source: Source,
-    _registration: Option<Box<dyn Any + Send + Sync>>,
+    /// Only kept, to be dropped with the watch.
+    registration: Option<Box<dyn Any + Send + Sync>>,
 }
 
 enum Source {
@@ -70,7 +71,7 @@ impl Watch {
     pub fn polling() -> Self {
         Self {
             source: Source::Polling { next: FIRST_POLL },
-            _registration: None,
+            registration: None,
         }
     }
 
@@ -81,14 +82,14 @@ impl Watch {
             WakeSender(Arc::clone(&signal)),
             Self {
                 source: Source::Signal(signal),
-                _registration: None,
+                registration: None,
             },
         )
     }
 
     /// Keeps `registration` until the watch is dropped, and drops it then.
     pub fn keeping(mut self, registration: impl Any + Send + Sync) -> Self {
-        self._registration = Some(Box::new(registration));
+        self.registration = Some(Box::new(registration));
         self
     }
 

@@ -51,7 +51,7 @@ pub(super) struct Link {
 
 /// A connection whose handshake is done.
 pub(super) struct Connection {
-    connection: MultiplexedConnection,
+    multiplexed: MultiplexedConnection,
     epoch: AtomicU64,
     broken: Arc<AtomicBool>,
 }
@@ -142,7 +142,7 @@ impl Link {
         warn_of_eviction(&mut connection).await;
         debug!(epoch, "connected to Redis");
         Ok(Connection {
-            connection,
+            multiplexed: connection,
             epoch: AtomicU64::new(epoch),
             broken,
         })
@@ -155,7 +155,7 @@ impl Link {
         connection: &Connection,
     ) -> Result<()> {
         let seen = self.seen_epoch.load(Ordering::SeqCst);
-        let learnt = learn_epoch(&mut connection.connection.clone(), seen).await;
+        let learnt = learn_epoch(&mut connection.multiplexed.clone(), seen).await;
         let epoch = learnt.map_err(|error| connection.failed(operation, &error))?;
         self.seen_epoch.fetch_max(epoch, Ordering::SeqCst);
         connection.epoch.store(epoch, Ordering::SeqCst);
@@ -178,7 +178,7 @@ impl Link {
         let (watch, is_first) = self.wakes.watch(&channel);
         if is_first {
             let connection = self.current().await?;
-            let subscribed = connection.connection.clone().subscribe(&*channel).await;
+            let subscribed = connection.multiplexed.clone().subscribe(&*channel).await;
             subscribed.map_err(|error| connection.failed("watch", &error))?;
         }
         Ok(watch)
@@ -196,7 +196,7 @@ impl Connection {
         operation: &'static str,
         command: &Cmd,
     ) -> Result<T> {
-        let mut connection = self.connection.clone();
+        let mut connection = self.multiplexed.clone();
         let mut reply = connection.send_packed_command(command).await;
         if is_unknown_script(&reply) {
             let loaded: std::result::Result<(), _> =
@@ -214,7 +214,7 @@ impl Connection {
         operation: &'static str,
         commands: &Pipeline,
     ) -> Result<Vec<Value>> {
-        let mut connection = self.connection.clone();
+        let mut connection = self.multiplexed.clone();
         let count = commands.len();
         connection
             .send_packed_commands(commands, 0, count)

@@ -161,8 +161,9 @@ pub(super) async fn attempts_among_those_who_queue_keep_one_inside(f: &Fixture<'
                     if let Acquired::Granted(token) = store.acquire_lease(&request).await? {
                         room.present(token);
                         room.stay(&*store, 1, 1).await?;
-                        assert!(release(&*store, &request).await?);
                     }
+                    // Turned away or not: on a bad network a copy of the request may still get in.
+                    release(&*store, &request).await?;
                     tokio::task::yield_now().await;
                 }
                 Ok(())

@@ -147,10 +147,10 @@ pub(super) async fn a_refused_put_does_not_extend_what_is_there(f: &Fixture<'_>)
         &PutRequest::new(f.key("a"), "old").ttl(f.short()),
     )
     .await?;
+    let attempt = PutRequest::new(f.key("a"), "new")
+        .when(Condition::Absent)
+        .ttl(LONG);
     eventually("the record expires in spite of those who try", async || {
-        let attempt = PutRequest::new(f.key("a"), "new")
-            .when(Condition::Absent)
-            .ttl(LONG);
         Ok(matches!(f.store().put_record(&attempt).await?, Put::Stored(_)).then_some(()))
     })
     .await
