@@ -1,11 +1,12 @@
 //! Locks: leases of a store, kept alive in the background and given back when they are dropped.
 //!
-//! - [`acquire`] gets one lease: asks, queues, and leaves no trace when it is dropped.
-//! - [`holding`] is what this process knows of one lease: where it stands and until when.
-//! - [`keeper`] renews all of them, and does in the background what a drop cannot wait for.
-//! - [`body`] runs code while a lease is held, and drops it when the lease is lost.
-//! - [`request`] checks what is asked for, and [`together`] gets several leases, all or none.
-//! - [`builder`], [`forms`] and [`election`] are what users call.
+//! Start at [`Coordinator::lock`](crate::Coordinator::lock) and its neighbours; a lock is asked for with a
+//! [`LockBuilder`], held as a [`Lease`], and an election led as a [`Leadership`].
+
+// `acquire` gets one lease, and `together` several, all or none; `request` has checked what is asked for.
+// `holding` is what this process knows of one lease: where it stands and until when.
+// `keeper` renews all of them, and does in the background what a drop cannot wait for.
+// `body` runs code while a lease is held, and drops it when the lease is lost.
 
 mod acquire;
 mod body;
