@@ -29,7 +29,8 @@ impl Resending {
     }
 }
 
-/// Sends an operation until it is answered. Copies that were lost on the way arrive after that.
+/// Sends an operation until it is answered. Copies that were lost on the way, of this one or of one that was
+/// dropped before, arrive after that.
 macro_rules! until_answered {
     ($self:ident.$method:ident($($argument:expr),*)) => {{
         let mut answer = $self.inner.$method($($argument),*).await;
@@ -38,9 +39,7 @@ macro_rules! until_answered {
             cuts += 1;
             answer = $self.inner.$method($($argument),*).await;
         }
-        if cuts > 0 {
-            $self.inner.deliver().await;
-        }
+        $self.inner.deliver().await;
         answer
     }};
 }
