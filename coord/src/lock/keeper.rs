@@ -6,7 +6,6 @@
 //! 2. A lease is taken out of the keeper before its release is sent, so no renewal follows a release.
 //! 3. A renewal that fails is tried again until the lease's own deadline, which then makes it lost.
 
-use std::collections::HashMap;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -22,7 +21,7 @@ use super::acquire::persist;
 use super::holding::{Care, Holding};
 use crate::clock::{Deadline, Moment};
 use crate::coordinator::Service;
-use crate::store::{LeaseId, OwnerId, Renewal, Store};
+use crate::store::{LeaseId, OwnerMap, Renewal, Store};
 
 /// How many renewals go to the store at once.
 const BATCH: usize = 250;
@@ -39,7 +38,7 @@ pub(crate) struct Keeper {
 
 #[derive(Default)]
 struct State {
-    kept: HashMap<OwnerId, Arc<Holding>>,
+    kept: OwnerMap<Arc<Holding>>,
     jobs: Vec<Job>,
     runs: bool,
     /// When the task looks by itself.

@@ -31,6 +31,7 @@ mod limits;
 mod line;
 mod log;
 mod memory;
+mod owners;
 mod record;
 #[cfg(feature = "redis")]
 mod redis;
@@ -48,6 +49,7 @@ pub use lease::{
 pub use limits::{LARGEST_TTL, MAX_STORE_KEY_BYTES, MAX_STORE_NAME_BYTES, MAX_VALUE_BYTES};
 pub use log::{Append, AppendRequest};
 pub use memory::MemoryStore;
+pub(crate) use owners::OwnerMap;
 pub use record::{
     Condition, DeleteRequest, Entry, ListRequest, OperationId, Page, Put, PutRequest, Version,
 };

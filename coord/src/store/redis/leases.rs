@@ -14,17 +14,12 @@ use crate::error::{StoreError, StoreErrorKind};
 use crate::key::Renderer;
 use crate::store::{
     Acquired, Contender, FencingToken, LeaseId, LeaseRequest, OwnerId, Renewal, Renewed, Result,
-    Watch,
 };
 
 /// How often the epoch is learnt again within one request before the server is called too restless.
 const EPOCHS_PER_REQUEST: usize = 5;
 
 pub(super) async fn acquire(link: &Arc<Link>, request: &LeaseRequest) -> Result<Acquired> {
-    // Registered before the request is sent: the grant can come before the reply is looked at.
-    let wake = request
-        .wait_ttl
-        .map(|_| link.wakes.wait_in_line(request.lease.owner));
     if let Some(Note::Released(_)) = link.past.of(&request.lease) {
         return Ok(Acquired::Busy);
     }
@@ -47,7 +42,8 @@ pub(super) async fn acquire(link: &Arc<Link>, request: &LeaseRequest) -> Result<
             token,
             ahead,
             look_again_in,
-            wake: wake.unwrap_or_else(Watch::polling),
+            // A grant that came since the reply is kept for this.
+            wake: link.wakes.wait_in_line(request.lease.owner),
         },
     })
 }

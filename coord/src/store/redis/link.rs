@@ -197,12 +197,12 @@ impl Connection {
         command: &Cmd,
     ) -> Result<T> {
         let mut connection = self.multiplexed.clone();
-        let mut reply = connection.send_packed_command(command).await;
+        let mut reply = ask(&mut connection, command).await;
         if is_unknown_script(&reply) {
             let loaded: std::result::Result<(), _> =
                 Script::load_all().query_async(&mut connection).await;
             loaded.map_err(|error| self.failed(operation, &error))?;
-            reply = connection.send_packed_command(command).await;
+            reply = ask(&mut connection, command).await;
         }
         let value = reply.map_err(|error| self.failed(operation, &error))?;
         T::from_redis_value(value).map_err(|_| failure::of_reply(operation))
@@ -238,6 +238,17 @@ impl Connection {
     fn is_broken(&self) -> bool {
         self.broken.load(Ordering::SeqCst)
     }
+}
+
+/// The reply to a command. One that is an error is a value to the client library, until it is asked.
+async fn ask(
+    connection: &mut MultiplexedConnection,
+    command: &Cmd,
+) -> std::result::Result<Value, RedisError> {
+    connection
+        .send_packed_command(command)
+        .await?
+        .extract_error()
 }
 
 fn is_unknown_script(reply: &std::result::Result<Value, RedisError>) -> bool {

@@ -5,10 +5,10 @@
 //! same. Where a reply was lost, or not waited for, the next request of that contender is a careful one: the
 //! server then looks at its receipts of releases, and leaves a mark against requests that come too late.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use crate::store::{LeaseId, OwnerId};
+use crate::store::{LeaseId, OwnerId, OwnerMap};
 
 /// How many contenders are remembered.
 const REMEMBERED: usize = 8_192;
@@ -29,7 +29,7 @@ pub(super) struct Past {
 
 #[derive(Debug, Default)]
 struct State {
-    notes: HashMap<OwnerId, (LeaseId, Note)>,
+    notes: OwnerMap<(LeaseId, Note)>,
     in_order: VecDeque<OwnerId>,
 }
 

@@ -1,9 +1,12 @@
 //! Who is to be woken by which message of the server.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
-use crate::store::{FencingToken, OwnerId, Wake, WakeSender, Watch};
+use crate::store::{FencingToken, OwnerId, OwnerMap, Wake, WakeSender, Watch};
+
+/// How many grants are kept for waiters that are not known yet.
+const EARLY_AT_MOST: usize = 1_024;
 
 /// Waiters in lines by owner, and watchers of other things by channel.
 #[derive(Debug, Default)]
@@ -14,15 +17,25 @@ pub(super) struct Wakes {
 #[derive(Debug, Default)]
 struct State {
     /// Several for one owner if it has asked again.
-    waiters: HashMap<OwnerId, Vec<WakeSender>>,
+    waiters: OwnerMap<Vec<WakeSender>>,
+    /// Grants that came before their waiters were told that they wait. Few stay for more than a moment: those
+    /// of waiters that were dropped.
+    early: VecDeque<(OwnerId, FencingToken)>,
     watchers: HashMap<Arc<str>, Vec<WakeSender>>,
 }
 
 impl Wakes {
-    /// A watch for one who is about to enter a line. It ends when the watch is dropped.
+    /// A watch for one who was told that it waits in a line. It ends when the watch is dropped.
     pub(super) fn wait_in_line(self: &Arc<Self>, owner: OwnerId) -> Watch {
         let (sender, watch) = Watch::channel();
-        self.state().waiters.entry(owner).or_default().push(sender);
+        let mut state = self.state();
+        if let Some(index) = state.early.iter().position(|(early, _)| *early == owner)
+            && let Some((_, token)) = state.early.remove(index)
+        {
+            sender.wake(Wake::Granted(token));
+        }
+        state.waiters.entry(owner).or_default().push(sender);
+        drop(state);
         watch.keeping(Waiting {
             wakes: Arc::downgrade(self),
             owner,
@@ -51,9 +64,17 @@ impl Wakes {
 
     /// One in a line was granted.
     pub(super) fn granted(&self, owner: OwnerId, token: FencingToken) {
-        for sender in self.state().waiters.get(&owner).into_iter().flatten() {
-            sender.wake(Wake::Granted(token));
+        let mut state = self.state();
+        if let Some(senders) = state.waiters.get(&owner) {
+            for sender in senders {
+                sender.wake(Wake::Granted(token));
+            }
+            return;
         }
+        if state.early.len() >= EARLY_AT_MOST {
+            state.early.pop_front();
+        }
+        state.early.push_back((owner, token));
     }
 
     /// Something has changed. `false`: nobody watches the channel any more.
