@@ -1,0 +1,193 @@
+//! Processes that share a store, as a test sees them.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use coord::store::{Contender, LeaseId, MemoryStore, RedisStore, Store};
+use coord::testing::FaultStore;
+use coord::{Coordinator, Lease};
+use coord_tests::{shared_redis, unique, until};
+
+/// A ttl that ends while a test waits for it.
+pub(crate) const SHORT: Duration = Duration::from_millis(300);
+/// A ttl that ends only after the test.
+pub(crate) const LONG: Duration = Duration::from_secs(60);
+
+/// Processes that use one store and one namespace.
+pub(crate) struct Fleet {
+    place: StorePlace,
+    namespace: String,
+    /// For looking at lines, beside whatever is tested.
+    store: Arc<dyn Store>,
+}
+
+enum StorePlace {
+    Here,
+    Redis(String),
+}
+
+impl Fleet {
+    pub(crate) fn on_memory() -> Self {
+        Self {
+            place: StorePlace::Here,
+            namespace: unique("locks"),
+            store: Arc::new(MemoryStore::new()),
+        }
+    }
+
+    pub(crate) async fn on_redis() -> Self {
+        let url = shared_redis().await;
+        Self {
+            store: connect(&url).await,
+            place: StorePlace::Redis(url),
+            namespace: unique("locks"),
+        }
+    }
+
+    /// A coordinator with a connection of its own, as another process has.
+    pub(crate) async fn process(&self) -> Coordinator {
+        self.process_in(&self.namespace).await
+    }
+
+    /// One in another namespace.
+    pub(crate) async fn process_in(&self, namespace: &str) -> Coordinator {
+        Coordinator::builder()
+            .store_arc(self.own_store().await)
+            .namespace(namespace)
+            .build()
+    }
+
+    /// Two processes.
+    pub(crate) async fn two(&self) -> (Coordinator, Coordinator) {
+        (self.process().await, self.process().await)
+    }
+
+    /// A process whose store fails on demand.
+    pub(crate) async fn faulty(&self) -> (FaultStore, Coordinator) {
+        let store = FaultStore::from(self.own_store().await);
+        let coord = Coordinator::builder()
+            .store(store.clone())
+            .namespace(self.namespace.as_str())
+            .build();
+        (store, coord)
+    }
+
+    /// The line for `key`, which is that of a `lock`, a `semaphore` or an `election`.
+    pub(crate) fn line(&self, kind: &str, key: &str) -> Line {
+        Line {
+            store: Arc::clone(&self.store),
+            resource: format!("{}/{kind}/{key}", self.namespace),
+        }
+    }
+
+    /// Returns when a lease that nobody renews has ended in the store: when at least this long has passed
+    /// by the store's clock.
+    pub(crate) async fn let_pass(&self, time: Duration) {
+        let key = unique("hourglass");
+        let coord = self.process().await;
+        let lease = coord.lock(&*key).ttl(time).renew(false).acquire().await;
+        let lease = lease.expect("a free lock");
+        drop(coord.lock(&*key).acquire().await.expect("the next in line"));
+        drop(lease);
+    }
+
+    async fn own_store(&self) -> Arc<dyn Store> {
+        match &self.place {
+            StorePlace::Here => Arc::clone(&self.store),
+            StorePlace::Redis(url) => connect(url).await,
+        }
+    }
+}
+
+async fn connect(url: &str) -> Arc<dyn Store> {
+    let store = RedisStore::connect(url).await;
+    Arc::new(store.expect("the shared server accepts clients"))
+}
+
+/// Those who hold or want one resource.
+pub(crate) struct Line {
+    store: Arc<dyn Store>,
+    resource: String,
+}
+
+impl Line {
+    pub(crate) async fn contenders(&self) -> Vec<Contender> {
+        let contenders = self.store.inspect_lease(&self.resource).await;
+        contenders.expect("a line to look at")
+    }
+
+    /// How many hold, and how many wait.
+    pub(crate) async fn counts(&self) -> (usize, usize) {
+        let contenders = self.contenders().await;
+        let held = contenders.iter().filter(|one| one.granted).count();
+        (held, contenders.len() - held)
+    }
+
+    /// Waits until so many hold and so many wait.
+    pub(crate) async fn until(&self, held: usize, waiting: usize) {
+        let what = format!("{held} to hold and {waiting} to wait");
+        until(&what, async || {
+            (self.counts().await == (held, waiting)).then_some(())
+        })
+        .await;
+    }
+
+    /// Takes the lease away from its holders behind their backs, as a store does that loses data.
+    pub(crate) async fn lose_holders(&self) {
+        for contender in self.contenders().await {
+            if contender.granted {
+                let lease = LeaseId {
+                    resource: self.resource.as_str().into(),
+                    owner: contender.owner,
+                };
+                let was_there = self.store.release_lease(&lease).await;
+                assert!(was_there.expect("the store answers"));
+            }
+        }
+    }
+}
+
+/// Counts those who are inside of something that only so many may be in.
+#[derive(Clone, Default)]
+pub(crate) struct Room {
+    inside: Arc<AtomicU64>,
+}
+
+impl Room {
+    /// Goes in, lets others run, and goes out.
+    pub(crate) async fn visit(&self, at_most: u64) {
+        let inside = self.inside.fetch_add(1, Ordering::SeqCst) + 1;
+        assert!(inside <= at_most, "{inside} inside of {at_most}");
+        tokio::task::yield_now().await;
+        self.inside.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+/// Tells when what it was given to is dropped.
+#[derive(Clone, Default)]
+pub(crate) struct Dropped(Arc<AtomicBool>);
+
+/// What is dropped.
+pub(crate) struct Guard(Arc<AtomicBool>);
+
+impl Dropped {
+    pub(crate) fn guard(&self) -> Guard {
+        Guard(Arc::clone(&self.0))
+    }
+
+    pub(crate) fn get(&self) -> bool {
+        self.0.load(Ordering::SeqCst)
+    }
+}
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::SeqCst);
+    }
+}
+
+/// The token as a number.
+pub(crate) fn token(lease: &Lease) -> u64 {
+    lease.token().into()
+}

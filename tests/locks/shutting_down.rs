@@ -1,0 +1,141 @@
+//! Coordinators that shut down, and which coordinator is the current one.
+
+use std::future::pending;
+
+use coord::{Coordinator, Error};
+
+use crate::fleet::{Dropped, Fleet, LONG};
+
+pub(crate) async fn what_is_held_is_released(fleet: &Fleet) {
+    let coord = fleet.process().await;
+    let lock = coord.lock("a").ttl(LONG).acquire().await.unwrap();
+    let permit = coord.semaphore("a", 3).ttl(LONG).acquire().await.unwrap();
+    let leadership = coord.election("a").ttl(LONG).campaign().await.unwrap();
+    coord.shutdown().await;
+    for kind in ["lock", "semaphore", "election"] {
+        assert_eq!(fleet.line(kind, "a").counts().await, (0, 0), "{kind}");
+    }
+    tokio::join!(lock.lost(), permit.lost(), leadership.lost());
+    let released = lock.release().await;
+    assert!(
+        matches!(released, Err(Error::LockLost { .. })),
+        "{released:?}"
+    );
+}
+
+pub(crate) async fn bodies_see_their_lease_lost(fleet: &Fleet) {
+    let coord = fleet.process().await;
+    let dropped = Dropped::default();
+    let call = tokio::spawn({
+        let (coord, guard) = (coord.clone(), dropped.guard());
+        async move {
+            let body = async |_: &coord::Lease| {
+                let _guard = guard;
+                pending::<Result<(), Error>>().await
+            };
+            coord.lock("a").ttl(LONG).run(body).await
+        }
+    });
+    fleet.line("lock", "a").until(1, 0).await;
+    coord.shutdown().await;
+    let out = call.await.unwrap();
+    assert!(matches!(out, Err(Error::LockLost { .. })), "{out:?}");
+    assert!(dropped.get());
+    assert_eq!(fleet.line("lock", "a").counts().await, (0, 0));
+}
+
+pub(crate) async fn those_who_wait_are_turned_away_and_leave_the_line(fleet: &Fleet) {
+    let (one, other) = fleet.two().await;
+    let holder = other.lock("a").ttl(LONG).acquire().await.unwrap();
+    let waiter = tokio::spawn({
+        let one = one.clone();
+        async move { one.lock("a").ttl(LONG).acquire().await }
+    });
+    let line = fleet.line("lock", "a");
+    line.until(1, 1).await;
+    one.shutdown().await;
+    let turned_away = waiter.await.unwrap();
+    assert!(
+        matches!(turned_away, Err(Error::ShutDown)),
+        "{turned_away:?}"
+    );
+    line.until(1, 0).await;
+    assert!(holder.is_held(), "others are not touched");
+}
+
+pub(crate) async fn later_calls_are_refused(fleet: &Fleet) {
+    let coord = fleet.process().await;
+    let builder = coord.lock("a");
+    coord.clone().shutdown().await;
+    let shut_down = |error: Error| assert!(matches!(error, Error::ShutDown), "{error:?}");
+    shut_down(builder.acquire().await.unwrap_err());
+    shut_down(coord.lock("a").try_acquire().await.unwrap_err());
+    shut_down(coord.lock_all(["a", "b"]).acquire().await.unwrap_err());
+    shut_down(coord.rw_lock("a").read().acquire().await.unwrap_err());
+    shut_down(coord.semaphore("a", 2).acquire().await.unwrap_err());
+    shut_down(coord.election("a").campaign().await.unwrap_err());
+    shut_down(coord.lock("a").run(async |_| Ok(())).await.unwrap_err());
+    assert_eq!(fleet.line("lock", "a").counts().await, (0, 0));
+}
+
+pub(crate) async fn a_second_shutdown_is_harmless(fleet: &Fleet) {
+    let coord = fleet.process().await;
+    let lease = coord.lock("a").ttl(LONG).acquire().await.unwrap();
+    tokio::join!(coord.shutdown(), coord.shutdown());
+    coord.shutdown().await;
+    drop(lease);
+    let next = fleet.process().await.lock("a").try_acquire().await.unwrap();
+    assert!(next.is_some());
+
+    let unused = fleet.process().await;
+    unused.shutdown().await;
+    unused.shutdown().await;
+}
+
+/// A lease that a call gets while the coordinator shuts down has nobody to keep it.
+pub(crate) async fn a_call_under_way_leaves_nothing(fleet: &Fleet) {
+    let (store, coord) = fleet.faulty().await;
+    drop(coord.lock("b").acquire().await.unwrap());
+    let held = store.hold_reply(coord::testing::Operation::Acquire);
+    let call = tokio::spawn({
+        let coord = coord.clone();
+        async move { coord.lock("a").ttl(LONG).acquire().await }
+    });
+    held.reached().await;
+    coord.shutdown().await;
+    held.release();
+    let refused = call.await.unwrap();
+    assert!(matches!(refused, Err(Error::ShutDown)), "{refused:?}");
+    fleet.line("lock", "a").until(0, 0).await;
+}
+
+pub(crate) async fn other_coordinators_go_on(fleet: &Fleet) {
+    let (one, other) = fleet.two().await;
+    let lease = other.lock("a").acquire().await.unwrap();
+    one.shutdown().await;
+    assert!(lease.is_held());
+    lease.release().await.unwrap();
+    drop(other.lock("a").acquire().await.unwrap());
+}
+
+pub(crate) async fn the_innermost_scope_is_the_current_one(fleet: &Fleet) {
+    async fn locked_by_current(fleet: &Fleet) -> bool {
+        let Ok(coord) = Coordinator::current() else {
+            return false;
+        };
+        let _lease = coord.lock("a").acquire().await.unwrap();
+        fleet.line("lock", "a").counts().await == (1, 0)
+    }
+    let outer = fleet.process_in(&coord_tests::unique("outer")).await;
+    let inner = fleet.process().await;
+    outer
+        .scope(async {
+            assert!(!locked_by_current(fleet).await);
+            assert!(inner.scope(locked_by_current(fleet)).await);
+            assert!(!locked_by_current(fleet).await);
+            let spawned = tokio::spawn(async { Coordinator::current().map(drop) });
+            assert!(matches!(spawned.await.unwrap(), Err(Error::NotInstalled)));
+        })
+        .await;
+    assert!(matches!(Coordinator::current(), Err(Error::NotInstalled)));
+}
