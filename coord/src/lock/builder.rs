@@ -172,14 +172,18 @@ impl<Form> LockBuilder<Form> {
     /// The lease; or, within `Ok`, the template of the key that was not free.
     async fn get(self, span: &Span) -> Result<Result<Lease, &'static str>, Error> {
         let started = Moment::now();
-        let request = self.request(started)?;
-        let keeper = self.coordinator.service(Keeper::new)?;
-        let got = match request.acquire(&keeper).await {
-            Ok(Ok(got)) => got,
-            Ok(Err(busy)) => return Ok(Err(busy)),
+        let asked = async {
+            let request = self.request(started)?;
+            let keeper = self.coordinator.service(Keeper::new)?;
+            let got = request.acquire(&keeper).await?;
+            Ok::<_, Error>((got, keeper))
+        };
+        let (got, keeper) = match asked.await {
+            Ok((Ok(got), keeper)) => (got, keeper),
+            Ok((Err(busy), _)) => return Ok(Err(busy)),
             Err(error) => {
                 span.record("outcome", "failed");
-                emit(request.template(), LockEvent::Failed);
+                emit(self.template(), LockEvent::Failed);
                 return Err(error);
             }
         };
@@ -213,15 +217,18 @@ impl<Form> LockBuilder<Form> {
         )
     }
 
-    fn span(&self) -> Span {
-        let template = match &self.targets {
+    fn template(&self) -> &'static str {
+        match &self.targets {
             Ok(targets) => targets.first().map_or("", |target| target.key.template()),
             Err(error) => error.template().unwrap_or_default(),
-        };
+        }
+    }
+
+    fn span(&self) -> Span {
         let correlation = Context::current();
         tracing::info_span!(
             "coord.lock",
-            template,
+            template = self.template(),
             correlation_id = correlation.as_ref().map(Context::correlation_id),
             outcome = field::Empty,
             wait_seconds = field::Empty,

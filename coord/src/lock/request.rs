@@ -83,10 +83,6 @@ impl Request {
         })
     }
 
-    pub(super) fn template(&self) -> &'static str {
-        self.wanted.first().map_or("", |wanted| wanted.template)
-    }
-
     /// The leases in the order of the keys; or, within `Ok`, the template of one that was not free.
     pub(super) async fn acquire(
         &self,
