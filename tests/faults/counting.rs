@@ -34,7 +34,7 @@ impl Crew {
     /// Takes one out: the one that was in last, which is likely to be in still, or any.
     fn pick(&mut self, record: Record, last: bool) -> Worker {
         let was_in = |worker: &Worker| u64::from(worker.id()) == record.process;
-        let all = Vec::from_iter(0..self.working.len());
+        let all: Vec<_> = (0..self.working.len()).collect();
         let any = *all.choose(&mut rand::rng()).expect("somebody works");
         let index = self
             .working
@@ -46,7 +46,7 @@ impl Crew {
     /// Kills one and hires another, or pauses one and lets go on who was paused before.
     fn accident(&mut self, number: u64, record: Record) {
         let victim = self.pick(record, number % 4 < 2);
-        if number % 2 == 0 {
+        if number.is_multiple_of(2) {
             victim.kill();
             self.hire();
         } else {

@@ -155,7 +155,7 @@ pub(crate) async fn a_deadlock_is_found_through_other_functions_and_other_locks(
     let out = coord
         .lock_all(["c", "a"])
         .run(async |_| helper(&coord).await);
-    assert!(deadlocks(&out.await));
+    assert!(deadlocks(&Box::pin(out).await));
     helper(&coord)
         .await
         .expect("no deadlock without the outer lock");
@@ -215,5 +215,5 @@ pub(crate) async fn a_body_knows_its_key_and_keeps_its_correlation(fleet: &Fleet
         out.await.unwrap();
         assert_eq!(lock_key(), None);
     });
-    request.await;
+    Box::pin(request).await;
 }

@@ -1,5 +1,6 @@
 //! Locks as their users see them: each case over every store.
 
+mod attribute;
 mod bodies;
 mod cancelling;
 mod elections;
@@ -8,11 +9,15 @@ mod fleet;
 mod installing;
 mod keeping;
 mod queueing;
+mod recording;
 mod refusals;
 mod several;
 mod sharing;
 mod shutting_down;
+mod telemetry;
 mod urls;
+
+use attribute::{options, shapes};
 
 /// Makes a test of each case and each store. A further store is a further module here.
 macro_rules! over_every_store {
@@ -153,5 +158,34 @@ over_every_store! {
         the_smallest_and_largest_ttl_are_accepted
         keys_that_cannot_be_used_are_refused
         an_empty_part_of_a_key_is_refused
+    }
+    options {
+        a_call_holds_the_lock_of_its_key_and_gives_it_back
+        without_a_coordinator_a_call_says_what_to_do
+        wait_says_how_long_to_queue
+        ttl_and_renew_say_how_long_it_is_held
+        shared_calls_run_together_and_without_exclusive_ones
+        permits_say_how_many_run_at_once
+        several_keys_are_held_together
+        skip_with_at_least_runs_once_in_a_while
+        lease_is_that_of_the_call
+        coord_names_the_coordinator
+        a_call_inside_its_own_body_would_deadlock_and_says_so
+        a_key_that_cannot_be_used_is_refused
+    }
+    shapes {
+        functions_hold_their_lock
+        functions_that_return_futures_hold_their_lock
+        methods_hold_their_lock
+        errors_of_the_body_and_of_the_lock_come_as_the_functions_own
+        a_call_that_is_not_polled_locks_nothing
+    }
+    telemetry {
+        counters_and_histograms_tell_every_outcome
+        histograms_are_in_seconds
+        counters_begin_at_zero
+        a_lock_is_a_span_with_template_outcome_wait_and_hold
+        no_rendered_key_gets_into_spans_and_events
+        a_body_runs_inside_the_span
     }
 }

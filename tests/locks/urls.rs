@@ -13,7 +13,7 @@ async fn refused(url: &str) -> Error {
     let mut shown = format!("{error} {error:?} {error:#?}");
     let mut source = std::error::Error::source(&error);
     while let Some(cause) = source {
-        shown += &format!(" {cause} {cause:?}");
+        shown = format!("{shown} {cause} {cause:?}");
         source = cause.source();
     }
     assert!(!shown.contains(SECRET), "the password is shown: {shown}");

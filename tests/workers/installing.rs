@@ -17,7 +17,7 @@ fn name<T>(outcome: Result<T, Error>) -> String {
     }
 }
 
-fn by(installed: Result<bool, Error>) -> &'static str {
+fn by(installed: &Result<bool, Error>) -> &'static str {
     match installed {
         Ok(true) => "by the installed",
         Ok(false) => "by another",
@@ -44,13 +44,13 @@ async fn main() {
     say(format_args!("another: {}", name(twice)));
     say(format_args!("told: {}", told.unwrap_or_default()));
 
-    say(format_args!("locked: {}", by(locks(&coord).await)));
+    say(format_args!("locked: {}", by(&locks(&coord).await)));
     let installed = coord.clone();
     let spawned = tokio::spawn(async move { locks(&installed).await }).await;
     say(format_args!(
         "spawned: {}",
-        spawned.map_or("not at all", by)
+        spawned.map_or("not at all", |locked| by(&locked))
     ));
-    let scoped = another.scope(locks(&coord)).await;
-    say(format_args!("scoped: {}", by(scoped)));
+    let scoped = Box::pin(another.scope(locks(&coord))).await;
+    say(format_args!("scoped: {}", by(&scoped)));
 }

@@ -31,7 +31,7 @@ fn token(lease: &Lease) -> u64 {
     lease.token().into()
 }
 
-fn outcome(outcome: Result<(), Error>) -> &'static str {
+fn outcome(outcome: &Result<(), Error>) -> &'static str {
     match outcome {
         Ok(()) => "released",
         Err(Error::LockLost { .. }) => "lost",
@@ -75,13 +75,13 @@ async fn main() {
                         say("goes on");
                         Ok(())
                     });
-                    say(outcome(done.await));
+                    say(outcome(&done.await));
                 });
             }
             Some(("go", _)) => go_on.notify_one(),
             _ => {
                 let lease: Lease = held.take().expect("a lock that was acquired");
-                say(outcome(lease.release().await));
+                say(outcome(&lease.release().await));
             }
         }
     }

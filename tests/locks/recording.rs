@@ -1,0 +1,114 @@
+//! What is told to tracing, written down.
+
+use std::collections::BTreeMap;
+use std::fmt::{Debug, Write as _};
+use std::sync::{Arc, Mutex};
+
+use tracing::field::{Field, Visit};
+use tracing::span::{Attributes, Id, Record};
+use tracing::subscriber::{DefaultGuard, set_default};
+use tracing::{Event, Subscriber};
+use tracing_subscriber::Layer;
+use tracing_subscriber::layer::{Context, SubscriberExt as _};
+use tracing_subscriber::registry;
+
+/// What this thread tells, for as long as this is there.
+pub(crate) struct Recording {
+    told: Arc<Mutex<Told>>,
+    _guard: DefaultGuard,
+}
+
+/// A span with the last value of each field.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Span {
+    name: &'static str,
+    fields: BTreeMap<&'static str, String>,
+}
+
+#[derive(Default)]
+struct Told {
+    spans: BTreeMap<u64, Span>,
+    events: String,
+}
+
+struct Recorder(Arc<Mutex<Told>>);
+
+impl Recording {
+    pub(crate) fn start() -> Self {
+        let told = Arc::new(Mutex::new(Told::default()));
+        let subscriber = registry().with(Recorder(Arc::clone(&told)));
+        Self {
+            told,
+            _guard: set_default(subscriber),
+        }
+    }
+
+    /// The spans of this name, in the order in which they began.
+    pub(crate) fn spans(&self, name: &str) -> Vec<Span> {
+        let told = self.told.lock().unwrap();
+        told.spans
+            .values()
+            .filter(|span| span.name == name)
+            .cloned()
+            .collect()
+    }
+
+    /// All that was told, as text.
+    pub(crate) fn everything(&self) -> String {
+        let told = self.told.lock().unwrap();
+        format!("{:?}\n{}", told.spans, told.events)
+    }
+}
+
+impl Span {
+    pub(crate) fn field(&self, name: &str) -> Option<&str> {
+        self.fields.get(name).map(String::as_str)
+    }
+}
+
+impl Visit for Span {
+    fn record_str(&mut self, field: &Field, value: &str) {
+        self.fields.insert(field.name(), value.to_owned());
+    }
+
+    fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
+        self.fields.insert(field.name(), format!("{value:?}"));
+    }
+}
+
+impl<S: Subscriber> Layer<S> for Recorder {
+    fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, _: Context<'_, S>) {
+        let mut told = self.0.lock().unwrap();
+        // A number of a span that has ended is given out again.
+        let key = (u64::try_from(told.spans.len()).unwrap() << 32) | (id.into_u64() & 0xffff_ffff);
+        let mut span = Span {
+            name: attributes.metadata().name(),
+            ..Span::default()
+        };
+        attributes.record(&mut span);
+        told.spans.insert(key, span);
+    }
+
+    fn on_record(&self, id: &Id, values: &Record<'_>, _: Context<'_, S>) {
+        let mut told = self.0.lock().unwrap();
+        let number = id.into_u64() & 0xffff_ffff;
+        let latest = told
+            .spans
+            .iter_mut()
+            .rev()
+            .find(|(key, _)| **key & 0xffff_ffff == number);
+        values.record(latest.expect("a span that was begun").1);
+    }
+
+    fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
+        let mut fields = Span::default();
+        event.record(&mut fields);
+        let mut told = self.0.lock().unwrap();
+        let _ = writeln!(
+            told.events,
+            "{}: {:?}",
+            event.metadata().target(),
+            fields.fields
+        );
+    }
+}
