@@ -54,8 +54,9 @@ impl Context {
     }
 
     /// Runs `future`, and what it awaits, in this context.
-    pub async fn scope<F: Future>(self, future: F) -> F::Output {
-        CURRENT.scope(self, future).await
+    pub fn scope<F: Future>(self, future: F) -> impl Future<Output = F::Output> + use<F> {
+        // Not an `async fn`, whose future would have room for the inner one twice.
+        CURRENT.scope(self, future)
     }
 
     /// The correlation id.

@@ -91,8 +91,9 @@ impl Coordinator {
 
     /// Makes this the coordinator that attributes use inside `future` and what it awaits. Tasks that it
     /// spawns are outside.
-    pub async fn scope<F: Future>(&self, future: F) -> F::Output {
-        SCOPED.scope(self.clone(), future).await
+    pub fn scope<F: Future>(&self, future: F) -> impl Future<Output = F::Output> + use<F> {
+        // Not an `async fn`, whose future would have room for the inner one twice.
+        SCOPED.scope(self.clone(), future)
     }
 
     /// The coordinator of the innermost [`scope`](Self::scope), or the installed one.
@@ -149,7 +150,8 @@ impl Coordinator {
         &self,
         make: impl FnOnce(&Arc<dyn Store>) -> S,
     ) -> Result<Arc<S>, Error> {
-        if self.inner.shut_down.load(Ordering::SeqCst) {
+        let is_shut_down = || self.inner.shut_down.load(Ordering::SeqCst);
+        if is_shut_down() {
             return Err(Error::ShutDown);
         }
         let found = self
@@ -159,18 +161,24 @@ impl Coordinator {
             .unwrap_or_else(PoisonError::into_inner)
             .get(&TypeId::of::<S>())
             .cloned();
-        let service = found.unwrap_or_else(|| {
+        let service = if let Some(service) = found {
+            service
+        } else {
             let mut services = self
                 .inner
                 .services
                 .write()
                 .unwrap_or_else(PoisonError::into_inner);
+            // The services may have been taken out since, and none may come after them.
+            if is_shut_down() {
+                return Err(Error::ShutDown);
+            }
             Arc::clone(
                 services
                     .entry(TypeId::of::<S>())
                     .or_insert_with(|| Arc::new(make(&self.inner.store))),
             )
-        });
+        };
         // The key is the type's own id, so the cast always succeeds.
         (service as Arc<dyn Any + Send + Sync>)
             .downcast()
