@@ -114,8 +114,9 @@ async fn a_waiter_that_is_killed_while_first_in_line_is_skipped() {
     worker.kill();
     worker.until_exit().await;
     holder.release().await.unwrap();
-    assert!(next.await.unwrap().unwrap().is_held());
+    let next = next.await.unwrap().unwrap();
     assert_eq!(line(&coord, "a").await.len(), 1);
+    next.release().await.unwrap();
 }
 
 #[tokio::test]

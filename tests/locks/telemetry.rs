@@ -125,7 +125,7 @@ pub(crate) async fn histograms_are_in_seconds(fleet: &Fleet) {
     let DebugValue::Histogram(held) = value(told, "coord_lock_held_duration_seconds") else {
         panic!("held is a histogram");
     };
-    let held = f64::from(*held[0]);
+    let held = held[0].into_inner();
     assert!((SHORT.as_secs_f64()..20.0).contains(&held), "{held}");
 }
 
