@@ -262,11 +262,14 @@ async fn a_holder_that_is_cut_off_knows_before_the_next_one_has_it() {
 #[tokio::test]
 async fn a_server_that_stands_still_for_a_while_is_waited_for() {
     let server = RedisServer::start().await;
-    let coord = coordinator(&server.url()).await;
+    let proxy = Proxy::before(&server);
+    let coord = coordinator(&proxy.url()).await;
     server.pause();
+    let (asks, connects_again) = (proxy.until_request(SCRIPT), proxy.until_request("HELLO"));
     let call = tokio::spawn(async move { coord.lock("a").ttl(LONG).acquire().await });
-    // The first answer is given up, and the request is made again.
-    tokio::task::yield_now().await;
+    asks.await;
+    // The first answer is given up.
+    connects_again.await;
     server.resume();
     let lease = call.await.unwrap().unwrap();
     let direct = coordinator(&server.url()).await;

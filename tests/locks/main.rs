@@ -183,7 +183,6 @@ over_every_store! {
     telemetry {
         counters_and_histograms_tell_every_outcome
         histograms_are_in_seconds
-        counters_begin_at_zero
         a_lock_is_a_span_with_template_outcome_wait_and_hold
         no_rendered_key_gets_into_spans_and_events
         a_body_runs_inside_the_span

@@ -129,27 +129,6 @@ pub(crate) async fn histograms_are_in_seconds(fleet: &Fleet) {
     assert!((SHORT.as_secs_f64()..20.0).contains(&held), "{held}");
 }
 
-/// A counter that is first seen at one has no first increase.
-pub(crate) async fn counters_begin_at_zero(fleet: &Fleet) {
-    let recorder = DebuggingRecorder::new();
-    let snapshotter = recorder.snapshotter();
-    let _guard = set_default_local_recorder(&recorder);
-    let coord = fleet.process().await;
-    let id = 7;
-    let lock = coord.lock(key!("seen-first-here:<id>"));
-    drop(lock.acquire().await.unwrap());
-    let names = snapshotter.snapshot().into_vec();
-    let zero = names.iter().any(|(key, _, _, value)| {
-        key.key().name() == "coord_lock_lost_total" && *value == DebugValue::Counter(0)
-    });
-    // The series of a template is made once in a process, so another store's test may have been first.
-    assert!(
-        zero || names
-            .iter()
-            .all(|(key, ..)| key.key().name() != "coord_lock_lost_total")
-    );
-}
-
 pub(crate) async fn a_lock_is_a_span_with_template_outcome_wait_and_hold(fleet: &Fleet) {
     let recording = Recording::start();
     let coord = fleet.process().await;
