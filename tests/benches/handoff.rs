@@ -8,7 +8,10 @@
 //!
 //! `cargo bench -p coord-tests --bench handoff`
 
-mod harness;
+#![allow(
+    clippy::cast_precision_loss,
+    reason = "figures for people, of a few digits"
+)]
 
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, Command, Stdio};
@@ -16,8 +19,8 @@ use std::time::{Duration, Instant};
 
 use coord::Coordinator;
 use coord::store::RedisStore;
+use coord_tests::bench::median;
 use coord_tests::redis::RedisServer;
-use harness::median;
 
 const PROCESSES: usize = 4;
 const TASKS: usize = 8;

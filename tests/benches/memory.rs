@@ -3,14 +3,12 @@
 //!
 //! `cargo bench -p coord-tests --bench memory`
 
-mod harness;
-
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use coord::Coordinator;
-use harness::{Contestant, compare};
+use coord_tests::bench::{Contestant, compare};
 
 const SHARDS: usize = 32;
 

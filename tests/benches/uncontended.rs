@@ -3,14 +3,12 @@
 //!
 //! `cargo bench -p coord-tests --bench uncontended`
 
-mod harness;
-
 use std::time::Duration;
 
 use coord::Coordinator;
 use coord::store::RedisStore;
+use coord_tests::bench::{Contestant, compare};
 use coord_tests::redis::RedisServer;
-use harness::{Contestant, compare};
 use redis::aio::MultiplexedConnection;
 
 const TTL: Duration = Duration::from_secs(30);

@@ -11,6 +11,7 @@
 
 #![allow(clippy::missing_panics_doc, reason = "said above, for all helpers")]
 
+pub mod bench;
 mod leash;
 mod names;
 mod port;

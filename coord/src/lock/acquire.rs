@@ -48,7 +48,7 @@ pub(super) enum Until {
 pub(super) struct Got {
     pub(super) holding: Arc<Holding>,
     pub(super) token: FencingToken,
-    pub(super) since: Moment,
+    pub(super) since: Instant,
     pub(super) attempts: u32,
 }
 
@@ -248,7 +248,7 @@ impl Place<'_> {
         Got {
             holding: Arc::clone(&self.holding),
             token,
-            since: Moment::now(),
+            since: Instant::now(),
             attempts,
         }
     }

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use tracing::{Instrument, Span, field};
 
+use super::Few;
 use super::forms::{Semaphored, Whole};
 use super::keeper::Keeper;
 use super::request::{Request, Times};
@@ -27,13 +28,19 @@ use crate::observe::{LockEvent, emit};
 #[must_use = "nothing is locked until `acquire`, `try_acquire` or `run` is awaited"]
 pub struct LockBuilder<Form = Whole> {
     coordinator: Coordinator,
-    targets: Result<Vec<Target>, Error>,
+    targets: Result<Few<Target>, Error>,
     ttl: Duration,
     wait: Duration,
     at_least: Duration,
     renews: bool,
     label: Arc<str>,
     form: PhantomData<fn() -> Form>,
+}
+
+/// A key that was not free, and for how long it was waited for.
+struct NotFree {
+    template: &'static str,
+    waited: Duration,
 }
 
 /// One resource to be locked.
@@ -46,7 +53,7 @@ pub(crate) struct Target {
 }
 
 impl<Form> LockBuilder<Form> {
-    pub(crate) fn new(coordinator: Coordinator, targets: Result<Vec<Target>, Error>) -> Self {
+    pub(crate) fn new(coordinator: Coordinator, targets: Result<Few<Target>, Error>) -> Self {
         Self {
             ttl: coordinator.lock_ttl(),
             coordinator,
@@ -103,11 +110,9 @@ impl<Form> LockBuilder<Form> {
     pub async fn acquire(self) -> Result<Lease, Error> {
         let span = self.span();
         let wait = self.wait;
-        let started = Moment::now();
         match self.get(&span).instrument(span.clone()).await? {
             Ok(lease) => Ok(lease),
-            Err(template) => {
-                let waited = started.elapsed();
+            Err(NotFree { template, waited }) => {
                 span.record("outcome", "timeout");
                 let event = if wait.is_zero() {
                     LockEvent::Refused
@@ -131,7 +136,7 @@ impl<Form> LockBuilder<Form> {
         let span = self.span();
         match self.get(&span).instrument(span.clone()).await? {
             Ok(lease) => Ok(Some(lease)),
-            Err(template) => {
+            Err(NotFree { template, .. }) => {
                 span.record("outcome", "busy");
                 span.in_scope(|| emit(template, LockEvent::Refused));
                 Ok(None)
@@ -169,8 +174,8 @@ impl<Form> LockBuilder<Form> {
         .await
     }
 
-    /// The lease; or, within `Ok`, the template of the key that was not free.
-    async fn get(self, span: &Span) -> Result<Result<Lease, &'static str>, Error> {
+    /// The lease; or, within `Ok`, what was not free.
+    async fn get(self, span: &Span) -> Result<Result<Lease, NotFree>, Error> {
         let started = Moment::now();
         let asked = async {
             let request = self.request(started)?;
@@ -180,7 +185,10 @@ impl<Form> LockBuilder<Form> {
         };
         let (got, keeper) = match asked.await {
             Ok((Ok(got), keeper)) => (got, keeper),
-            Ok((Err(busy), _)) => return Ok(Err(busy)),
+            Ok((Err(template), _)) => {
+                let waited = started.elapsed();
+                return Ok(Err(NotFree { template, waited }));
+            }
             Err(error) => {
                 span.record("outcome", "failed");
                 emit(self.template(), LockEvent::Failed);
@@ -188,7 +196,7 @@ impl<Form> LockBuilder<Form> {
             }
         };
         for got in &got {
-            let waited = started.until(got.since);
+            let waited = got.since.saturating_duration_since(started.instant());
             span.record("wait_seconds", waited.as_secs_f64());
             emit(
                 got.holding.template,

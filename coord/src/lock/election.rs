@@ -4,6 +4,8 @@ use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
 
+use smallvec::smallvec;
+
 use super::builder::{LockBuilder, Target};
 use super::forms::Whole;
 use super::lease::Lease;
@@ -119,9 +121,11 @@ impl Election {
 
     fn lock(&self) -> Result<LockBuilder<Whole>, Error> {
         let target = Target::new(&self.coordinator, "election", self.key.clone()?, 1, 1);
-        Ok(LockBuilder::new(self.coordinator.clone(), Ok(vec![target]))
-            .ttl(self.ttl)
-            .label(Arc::clone(&self.name)))
+        Ok(
+            LockBuilder::new(self.coordinator.clone(), Ok(smallvec![target]))
+                .ttl(self.ttl)
+                .label(Arc::clone(&self.name)),
+        )
     }
 
     fn resource(&self) -> Result<Arc<str>, Error> {

@@ -1,10 +1,13 @@
 //! What there is to lock: a key as a whole, exclusively or shared; several keys together; permits of a
 //! semaphore.
 
+use smallvec::smallvec;
+
 use crate::coordinator::Coordinator;
 use crate::error::Error;
 use crate::key::{IntoKey, Key};
 
+use super::Few;
 use super::builder::{LockBuilder, Target};
 
 /// What a writer takes, which is everything; a reader takes one.
@@ -35,7 +38,8 @@ impl Coordinator {
     pub fn lock(&self, key: impl IntoKey) -> LockBuilder {
         LockBuilder::new(
             self.clone(),
-            key.into_key().map(|key| vec![Target::exclusive(self, key)]),
+            key.into_key()
+                .map(|key| smallvec![Target::exclusive(self, key)]),
         )
     }
 
@@ -92,7 +96,7 @@ impl Coordinator {
     /// # drop((heavy, light)); Ok::<(), coord::Error>(()) }).unwrap();
     /// ```
     pub fn semaphore(&self, key: impl IntoKey, capacity: u32) -> LockBuilder<Semaphored> {
-        let target = |key| vec![Target::new(self, "semaphore", key, 1, capacity)];
+        let target = |key| smallvec![Target::new(self, "semaphore", key, 1, capacity)];
         LockBuilder::new(self.clone(), key.into_key().map(target))
     }
 }
@@ -107,13 +111,13 @@ pub struct ReadWriteLock {
 impl ReadWriteLock {
     /// The readers' side: held together with other readers.
     pub fn read(&self) -> LockBuilder {
-        let target = |key| vec![Target::shared(&self.coordinator, key)];
+        let target = |key| smallvec![Target::shared(&self.coordinator, key)];
         LockBuilder::new(self.coordinator.clone(), self.key.clone().map(target))
     }
 
     /// The writer's side: held alone.
     pub fn write(&self) -> LockBuilder {
-        let target = |key| vec![Target::exclusive(&self.coordinator, key)];
+        let target = |key| smallvec![Target::exclusive(&self.coordinator, key)];
         LockBuilder::new(self.coordinator.clone(), self.key.clone().map(target))
     }
 }
@@ -144,8 +148,8 @@ impl Target {
 }
 
 /// A target for each key, in their order, leaving out those that stood before.
-pub(crate) fn without_repeats(keys: Vec<Key>, target: impl Fn(Key) -> Target) -> Vec<Target> {
-    let mut targets: Vec<Target> = Vec::with_capacity(keys.len());
+pub(crate) fn without_repeats(keys: Vec<Key>, target: impl Fn(Key) -> Target) -> Few<Target> {
+    let mut targets = Few::<Target>::with_capacity(keys.len());
     for key in keys {
         if !targets.iter().any(|target| target.key == key) {
             targets.push(target(key));

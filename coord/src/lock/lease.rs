@@ -6,8 +6,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures_util::future::{join_all, select_all};
+use tokio::time::Instant;
 use tracing::Span;
 
+use super::Few;
 use super::acquire::{Got, persist};
 use super::holding::Holding;
 use super::keeper::Keeper;
@@ -25,9 +27,9 @@ use crate::store::{FencingToken, Renewal, Renewed};
 /// If the process dies, the store ends the lease after its ttl.
 #[must_use = "the lock is given back when the lease is dropped"]
 pub struct Lease {
-    parts: Vec<Part>,
+    parts: Few<Part>,
     keeper: Arc<Keeper>,
-    since: Moment,
+    since: Instant,
     at_least: Duration,
     span: Span,
     given_back: AtomicBool,
@@ -41,8 +43,8 @@ struct Part {
 
 impl Lease {
     /// A lease of everything that was got, in the order in which the keys were given.
-    pub(super) fn new(got: Vec<Got>, keeper: Arc<Keeper>, at_least: Duration, span: Span) -> Self {
-        let since = got.last().map_or_else(Moment::now, |got| got.since);
+    pub(super) fn new(got: Few<Got>, keeper: Arc<Keeper>, at_least: Duration, span: Span) -> Self {
+        let since = got.last().map_or_else(Instant::now, |got| got.since);
         let parts = got
             .into_iter()
             .map(|got| Part {
@@ -169,7 +171,7 @@ impl Lease {
     /// For how long it has to stay after now, because of `at_least`.
     fn rest(&self, now: Moment) -> Option<Duration> {
         self.at_least
-            .checked_sub(self.since.until(now))
+            .checked_sub(now.instant().saturating_duration_since(self.since))
             .filter(|rest| !rest.is_zero())
     }
 
@@ -188,7 +190,7 @@ impl Lease {
     }
 
     fn tell(&self, was_lost: bool, now: Moment) {
-        let held = self.since.until(now);
+        let held = now.instant().saturating_duration_since(self.since);
         let event = if was_lost {
             LockEvent::Lost { held }
         } else {

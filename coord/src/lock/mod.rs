@@ -8,6 +8,9 @@
 // `keeper` renews all of them, and does in the background what a drop cannot wait for.
 // `body` runs code while a lease is held, and drops it when the lease is lost.
 
+/// One of each in most locks, so the first needs no allocation.
+type Few<T> = smallvec::SmallVec<[T; 1]>;
+
 mod acquire;
 mod body;
 mod builder;

@@ -3,6 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use smallvec::smallvec;
+
+use super::Few;
 use super::acquire::{self, Got, Until, Wanted};
 use super::builder::Target;
 use super::keeper::Keeper;
@@ -24,7 +27,7 @@ pub(super) struct Times {
 /// A request that makes sense.
 pub(super) struct Request {
     /// In the order in which they were given.
-    wanted: Vec<Wanted>,
+    wanted: Few<Wanted>,
     until: Until,
     started: Moment,
 }
@@ -57,7 +60,7 @@ impl Request {
                 .checked_add(wait)
                 .map_or(Until::Forever, Until::Then),
         };
-        let mut wanted = Vec::with_capacity(targets.len());
+        let mut wanted = Few::with_capacity(targets.len());
         for target in targets {
             check_weight(target)?;
             if !matches!(until, Until::Now) && Context::holds(&target.resource) {
@@ -87,11 +90,11 @@ impl Request {
     pub(super) async fn acquire(
         &self,
         keeper: &Arc<Keeper>,
-    ) -> Result<Result<Vec<Got>, &'static str>, Error> {
+    ) -> Result<Result<Few<Got>, &'static str>, Error> {
         match &*self.wanted {
             [one] => {
                 let got = acquire::acquire(keeper, one, self.until, self.started).await?;
-                Ok(got.map(|got| vec![got]).ok_or(one.template))
+                Ok(got.map(|got| smallvec![got]).ok_or(one.template))
             }
             several => together::acquire(keeper, several, self.until, self.started).await,
         }

@@ -6,7 +6,9 @@
 use std::sync::Arc;
 
 use futures_util::future::join_all;
+use smallvec::smallvec;
 
+use super::Few;
 use super::acquire::{Got, Until, Wanted, acquire as acquire_one};
 use super::keeper::Keeper;
 use crate::clock::Moment;
@@ -18,7 +20,7 @@ pub(super) async fn acquire(
     wanted: &[Wanted],
     until: Until,
     started: Moment,
-) -> Result<Result<Vec<Got>, &'static str>, Error> {
+) -> Result<Result<Few<Got>, &'static str>, Error> {
     match all_at_once(keeper, wanted, started).await? {
         Err(_) if !matches!(until, Until::Now) => one_by_one(keeper, wanted, until).await,
         outcome => Ok(outcome),
@@ -29,10 +31,10 @@ async fn all_at_once(
     keeper: &Arc<Keeper>,
     wanted: &[Wanted],
     started: Moment,
-) -> Result<Result<Vec<Got>, &'static str>, Error> {
+) -> Result<Result<Few<Got>, &'static str>, Error> {
     let mut so_far = SoFar {
         keeper,
-        got: Vec::with_capacity(wanted.len()),
+        got: Few::with_capacity(wanted.len()),
     };
     let mut busy = None;
     let mut failed = None;
@@ -41,7 +43,7 @@ async fn all_at_once(
         let got = acquire_one(keeper, one, Until::Now, started).await?;
         Ok(got.map(|got| SoFar {
             keeper,
-            got: vec![got],
+            got: smallvec![got],
         }))
     });
     for (one, result) in wanted.iter().zip(join_all(tries).await) {
@@ -65,12 +67,12 @@ async fn one_by_one(
     keeper: &Arc<Keeper>,
     wanted: &[Wanted],
     until: Until,
-) -> Result<Result<Vec<Got>, &'static str>, Error> {
+) -> Result<Result<Few<Got>, &'static str>, Error> {
     let mut in_order: Vec<usize> = (0..wanted.len()).collect();
     in_order.sort_unstable_by(|a, b| wanted[*a].resource.cmp(&wanted[*b].resource));
     let mut so_far = SoFar {
         keeper,
-        got: Vec::with_capacity(wanted.len()),
+        got: Few::with_capacity(wanted.len()),
     };
     for index in &in_order {
         let Some(got) = acquire_one(keeper, &wanted[*index], until, Moment::now()).await? else {
@@ -87,11 +89,11 @@ async fn one_by_one(
 /// The leases that were got before it is known whether all can be. Dropped, they are given back.
 struct SoFar<'a> {
     keeper: &'a Arc<Keeper>,
-    got: Vec<Got>,
+    got: Few<Got>,
 }
 
 impl SoFar<'_> {
-    fn take(mut self) -> Vec<Got> {
+    fn take(mut self) -> Few<Got> {
         std::mem::take(&mut self.got)
     }
 

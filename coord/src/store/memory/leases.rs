@@ -1,6 +1,7 @@
 //! Leases in memory.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -15,7 +16,9 @@ use crate::store::{
 
 #[derive(Debug, Default)]
 pub(super) struct LeaseShard {
-    lines: HashMap<Box<str>, Line<Presence>>,
+    lines: HashMap<Arc<str>, Line<Presence>>,
+    /// The line that emptied last, to be used again.
+    spare: Line<Presence>,
     released: Released,
     pub(super) watchers: Watchers,
 }
@@ -74,10 +77,10 @@ impl LeaseShard {
 
     /// The first contender.
     fn open(&mut self, request: &LeaseRequest, now: Instant, token: FencingToken) -> Acquired {
-        let resource = &*request.lease.resource;
-        let mut line = Line::default();
+        let resource = &request.lease.resource;
+        let mut line = std::mem::take(&mut self.spare);
         line.enter(member(request, true, now, token));
-        self.lines.insert(resource.into(), line);
+        self.lines.insert(Arc::clone(resource), line);
         self.watchers.wake(resource);
         Acquired::Granted(token)
     }
@@ -155,8 +158,10 @@ impl LeaseShard {
                     wake.wake(Wake::Granted(member.token));
                 }
             });
-            if line.is_empty() {
-                self.lines.remove(resource);
+            if line.is_empty()
+                && let Some(line) = self.lines.remove(resource)
+            {
+                self.spare = line;
             }
         }
         self.watchers.wake(resource);

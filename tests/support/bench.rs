@@ -12,6 +12,7 @@ const ROUND: Duration = Duration::from_millis(600);
 type Work = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// One of those that are compared: a name, and the work for a key.
+#[derive(Clone)]
 pub struct Contestant {
     name: &'static str,
     work: Arc<dyn Fn(String) -> Work + Send + Sync>,
@@ -82,7 +83,11 @@ async fn rate(tasks: usize, contestant: &Contestant) -> f64 {
     cycles / started.elapsed().as_secs_f64()
 }
 
-/// The middle one.
+/// The middle one of some values.
+///
+/// # Panics
+///
+/// If there is none.
 pub fn median(mut values: Vec<f64>) -> f64 {
     values.sort_unstable_by(f64::total_cmp);
     values[values.len() / 2]
