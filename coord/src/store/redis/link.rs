@@ -8,8 +8,9 @@
 //! 3. A connection that gave a sign of being no good (no answer in time, or an answer that only a replica
 //!    gives) is not used again.
 
+use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, PoisonError, RwLock, Weak};
+use std::sync::{Arc, Mutex as StdMutex, MutexGuard, PoisonError, RwLock, Weak};
 use std::time::Duration;
 
 use redis::aio::MultiplexedConnection;
@@ -54,6 +55,8 @@ pub(super) struct Connection {
     multiplexed: MultiplexedConnection,
     epoch: AtomicU64,
     broken: Arc<AtomicBool>,
+    /// The channels of those who watch that it is subscribed to.
+    subscribed: StdMutex<HashSet<Arc<str>>>,
 }
 
 impl Link {
@@ -136,8 +139,9 @@ impl Link {
         let epoch = learn_epoch(&mut connection, self.seen_epoch.load(Ordering::SeqCst)).await?;
         self.seen_epoch.fetch_max(epoch, Ordering::SeqCst);
         connection.subscribe(&self.channel).await?;
-        for channel in self.wakes.channels() {
-            connection.subscribe(&*channel).await?;
+        let channels = self.wakes.channels();
+        for channel in &channels {
+            connection.subscribe(&**channel).await?;
         }
         warn_of_eviction(&mut connection).await;
         debug!(epoch, "connected to Redis");
@@ -145,6 +149,7 @@ impl Link {
             multiplexed: connection,
             epoch: AtomicU64::new(epoch),
             broken,
+            subscribed: StdMutex::new(channels.into_iter().collect()),
         })
     }
 
@@ -175,12 +180,9 @@ impl Link {
     /// A watch of `channel`.
     pub(super) async fn watch(self: &Arc<Self>, channel: String) -> Result<Watch> {
         let channel: Arc<str> = channel.into();
-        let (watch, is_first) = self.wakes.watch(&channel);
-        if is_first {
-            let connection = self.current().await?;
-            let subscribed = connection.multiplexed.clone().subscribe(&*channel).await;
-            subscribed.map_err(|error| connection.failed("watch", &error))?;
-        }
+        // Registered first: a connection that is made from now on subscribes to it by itself.
+        let watch = self.wakes.watch(&channel);
+        self.current().await?.subscribe(&channel).await?;
         Ok(watch)
     }
 }
@@ -189,6 +191,24 @@ impl Connection {
     /// The epoch of the tokens that this server gives out.
     pub(super) fn epoch(&self) -> u64 {
         self.epoch.load(Ordering::SeqCst)
+    }
+
+    /// Subscribes to what is watched, unless it was subscribed to before. Once for each connection: that
+    /// another one has asked for the same channel does not tell that it got it.
+    async fn subscribe(&self, channel: &Arc<str>) -> Result<()> {
+        if self.subscribed().contains(channel) {
+            return Ok(());
+        }
+        let subscribed = self.multiplexed.clone().subscribe(&**channel).await;
+        subscribed.map_err(|error| self.failed("watch", &error))?;
+        self.subscribed().insert(Arc::clone(channel));
+        Ok(())
+    }
+
+    fn subscribed(&self) -> MutexGuard<'_, HashSet<Arc<str>>> {
+        self.subscribed
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) async fn send<T: FromRedisValue>(

@@ -42,15 +42,14 @@ impl Wakes {
         })
     }
 
-    /// A watch of `channel`, and whether it is the first.
-    pub(super) fn watch(&self, channel: &Arc<str>) -> (Watch, bool) {
+    /// A watch of `channel`.
+    pub(super) fn watch(&self, channel: &Arc<str>) -> Watch {
         let (sender, watch) = Watch::channel();
         let mut state = self.state();
         let watchers = state.watchers.entry(Arc::clone(channel)).or_default();
-        let is_first = watchers.is_empty();
         watchers.retain(WakeSender::is_watched);
         watchers.push(sender);
-        (watch, is_first)
+        watch
     }
 
     /// The channels that somebody watches. Those that nobody does any more are forgotten.
