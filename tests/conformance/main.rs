@@ -1,6 +1,7 @@
 //! The conformance suite against every store of ours, alone and behind faults, one test per case.
 
 mod broken;
+mod cut_connections;
 mod fault_store;
 mod four_methods;
 mod resending;
@@ -9,8 +10,9 @@ use coord::store::{MemoryStore, RedisStore, Store};
 use coord::testing::{FaultStore, store_conformance, store_conformance_tests};
 use coord_tests::shared_redis;
 
+use cut_connections::CutConnections;
 use four_methods::FourMethods;
-use resending::Resending;
+use resending::{Faults, Resending};
 
 async fn redis() -> RedisStore {
     RedisStore::connect(&shared_redis().await)
@@ -18,9 +20,9 @@ async fn redis() -> RedisStore {
         .expect("the shared server accepts clients")
 }
 
-/// A store whose every fourth operation is cut at some point, and which sends again what was.
-fn unreliable(store: impl Store) -> Resending {
-    Resending::over(FaultStore::new(store))
+/// A store of whose operations a good part is cut at some point, and sent again.
+fn unreliable(store: impl Store) -> Resending<Faults> {
+    Resending(Faults::before(store))
 }
 
 /// The reference, on a clock that goes on by itself.
@@ -79,6 +81,13 @@ mod redis_behind_transparent_faults {
 
 mod redis_behind_random_faults {
     super::store_conformance_tests!(super::unreliable(super::redis().await));
+}
+
+mod redis_behind_cut_connections {
+    super::store_conformance_tests! {
+        #[tokio::test]
+        super::Resending(super::CutConnections::connect().await)
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -13,39 +13,73 @@ use coord::testing::{Fault, FaultStore, Rule};
 
 const ATTEMPTS: usize = 100;
 
-/// Sends again what was cut, until it is answered. Copies that were lost on the way arrive later.
-#[derive(Debug)]
-pub(crate) struct Resending {
-    inner: FaultStore,
+/// A store at the other end of a bad network.
+#[async_trait]
+pub(crate) trait Network: Send + Sync + 'static {
+    type Far: Store;
+
+    /// The store.
+    fn far(&self) -> &Self::Far;
+
+    /// Called before a request is sent for the first time: the time to have it cut, or not.
+    fn strike(&self);
+
+    /// Called when a request has been answered at last.
+    async fn settle(&self);
 }
 
-impl Resending {
-    /// Cuts a good part of what goes through `inner`, differently each time.
-    pub(crate) fn over(inner: FaultStore) -> Self {
+/// Sends again what was cut, until it is answered.
+#[derive(Debug)]
+pub(crate) struct Resending<N>(pub(crate) N);
+
+/// Cuts between the caller and the client. Copies that were lost on the way arrive after the answer.
+pub(crate) struct Faults(FaultStore);
+
+impl Faults {
+    /// Cuts a good part of what goes to `store`, differently each time.
+    pub(crate) fn before(store: impl Store) -> Self {
+        let faulty = FaultStore::new(store);
         for fault in [Fault::BeforeSend, Fault::AfterSend, Fault::AfterApply] {
-            inner.inject(Rule::on_everything().one_in(8, rand::random()), fault);
+            faulty.inject(Rule::on_everything().one_in(8, rand::random()), fault);
         }
-        Self { inner }
+        Self(faulty)
     }
 }
 
-/// Sends an operation until it is answered. Copies that were lost on the way, of this one or of one that was
-/// dropped before, arrive after that.
+#[async_trait]
+impl Network for Faults {
+    type Far = FaultStore;
+
+    fn far(&self) -> &FaultStore {
+        &self.0
+    }
+
+    fn strike(&self) {}
+
+    async fn settle(&self) {
+        self.0.deliver().await;
+    }
+}
+
+/// Sends an operation until it is answered.
 macro_rules! until_answered {
     ($self:ident.$method:ident($($argument:expr),*)) => {{
-        let mut answer = $self.inner.$method($($argument),*).await;
-        let mut cuts = 0;
-        while matches!(&answer, Err(error) if error.is_retryable()) && cuts < ATTEMPTS {
-            cuts += 1;
-            answer = $self.inner.$method($($argument),*).await;
+        let network = &$self.0;
+        network.strike();
+        let mut answer = network.far().$method($($argument),*).await;
+        for _ in 0..ATTEMPTS {
+            if !matches!(&answer, Err(error) if error.is_retryable()) {
+                break;
+            }
+            answer = network.far().$method($($argument),*).await;
         }
-        $self.inner.deliver().await;
+        network.settle().await;
         answer
     }};
 }
 
 #[async_trait]
-impl Store for Resending {
+impl<N: Network> Store for Resending<N> {
     async fn get_record(&self, key: &str) -> Result<Option<Entry>> {
         until_answered!(self.get_record(key))
     }
@@ -67,17 +101,17 @@ impl Store for Resending {
     }
 
     async fn renew_leases(&self, renewals: &[Renewal]) -> Vec<Result<Renewed>> {
-        let mut answers = self.inner.renew_leases(renewals).await;
+        let network = &self.0;
+        network.strike();
+        let mut answers = network.far().renew_leases(renewals).await;
         for _ in 0..ATTEMPTS {
-            if !answers
-                .iter()
-                .any(|answer| matches!(answer, Err(error) if error.is_retryable()))
-            {
+            let is_cut = |answer: &Result<_>| matches!(answer, Err(error) if error.is_retryable());
+            if !answers.iter().any(is_cut) {
                 break;
             }
-            answers = self.inner.renew_leases(renewals).await;
+            answers = network.far().renew_leases(renewals).await;
         }
-        self.inner.deliver().await;
+        network.settle().await;
         answers
     }
 
@@ -106,6 +140,6 @@ impl Store for Resending {
     }
 
     fn capabilities(&self) -> Capabilities {
-        self.inner.capabilities()
+        self.0.far().capabilities()
     }
 }

@@ -225,6 +225,21 @@ pub(super) async fn a_wait_that_is_dropped_loses_no_wake_up(f: &Fixture<'_>) -> 
     Ok(())
 }
 
+pub(super) async fn a_watch_that_is_dropped_while_it_starts_leaves_the_next_one_awake(
+    f: &Fixture<'_>,
+) -> Result<()> {
+    for polls in POLLS {
+        let key = f.key(&format!("a/{polls}"));
+        let watched = Watched::Record(key.clone());
+        dropped_after(polls, f.store().watch(&watched)).await;
+        let mut watch = f.store().watch(&watched).await?;
+        stored(f.store(), &PutRequest::new(&*key, "one")).await?;
+        let woken = tokio::time::timeout(Duration::from_secs(30), watch.changed()).await;
+        assert_eq!(woken, Ok(Wake::Look));
+    }
+    Ok(())
+}
+
 pub(super) async fn dropped_operations_leave_the_store_usable(f: &Fixture<'_>) -> Result<()> {
     let mut futures = Vec::new();
     for index in 0..50 {

@@ -266,6 +266,7 @@ macro_rules! __store_conformance_cases {
                 a_dropped_expiry_can_be_asked_for_again
                 a_grant_whose_future_is_dropped_at_the_reply_is_given_back
                 a_wait_that_is_dropped_loses_no_wake_up
+                a_watch_that_is_dropped_while_it_starts_leaves_the_next_one_awake
                 dropped_operations_leave_the_store_usable
             }
         }
