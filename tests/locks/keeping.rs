@@ -71,6 +71,44 @@ pub(crate) async fn a_holder_knows_of_the_end_before_the_next_one_begins(fleet: 
     assert!(next.is_held());
 }
 
+/// The store counts from the first request, although only one that was made much later is answered.
+pub(crate) async fn a_holder_that_had_to_ask_often_knows_of_the_end_in_time(fleet: &Fleet) {
+    let (store, slow) = fleet.faulty().await;
+    store.inject(Rule::on(Operation::Acquire).times(6), Fault::AfterApply);
+    let lease = slow
+        .lock("a")
+        .ttl(SHORT)
+        .renew(false)
+        .acquire()
+        .await
+        .unwrap();
+    let next = fleet.process().await.lock("a").acquire().await.unwrap();
+    assert!(!lease.is_held());
+    assert!(next.token() > lease.token());
+}
+
+/// The first request is on its way for so long that the second finds the lock taken.
+pub(crate) async fn a_request_that_arrives_after_it_was_given_up_gets_nothing(fleet: &Fleet) {
+    let (store, coord) = fleet.faulty().await;
+    let holder = fleet
+        .process()
+        .await
+        .lock("a")
+        .ttl(LONG)
+        .acquire()
+        .await
+        .unwrap();
+    store.fail_next(Operation::Acquire, Fault::AfterSend);
+    assert!(coord.lock("a").try_acquire().await.unwrap().is_none());
+    coord_tests::until("the attempt to be withdrawn", async || {
+        (store.count(Operation::Release) > 0).then_some(())
+    })
+    .await;
+    holder.release().await.unwrap();
+    store.deliver().await;
+    assert_eq!(fleet.line("lock", "a").counts().await, (0, 0));
+}
+
 pub(crate) async fn a_lease_that_the_store_has_lost_is_lost(fleet: &Fleet) {
     let coord = fleet.process().await;
     let lease = coord.lock("a").ttl(SHORT).acquire().await.unwrap();

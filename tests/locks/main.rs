@@ -119,6 +119,8 @@ over_every_store! {
         without_renewal_a_lease_ends_after_its_ttl
         without_renewal_a_lease_lasts_its_ttl_even_if_it_was_queued_for
         a_holder_knows_of_the_end_before_the_next_one_begins
+        a_holder_that_had_to_ask_often_knows_of_the_end_in_time
+        a_request_that_arrives_after_it_was_given_up_gets_nothing
         a_lease_that_the_store_has_lost_is_lost
         everybody_who_asks_learns_of_a_loss
         renewals_that_fail_now_and_then_lose_nothing

@@ -74,11 +74,16 @@ pub(super) async fn acquire(
             keeper,
             holding,
             leaves: true,
+            may_be_there: false,
         };
-        let (sent, acquired) = place.enter(&request, asked).await?;
+        let acquired = place.enter(&request, asked).await?;
         match acquired {
             Acquired::Granted(token) => {
-                place.holding.granted(token, sent);
+                place.holding.granted(token, asked);
+                if place.may_be_there && !place.holding.is_held() {
+                    // It took so long that the lease may be over by now.
+                    continue;
+                }
                 place.be_kept()?;
                 return Ok(Some(place.take(token, attempts)));
             }
@@ -87,7 +92,7 @@ pub(super) async fn acquire(
                 wake,
                 ..
             } => {
-                place.holding.waits(sent, look_again_in);
+                place.holding.waits(asked, look_again_in);
                 match place.wait(wake, until).await? {
                     Waited::Got(token) => return Ok(Some(place.take(token, attempts + 1))),
                     Waited::TooLong => {
@@ -98,7 +103,8 @@ pub(super) async fn acquire(
                 }
             }
             Acquired::Busy => {
-                place.leaves = false;
+                // An earlier copy of the request may still arrive, and then has to leave again.
+                place.leaves = place.may_be_there;
                 if let Until::Now = until {
                     return Ok(None);
                 }
@@ -177,30 +183,24 @@ struct Place<'a> {
     keeper: &'a Arc<Keeper>,
     holding: Arc<Holding>,
     leaves: bool,
+    /// Whether a request was sent whose reply was lost.
+    may_be_there: bool,
 }
 
 impl Place<'_> {
-    /// Enters the line, and says when the request that was answered was sent.
-    async fn enter(
-        &self,
-        request: &LeaseRequest,
-        asked: Moment,
-    ) -> Result<(Moment, Acquired), Error> {
+    /// Enters the line. A request that is sent again is the same one: if the first was done after all, the
+    /// store counts from when that arrived, so deadlines are counted from when the first was sent.
+    async fn enter(&mut self, request: &LeaseRequest, asked: Moment) -> Result<Acquired, Error> {
         let store = &self.keeper.store;
         let first = match store.acquire_lease(request).await {
             Err(error) if error.is_retryable() => error,
-            answer => return Ok((asked, answer?)),
+            answer => return Ok(answer?),
         };
         debug!(error = %first, "asking again for a lock");
-        let ask_again = || async {
-            let sent = Moment::now();
-            store
-                .acquire_lease(request)
-                .await
-                .map(|acquired| (sent, acquired))
-        };
+        self.may_be_there = true;
         tokio::time::sleep(FIRST_RETRY).await;
-        Ok(persist(Deadline::of_lease(asked, PATIENCE), ask_again).await?)
+        let until = Deadline::of_lease(asked, PATIENCE);
+        Ok(persist(until, || store.acquire_lease(request)).await?)
     }
 
     /// Waits for the grant, renewed by the keeper.
