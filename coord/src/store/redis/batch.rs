@@ -22,7 +22,7 @@ use crate::error::{StoreError, StoreErrorKind};
 use crate::store::Result;
 
 /// How many batches are under way at the same time.
-const UNDER_WAY: usize = 2;
+const UNDER_WAY: usize = 3;
 /// How many calls go into one batch: the server does nothing else meanwhile.
 pub(super) const LARGEST: usize = 128;
 
