@@ -8,7 +8,7 @@
 -- requests may yet come, something stays that keeps it out: '-' in place of the '+', or '~owner' for one who
 -- never came. A lease of that kind is free, and who comes next keeps it as a trace: '#-owner', '#~owner'.
 local wanted = #KEYS - 1
-local number = redis.call('HINCRBY', KEYS[1], ARGV[1], wanted)
+local number = redis.call('HINCRBY', KEYS[1], ARGV[1], string.format('%d', wanted))
 if number == wanted then
   -- Nothing was counted under this epoch: it is not the one in force.
   redis.call('HDEL', KEYS[1], ARGV[1])

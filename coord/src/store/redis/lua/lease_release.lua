@@ -5,12 +5,13 @@
 --
 -- The receipts list who was released, so that a release whose reply was lost can be told from one that came
 -- too late.
-local RECEIPTS_KEPT, RECEIPTS_LAST = 1000, 30000
+-- Numbers that are handed to commands are written as text, which costs less than to have them printed.
+local LAST_RECEIPT, RECEIPTS_LAST, MARKS_LAST = '999', '30000', '15000'
 local TRACES_AT_MOST = 1000
 local receipts = KEYS[2]
 
 local function has_receipt(owner)
-  for _, released in ipairs(redis.call('LRANGE', receipts, 0, -1)) do
+  for _, released in ipairs(redis.call('LRANGE', receipts, '0', '-1')) do
     if string.find(released, owner, 1, true) then return true end
   end
   return false
@@ -23,7 +24,7 @@ local function release_late(lease, owner)
   if at then return string.byte(there, at - 1) == 45 and 1 or 0 end
   if has_receipt(owner) then return 1 end
   if not there then
-    redis.call('SET', lease, '~' .. owner, 'PX', 15000)
+    redis.call('SET', lease, '~' .. owner, 'PX', MARKS_LAST)
   elseif #there < TRACES_AT_MOST then
     redis.call('APPEND', lease, '#~' .. owner)
   end
@@ -33,11 +34,11 @@ end
 local answers, released = {}, {}
 for index = 1, #KEYS - 2 do
   local lease, mark, careful = KEYS[index + 2], ARGV[2 * index - 1], ARGV[2 * index] == 'careful'
-  local holder = redis.pcall('GETRANGE', lease, 0, 16)
+  local holder = redis.pcall('GETRANGE', lease, '0', '16')
   if type(holder) == 'table' then
     answers[index] = attempt(contended, lease, string.sub(mark, 2))
   elseif holder == mark then
-    if careful then redis.call('SETRANGE', lease, 0, '-') else redis.call('DEL', lease) end
+    if careful then redis.call('SETRANGE', lease, '0', '-') else redis.call('DEL', lease) end
     answers[index] = 1
     released[#released + 1] = mark
   elseif careful then
@@ -48,7 +49,7 @@ for index = 1, #KEYS - 2 do
 end
 if #released > 0 then
   redis.call('LPUSH', receipts, table.concat(released))
-  redis.call('LTRIM', receipts, 0, RECEIPTS_KEPT - 1)
+  redis.call('LTRIM', receipts, '0', LAST_RECEIPT)
   redis.call('PEXPIRE', receipts, RECEIPTS_LAST)
 end
 return answers

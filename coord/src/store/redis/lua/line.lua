@@ -70,7 +70,7 @@ end
 -- The next token, of the epoch in force.
 local function next_token()
   local epoch = redis.call('HGET', TOKENS, 'epoch')
-  redis.call('HINCRBY', TOKENS, epoch, 1)
+  redis.call('HINCRBY', TOKENS, epoch, '1')
   return epoch .. ':' .. redis.call('HGET', TOKENS, epoch)
 end
 
@@ -92,11 +92,11 @@ end
 
 local function add(member, lasts)
   write(member)
-  redis.call('ZADD', LINE, redis.call('HINCRBY', LEASE, 'arrivals', 1), member.owner)
+  redis.call('ZADD', LINE, redis.call('HINCRBY', LEASE, 'arrivals', '1'), member.owner)
   redis.call('ZADD', DEADLINES, now + lasts, member.owner)
   count_capacity(member.capacity, 1)
   if member.state == 'h' then
-    redis.call('HINCRBY', LEASE, 'granted', 1)
+    redis.call('HINCRBY', LEASE, 'granted', '1')
     redis.call('HINCRBY', LEASE, 'used', member.weight)
   end
 end
@@ -107,7 +107,7 @@ local function remove(member)
   redis.call('ZREM', DEADLINES, member.owner)
   count_capacity(member.capacity, -1)
   if member.state == 'h' then
-    redis.call('HINCRBY', LEASE, 'granted', -1)
+    redis.call('HINCRBY', LEASE, 'granted', '-1')
     redis.call('HINCRBY', LEASE, 'used', -member.weight)
   end
 end
@@ -123,7 +123,7 @@ local function hand_over()
     if epoch and epoch_of(member.token) ~= epoch then member.token = next_token() end
     member.state = 'h'
     write(member)
-    redis.call('HINCRBY', LEASE, 'granted', 1)
+    redis.call('HINCRBY', LEASE, 'granted', '1')
     redis.call('HINCRBY', LEASE, 'used', member.weight)
     if member.channel ~= '' then redis.call('PUBLISH', member.channel, owner .. member.token) end
   end
@@ -177,7 +177,7 @@ end
 -- Milliseconds until somebody can expire, for the one who is next; -1 for the others.
 local function look_again_in(rank)
   if rank ~= number_of('granted') then return -1 end
-  local first = redis.call('ZRANGE', DEADLINES, 0, 0, 'WITHSCORES')
+  local first = redis.call('ZRANGE', DEADLINES, '0', '0', 'WITHSCORES')
   return math.max(tonumber(first[2]) - now, 0)
 end
 

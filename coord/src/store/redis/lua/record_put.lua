@@ -6,7 +6,7 @@
 --
 -- A record is 'L' while it lives and 'D' once deleted, the operation that wrote it (which is its version), a
 -- byte that counts earlier operations, these, and the value.
-local head = redis.call('GETRANGE', KEYS[1], 0, 17)
+local head = redis.call('GETRANGE', KEYS[1], '0', '17')
 local earlier, lives = '', false
 if head ~= '' then
   local count = string.byte(head, 18)
@@ -31,6 +31,6 @@ if ARGV[5] == '' then
 else
   redis.call('SET', KEYS[1], record, 'PX', ARGV[5])
 end
-if ARGV[6] ~= '' then redis.call('ZADD', KEYS[2], 0, ARGV[6]) end
+if ARGV[6] ~= '' then redis.call('ZADD', KEYS[2], '0', ARGV[6]) end
 redis.call('PUBLISH', ARGV[7], '')
 return {1}
