@@ -67,8 +67,8 @@ async fn never_returns() -> Result<(), Error> {
 }
 
 #[locked("gateway")]
-async fn not_written_yet() -> Result<String, Error> {
-    unimplemented!("later")
+async fn only_panics() -> Result<String, Error> {
+    panic!("never called")
 }
 
 #[locked("order:<order.id>:<order.lines.0>:<order.lines.1.type>")]
