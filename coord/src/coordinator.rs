@@ -1,7 +1,6 @@
 //! The coordinator: a handle to a store, with the defaults of a service, that everything else starts from.
 
 use std::any::{Any, TypeId};
-use std::collections::HashMap;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
@@ -43,7 +42,8 @@ struct Inner {
     store: Arc<dyn Store>,
     namespace: String,
     lock_ttl: Duration,
-    services: RwLock<HashMap<TypeId, Arc<dyn Service>>>,
+    /// One of each type. They are few, so that looking through them is quick.
+    services: RwLock<Vec<(TypeId, Arc<dyn Service>)>>,
     shut_down: AtomicBool,
 }
 
@@ -123,7 +123,7 @@ impl Coordinator {
                 .unwrap_or_else(PoisonError::into_inner);
             std::mem::take(&mut *services)
         };
-        for service in services.into_values() {
+        for (_, service) in services {
             service.shut_down().await;
         }
     }
@@ -154,13 +154,14 @@ impl Coordinator {
         if is_shut_down() {
             return Err(Error::ShutDown);
         }
+        let type_id = TypeId::of::<S>();
         let found = self
             .inner
             .services
             .read()
             .unwrap_or_else(PoisonError::into_inner)
-            .get(&TypeId::of::<S>())
-            .cloned();
+            .iter()
+            .find_map(|(id, service)| (*id == type_id).then(|| Arc::clone(service)));
         let service = if let Some(service) = found {
             service
         } else {
@@ -173,11 +174,14 @@ impl Coordinator {
             if is_shut_down() {
                 return Err(Error::ShutDown);
             }
-            Arc::clone(
-                services
-                    .entry(TypeId::of::<S>())
-                    .or_insert_with(|| Arc::new(make(&self.inner.store))),
-            )
+            let others = services.iter().find(|(id, _)| *id == type_id);
+            if let Some((_, service)) = others {
+                Arc::clone(service)
+            } else {
+                let service: Arc<dyn Service> = Arc::new(make(&self.inner.store));
+                services.push((type_id, Arc::clone(&service)));
+                service
+            }
         };
         // The key is the type's own id, so the cast always succeeds.
         (service as Arc<dyn Any + Send + Sync>)

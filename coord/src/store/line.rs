@@ -67,6 +67,10 @@ impl<T> Line<T> {
         line
     }
 
+    pub(super) fn len(&self) -> usize {
+        self.members.len()
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.members.is_empty()
     }

@@ -131,6 +131,8 @@ pub struct PutRequest {
     pub ttl: Option<Duration>,
     /// Whether `list_records` must find it.
     pub listed: bool,
+    /// Whether those who watch the record need not be woken.
+    pub quiet: bool,
     /// The identity of this write.
     pub operation: OperationId,
 }
@@ -144,6 +146,7 @@ impl PutRequest {
             condition: Condition::Any,
             ttl: None,
             listed: false,
+            quiet: false,
             operation: OperationId::random(),
         }
     }
@@ -166,6 +169,12 @@ impl PutRequest {
         self
     }
 
+    /// Writes what nobody waits for: stores may spare themselves to wake those who watch the record.
+    pub fn quiet(mut self) -> Self {
+        self.quiet = true;
+        self
+    }
+
     /// Whether the request is within the limits. Every store calls this first.
     pub fn check(&self) -> Result<()> {
         limits::check_key("put", &self.key)?;
@@ -181,6 +190,7 @@ impl fmt::Debug for PutRequest {
             .field("condition", &self.condition)
             .field("ttl", &self.ttl)
             .field("listed", &self.listed)
+            .field("quiet", &self.quiet)
             .field("operation", &self.operation)
             .finish_non_exhaustive()
     }

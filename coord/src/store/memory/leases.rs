@@ -1,9 +1,10 @@
 //! Leases in memory.
 
-use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::Arc;
 use std::time::Duration;
 
+use rapidhash::fast::RapidHashMap;
 use tokio::time::Instant;
 
 use super::Watchers;
@@ -16,7 +17,7 @@ use crate::store::{
 
 #[derive(Debug, Default)]
 pub(super) struct LeaseShard {
-    lines: HashMap<Arc<str>, Line<Presence>>,
+    lines: RapidHashMap<Arc<str>, Line<Presence>>,
     /// The line that emptied last, to be used again.
     spare: Line<Presence>,
     released: Released,
@@ -42,9 +43,12 @@ impl LeaseShard {
         if self.released.answer(&request.lease).is_some() {
             return Acquired::Busy;
         }
-        let Some(line) = self.settled(resource, now) else {
-            return self.open(request, now, next_token());
-        };
+        // Whoever opens a line is granted, so none stays that has nobody in it.
+        let line = self
+            .lines
+            .entry(Arc::clone(resource))
+            .or_insert_with(|| std::mem::take(&mut self.spare));
+        settle(line, now);
         if line.place(*owner).is_none() {
             let grants = line.would_grant(request.weight, request.capacity);
             if !grants && request.wait_ttl.is_none() {
@@ -75,97 +79,100 @@ impl LeaseShard {
         answer
     }
 
-    /// The first contender.
-    fn open(&mut self, request: &LeaseRequest, now: Instant, token: FencingToken) -> Acquired {
-        let resource = &request.lease.resource;
-        let mut line = std::mem::take(&mut self.spare);
-        line.enter(member(request, true, now, token));
-        self.lines.insert(Arc::clone(resource), line);
-        self.watchers.wake(resource);
-        Acquired::Granted(token)
-    }
-
     pub(super) fn renew(&mut self, renewal: &Renewal, now: Instant) -> Renewed {
         let LeaseId { resource, owner } = &renewal.lease;
-        let Some(line) = self.settled(resource, now) else {
-            return Renewed::Gone;
+        let renewed = |line: &mut Line<Presence>| {
+            let place = line.place(*owner)?;
+            let lasts = if place.granted {
+                renewal.ttl
+            } else {
+                renewal.wait_ttl
+            };
+            line.member_mut(*owner)?.extra.deadline = now + lasts;
+            Some(if place.granted {
+                Renewed::Granted(place.token)
+            } else {
+                Renewed::Waiting {
+                    ahead: place.ahead,
+                    look_again_in: look_again_in(line, place, now),
+                }
+            })
         };
-        let Some(place) = line.place(*owner) else {
-            return Renewed::Gone;
-        };
-        if let Some(member) = line.member_mut(*owner) {
-            member.extra.deadline = now
-                + if place.granted {
-                    renewal.ttl
-                } else {
-                    renewal.wait_ttl
-                };
-        }
-        if place.granted {
-            Renewed::Granted(place.token)
-        } else {
-            Renewed::Waiting {
-                ahead: place.ahead,
-                look_again_in: look_again_in(line, place, now),
-            }
-        }
+        self.in_line(resource, now, renewed)
+            .flatten()
+            .unwrap_or(Renewed::Gone)
     }
 
     pub(super) fn release(&mut self, lease: &LeaseId, now: Instant) -> bool {
         if let Some(answer) = self.released.answer(lease) {
             return answer;
         }
-        let was_there = self
-            .settled(&lease.resource, now)
-            .is_some_and(|line| line.remove_where(|member| member.owner == lease.owner));
+        let leave = |line: &mut Line<Presence>| {
+            let was_there = line.remove_where(|member| member.owner == lease.owner);
+            if was_there {
+                hand_over(line);
+            }
+            was_there
+        };
+        let was_there = self.in_line(&lease.resource, now, leave).unwrap_or(false);
         self.released.remember(lease, was_there, now);
-        if was_there {
-            self.hand_over(&lease.resource);
-        }
         was_there
     }
 
-    pub(super) fn inspect(&mut self, resource: &str, now: Instant) -> Vec<Contender> {
-        let Some(line) = self.settled(resource, now) else {
-            return Vec::new();
+    pub(super) fn inspect(&mut self, resource: &Arc<str>, now: Instant) -> Vec<Contender> {
+        let contender = |member: &Member<Presence>| Contender {
+            owner: member.owner,
+            label: member.label.clone(),
+            token: member.token,
+            weight: member.weight,
+            granted: member.granted,
+            expires_in: member.extra.deadline.saturating_duration_since(now),
         };
-        line.members()
-            .map(|member| Contender {
-                owner: member.owner,
-                label: member.label.clone(),
-                token: member.token,
-                weight: member.weight,
-                granted: member.granted,
-                expires_in: member.extra.deadline.saturating_duration_since(now),
-            })
-            .collect()
+        self.in_line(resource, now, |line| {
+            line.members().map(contender).collect()
+        })
+        .unwrap_or_default()
     }
 
-    /// The line without those who have expired, if anybody is left.
-    fn settled(&mut self, resource: &str, now: Instant) -> Option<&mut Line<Presence>> {
-        let line = self.lines.get_mut(resource)?;
-        if line.remove_where(|member| member.extra.deadline <= now) {
-            self.hand_over(resource);
+    /// Does something to the line, without those who have expired, if there is one. Whoever watches it is
+    /// told if somebody has left it.
+    fn in_line<T>(
+        &mut self,
+        resource: &Arc<str>,
+        now: Instant,
+        act: impl FnOnce(&mut Line<Presence>) -> T,
+    ) -> Option<T> {
+        let Entry::Occupied(mut entry) = self.lines.entry(Arc::clone(resource)) else {
+            return None;
+        };
+        let line = entry.get_mut();
+        let before = line.len();
+        settle(line, now);
+        let done = act(line);
+        if line.len() < before {
+            self.watchers.wake(resource);
         }
-        self.lines.get_mut(resource)
+        if line.is_empty() {
+            self.spare = entry.remove();
+        }
+        Some(done)
     }
+}
 
-    /// Grants whoever fits after somebody has left.
-    fn hand_over(&mut self, resource: &str) {
-        if let Some(line) = self.lines.get_mut(resource) {
-            line.grant(|member| {
-                for wake in &member.extra.wakes {
-                    wake.wake(Wake::Granted(member.token));
-                }
-            });
-            if line.is_empty()
-                && let Some(line) = self.lines.remove(resource)
-            {
-                self.spare = line;
-            }
-        }
-        self.watchers.wake(resource);
+/// Removes those who have expired, and hands over.
+fn settle(line: &mut Line<Presence>, now: Instant) {
+    if line.remove_where(|member| member.extra.deadline <= now) {
+        hand_over(line);
     }
+}
+
+/// Grants whoever fits after somebody has left.
+fn hand_over(line: &mut Line<Presence>) {
+    line.grant(|member| {
+        for wake in &member.extra.wakes {
+            wake.wake(Wake::Granted(member.token));
+        }
+    });
 }
 
 /// A contender whose deadline fits what it gets: the lease, or a place in line.

@@ -10,13 +10,14 @@ mod recent;
 mod records;
 mod released;
 
-use std::hash::{BuildHasher, RandomState};
+use std::hash::BuildHasher;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use rapidhash::fast::RandomState;
 use tokio::time::Instant;
 
 use self::leases::LeaseShard;
@@ -142,7 +143,10 @@ impl Store for MemoryStore {
 
     async fn inspect_lease(&self, resource: &str) -> Result<Vec<Contender>> {
         limits::check_name("inspect", resource)?;
-        Ok(self.leases.of(resource).inspect(resource, Instant::now()))
+        Ok(self
+            .leases
+            .of(resource)
+            .inspect(&resource.into(), Instant::now()))
     }
 
     async fn append_log(&self, request: &AppendRequest) -> Result<Append> {

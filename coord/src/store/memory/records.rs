@@ -81,6 +81,9 @@ impl RecordShard {
             request.operation.to_bits(),
             now,
         );
+        if !request.quiet {
+            self.watchers.wake(&request.key);
+        }
         Put::Stored(version)
     }
 
@@ -100,6 +103,7 @@ impl RecordShard {
             request.operation.to_bits(),
             now,
         );
+        self.watchers.wake(&request.key);
         true
     }
 
@@ -153,7 +157,6 @@ impl RecordShard {
         if let Some(at) = gone_at {
             self.due.push(Reverse((at, key.to_owned())));
         }
-        self.watchers.wake(key);
     }
 
     /// Amortized: each write takes out as many as it can have put in, and one more.

@@ -1,14 +1,15 @@
 //! Leases in Redis. What happens on the server stands in `lua/lease_*.lua` and `lua/line.lua`.
 
+use std::io::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
-use redis::{Cmd, Value};
+use redis::{Cmd, RedisWrite, ToRedisArgs, ToSingleRedisArg, Value};
 
 use super::batch::{self, Call};
 use super::link::{Link, TOKENS};
 use super::past::Note;
-use super::script::Script;
+use super::script::{Script, write_pieces};
 use super::{failure, milliseconds};
 use crate::error::{StoreError, StoreErrorKind};
 use crate::key::Renderer;
@@ -110,18 +111,33 @@ async fn send_renewals(link: &Arc<Link>, renewals: &[&Renewal]) -> Result<Vec<Re
 }
 
 pub(super) async fn release(link: &Arc<Link>, lease: &LeaseId) -> Result<bool> {
-    let careful = match link.past.of(lease) {
+    let is_doubtful = match link.past.of(lease) {
         Some(Note::Released(answer)) => return Ok(answer),
         Some(Note::Doubtful) => true,
         None => false,
     };
     let doubt = link.past.doubt(lease);
-    let call = ReleaseCall {
-        lease: lease.clone(),
-        careful,
+    let answer = if is_doubtful {
+        release_late(link, lease).await?
+    } else {
+        link.releasing
+            .call(link, ReleaseCall(lease.clone()))
+            .await?
     };
-    let answer = link.releasing.call(link, call).await?;
     doubt.settle();
+    Ok(answer)
+}
+
+/// Releases one of whom another request may have been done before, or may yet come.
+async fn release_late(link: &Arc<Link>, lease: &LeaseId) -> Result<bool> {
+    let receipts = link.receipts.unsettled();
+    let mut command = Script::LeaseReleaseLate.call(2 + receipts.len(), 1);
+    command
+        .arg(TOKENS)
+        .arg(Name(&lease.resource))
+        .arg(receipts)
+        .arg(&holder_mark(lease.owner)[..]);
+    let answer = link.send("release", &command).await?;
     link.past.note(lease, Note::Released(answer));
     Ok(answer)
 }
@@ -129,8 +145,9 @@ pub(super) async fn release(link: &Arc<Link>, lease: &LeaseId) -> Result<bool> {
 /// Entering a line.
 pub(super) struct AcquireCall {
     lease: LeaseId,
-    /// What a sole holder is in the store, up to the epoch.
-    holder: Vec<u8>,
+    weight: u32,
+    capacity: u32,
+    label: String,
     ttl: u64,
     wait_ttl: Option<u64>,
     token_floor: Option<FencingToken>,
@@ -138,28 +155,18 @@ pub(super) struct AcquireCall {
 
 impl AcquireCall {
     fn new(request: &LeaseRequest) -> Self {
-        let LeaseRequest {
-            lease,
-            weight,
-            capacity,
-            ttl,
-            wait_ttl,
-            token_floor,
-            label,
-        } = request;
-        let label = if label.is_empty() {
-            String::new()
-        } else {
-            Renderer::encoded(label)
+        let label = match &*request.label {
+            "" => String::new(),
+            label => Renderer::encoded(label),
         };
-        let mut holder = holder_mark(lease.owner).to_vec();
-        holder.extend_from_slice(format!("|{weight}|{capacity}|{label}|").as_bytes());
         Self {
-            lease: lease.clone(),
-            holder,
-            ttl: milliseconds(*ttl),
-            wait_ttl: wait_ttl.map(milliseconds),
-            token_floor: *token_floor,
+            lease: request.lease.clone(),
+            weight: request.weight,
+            capacity: request.capacity,
+            label,
+            ttl: milliseconds(request.ttl),
+            wait_ttl: request.wait_ttl.map(milliseconds),
+            token_floor: request.token_floor,
         }
     }
 }
@@ -180,13 +187,11 @@ impl Call for AcquireCall {
                 .map(format_token);
             command
                 .arg(epoch)
+                .arg(calls.len())
                 .arg(&link.channel)
                 .arg(floor.unwrap_or_default());
-            let epoch_text = format!("{epoch}:");
             for call in calls {
-                command
-                    .arg([&call.holder, epoch_text.as_bytes()].concat())
-                    .arg(call.ttl);
+                command.arg(Holder { call, epoch }).arg(call.ttl);
                 match call.wait_ttl {
                     Some(wait_ttl) => command.arg(wait_ttl),
                     None => command.arg(""),
@@ -213,40 +218,41 @@ impl Call for AcquireCall {
 }
 
 /// Leaving a line.
-pub(super) struct ReleaseCall {
-    lease: LeaseId,
-    /// Whether an earlier request of this contender may have been done, or may yet come.
-    careful: bool,
-}
+pub(super) struct ReleaseCall(LeaseId);
 
 impl Call for ReleaseCall {
     const OPERATION: &'static str = "release";
     type Answer = bool;
 
     async fn send(link: &Arc<Link>, calls: &[Self]) -> Result<Vec<Result<bool>>> {
-        let mut command = Script::LeaseRelease.call(2 + calls.len());
-        command.arg(TOKENS).arg(&link.receipts);
-        for call in calls {
-            command.arg(name(&call.lease.resource));
+        let receipt = link.receipts.take();
+        let mut command = Script::LeaseRelease.call(2 + calls.len(), calls.len());
+        command.arg(TOKENS).arg(receipt.name());
+        for Self(lease) in calls {
+            command.arg(Name(&lease.resource));
         }
-        for call in calls {
-            command
-                .arg(&holder_mark(call.lease.owner)[..])
-                .arg(if call.careful { "careful" } else { "" });
+        for Self(lease) in calls {
+            command.arg(&holder_mark(lease.owner)[..]);
         }
         let replies: Vec<Value> = link.send("release", &command).await?;
-        let parse = |reply| match reply {
-            Value::Int(1) => Ok(true),
-            Value::Int(0) => Ok(false),
-            _ => Err(failure::of_reply("release")),
-        };
-        Ok(replies.into_iter().map(parse).collect())
+        receipt.settle();
+        let answers = calls.iter().zip(replies).map(|(Self(lease), reply)| {
+            let answer = match reply {
+                Value::Int(1) => true,
+                Value::Int(0) => false,
+                _ => return Err(failure::of_reply("release")),
+            };
+            // Noted here, and not by the caller, which may not be there any more.
+            link.past.note(lease, Note::Released(answer));
+            Ok(answer)
+        });
+        Ok(answers.collect())
     }
 }
 
 pub(super) async fn inspect(link: &Arc<Link>, resource: &str) -> Result<Vec<Contender>> {
-    let mut command = Script::LeaseInspect.call(2);
-    command.arg(TOKENS).arg(name(resource));
+    let mut command = Script::LeaseInspect.call(2, 0);
+    command.arg(TOKENS).arg(Name(resource));
     let rows: Vec<(Vec<u8>, String, String, String, String, i64)> =
         link.send("inspect", &command).await?;
     rows.into_iter()
@@ -264,20 +270,51 @@ pub(super) async fn inspect(link: &Arc<Link>, resource: &str) -> Result<Vec<Cont
         .ok_or_else(|| failure::of_reply("inspect"))
 }
 
-/// A call with the tokens and the leases as keys.
+/// A call with the tokens and the leases as keys, and a few arguments for each lease.
 fn lease_command<'a>(script: Script, leases: impl ExactSizeIterator<Item = &'a LeaseId>) -> Cmd {
-    let mut command = script.call(1 + leases.len());
+    let mut command = script.call(1 + leases.len(), 4 + 3 * leases.len());
     command.arg(TOKENS);
     for lease in leases {
-        command.arg(name(&lease.resource));
+        command.arg(Name(&lease.resource));
     }
     command
 }
 
-/// The resource is the hash tag, so that all keys of a lease are in one place of a cluster.
-fn name(resource: &str) -> String {
-    ["{", resource, "}"].concat()
+/// The key of a lease. The resource is the hash tag, so that all keys of a lease are in one place of a cluster.
+struct Name<'a>(&'a str);
+
+impl ToRedisArgs for Name<'_> {
+    fn write_redis_args<W: RedisWrite + ?Sized>(&self, out: &mut W) {
+        write_pieces(out, [b"{".as_slice(), self.0.as_bytes(), b"}"]);
+    }
 }
+
+impl ToSingleRedisArg for Name<'_> {}
+
+/// What a sole holder is in the store, but for its number.
+struct Holder<'a> {
+    call: &'a AcquireCall,
+    epoch: u64,
+}
+
+impl ToRedisArgs for Holder<'_> {
+    fn write_redis_args<W: RedisWrite + ?Sized>(&self, out: &mut W) {
+        let AcquireCall {
+            lease,
+            weight,
+            capacity,
+            label,
+            ..
+        } = self.call;
+        let epoch = self.epoch;
+        let mut arg = out.writer_for_next_arg();
+        // Writing to memory does not fail.
+        let _ = arg.write_all(&holder_mark(lease.owner));
+        let _ = write!(arg, "|{weight}|{capacity}|{label}|{epoch}:");
+    }
+}
+
+impl ToSingleRedisArg for Holder<'_> {}
 
 fn is_other_epoch(reply: &Value) -> bool {
     *reply == Value::Int(-1)

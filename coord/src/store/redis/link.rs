@@ -8,9 +8,8 @@
 //! 3. A connection that gave a sign of being no good (no answer in time, or an answer that only a replica
 //!    gives) is not used again.
 
-use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex as StdMutex, MutexGuard, PoisonError, RwLock, Weak};
+use std::sync::{Arc, PoisonError, RwLock, Weak};
 use std::time::Duration;
 
 use redis::aio::MultiplexedConnection;
@@ -25,7 +24,10 @@ use super::batch::Batcher;
 use super::failure;
 use super::leases::{self, AcquireCall, ReleaseCall};
 use super::past::Past;
+use super::receipts::Receipts;
+use super::records::PutCall;
 use super::script::Script;
+use super::subscriptions::Subscriptions;
 use super::wakes::Wakes;
 use crate::error::Error;
 use crate::store::{FencingToken, OwnerId, Result, Watch};
@@ -38,12 +40,12 @@ pub(super) struct Link {
     response_timeout: Duration,
     /// The channel on which this process's waiters are woken.
     pub(super) channel: String,
-    /// The list of what this process has released.
-    pub(super) receipts: String,
+    pub(super) receipts: Receipts,
     pub(super) past: Past,
     pub(super) wakes: Arc<Wakes>,
     pub(super) acquiring: Batcher<AcquireCall>,
     pub(super) releasing: Batcher<ReleaseCall>,
+    pub(super) putting: Batcher<PutCall>,
     current: RwLock<Option<Arc<Connection>>>,
     connecting: Mutex<()>,
     /// The greatest epoch that any connection has seen.
@@ -55,8 +57,7 @@ pub(super) struct Connection {
     multiplexed: MultiplexedConnection,
     epoch: AtomicU64,
     broken: Arc<AtomicBool>,
-    /// The channels of those who watch that it is subscribed to.
-    subscribed: StdMutex<HashSet<Arc<str>>>,
+    subscriptions: Subscriptions,
 }
 
 impl Link {
@@ -78,11 +79,12 @@ impl Link {
             client,
             response_timeout,
             channel: format!("coord:wake:{id:032x}"),
-            receipts: format!("{{coord}}:receipts:{id:032x}"),
+            receipts: Receipts::new(format!("{{coord}}:receipt:{id:032x}")),
             past: Past::default(),
             wakes: Arc::default(),
             acquiring: Batcher::new(),
             releasing: Batcher::new(),
+            putting: Batcher::new(),
             current: RwLock::default(),
             connecting: Mutex::default(),
             seen_epoch: AtomicU64::new(0),
@@ -149,7 +151,7 @@ impl Link {
             multiplexed: connection,
             epoch: AtomicU64::new(epoch),
             broken,
-            subscribed: StdMutex::new(channels.into_iter().collect()),
+            subscriptions: Subscriptions::new(channels),
         })
     }
 
@@ -180,10 +182,28 @@ impl Link {
     /// A watch of `channel`.
     pub(super) async fn watch(self: &Arc<Self>, channel: String) -> Result<Watch> {
         let channel: Arc<str> = channel.into();
-        // Registered first: a connection that is made from now on subscribes to it by itself.
         let watch = self.wakes.watch(&channel);
-        self.current().await?.subscribe(&channel).await?;
+        let connection = self.current().await?;
+        connection.tidy(&self.wakes).await?;
+        connection.subscribe(&channel).await?;
         Ok(watch)
+    }
+
+    /// A watch of `channel`, and the reply to a command that is sent behind the subscription.
+    pub(super) async fn watch_and_send<T: FromRedisValue>(
+        self: &Arc<Self>,
+        channel: String,
+        operation: &'static str,
+        command: &Cmd,
+    ) -> Result<(Watch, T)> {
+        let channel: Arc<str> = channel.into();
+        let watch = self.wakes.watch(&channel);
+        let connection = self.current().await?;
+        connection.tidy(&self.wakes).await?;
+        let reply = connection
+            .subscribe_and_send(&channel, operation, command)
+            .await?;
+        Ok((watch, reply))
     }
 }
 
@@ -193,22 +213,43 @@ impl Connection {
         self.epoch.load(Ordering::SeqCst)
     }
 
-    /// Subscribes to what is watched, unless it was subscribed to before. Once for each connection: that
-    /// another one has asked for the same channel does not tell that it got it.
     async fn subscribe(&self, channel: &Arc<str>) -> Result<()> {
-        if self.subscribed().contains(channel) {
-            return Ok(());
-        }
-        let subscribed = self.multiplexed.clone().subscribe(&**channel).await;
-        subscribed.map_err(|error| self.failed("watch", &error))?;
-        self.subscribed().insert(Arc::clone(channel));
-        Ok(())
+        let send = async |subscribe: Option<Cmd>| match subscribe {
+            Some(subscribe) => self.send("watch", &subscribe).await,
+            None => Ok(()),
+        };
+        self.subscriptions.with(channel, send).await
     }
 
-    fn subscribed(&self) -> MutexGuard<'_, HashSet<Arc<str>>> {
-        self.subscribed
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+    async fn subscribe_and_send<T: FromRedisValue>(
+        &self,
+        channel: &Arc<str>,
+        operation: &'static str,
+        command: &Cmd,
+    ) -> Result<T> {
+        let send = async |subscribe: Option<Cmd>| {
+            let Some(subscribe) = subscribe else {
+                return self.send(operation, command).await;
+            };
+            let mut both = Pipeline::with_capacity(2);
+            both.add_command(subscribe).add_command(command.clone());
+            let reply = self.send_all(operation, &both).await?.pop();
+            let reply = reply
+                .ok_or_else(|| failure::of_reply(operation))?
+                .extract_error();
+            if is_unknown_script(&reply) {
+                return self.send(operation, command).await;
+            }
+            let value = reply.map_err(|error| self.failed(operation, &error))?;
+            T::from_redis_value(value).map_err(|_| failure::of_reply(operation))
+        };
+        self.subscriptions.with(channel, send).await
+    }
+
+    async fn tidy(&self, wakes: &Wakes) -> Result<()> {
+        let mut connection = self.multiplexed.clone();
+        let tidied = self.subscriptions.tidy(wakes, &mut connection).await;
+        tidied.map_err(|error| self.failed("watch", &error))
     }
 
     pub(super) async fn send<T: FromRedisValue>(
@@ -282,7 +323,7 @@ async fn learn_epoch(
     seen: u64,
 ) -> std::result::Result<u64, RedisError> {
     Script::Lineage
-        .call(1)
+        .call(1, 1)
         .arg(TOKENS)
         .arg(seen)
         .query_async(connection)

@@ -13,7 +13,7 @@ use crate::store::{Append, AppendRequest, Result};
 const ID_BYTES: usize = 16;
 
 pub(super) async fn append(link: &Arc<Link>, request: &AppendRequest) -> Result<Append> {
-    let mut command = Script::LogAppend.call(1);
+    let mut command = Script::LogAppend.call(1, 4);
     command
         .arg(name(&request.log))
         .arg(&request.operation.to_bits().to_be_bytes()[..])

@@ -4,8 +4,8 @@
 //! - [`script`] names the scripts; each primitive operation is one of them, and one round trip.
 //! - [`batch`] puts calls of many tasks together.
 //! - [`leases`], [`records`] and [`logs`] turn requests into scripts' arguments and replies into answers.
-//! - [`past`] remembers contenders that have left.
-//! - [`wakes`] hands the server's messages to those who wait.
+//! - [`past`] remembers contenders that have left, and [`receipts`] where the server notes it.
+//! - [`wakes`] hands the server's messages to those who wait, and [`subscriptions`] asks for them.
 //! - [`failure`] says of each error of the client library whether the operation may have been done.
 
 mod batch;
@@ -14,8 +14,10 @@ mod leases;
 mod link;
 mod logs;
 mod past;
+mod receipts;
 mod records;
 mod script;
+mod subscriptions;
 mod wakes;
 
 use std::fmt;
@@ -168,6 +170,11 @@ impl Store for RedisStore {
             // A line tells only those who are in it.
             Watched::Lease(_) => Ok(Watch::polling()),
         }
+    }
+
+    async fn put_watched(&self, request: &PutRequest) -> Result<(Put, Watch)> {
+        request.check()?;
+        records::put_watched(&self.link, request).await
     }
 
     fn capabilities(&self) -> Capabilities {

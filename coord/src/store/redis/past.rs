@@ -40,8 +40,15 @@ impl Past {
         (noted == lease).then_some(*note)
     }
 
+    /// What is known for sure stays known.
     pub(super) fn note(&self, lease: &LeaseId, note: Note) {
         let mut state = self.state();
+        if note == Note::Doubtful
+            && let Some((noted, Note::Released(_))) = state.notes.get(&lease.owner)
+            && noted == lease
+        {
+            return;
+        }
         if state
             .notes
             .insert(lease.owner, (lease.clone(), note))

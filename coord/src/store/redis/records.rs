@@ -4,67 +4,122 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use redis::{Cmd, FromRedisValue, Pipeline, Value};
+use redis::{Cmd, Pipeline, RedisWrite, ToRedisArgs, ToSingleRedisArg, Value};
 
+use super::batch::Call;
 use super::link::{Connection, Link};
-use super::script::Script;
+use super::script::{Script, write_pieces};
 use super::{failure, milliseconds};
 use crate::store::{
-    Condition, DeleteRequest, Entry, ListRequest, Page, Put, PutRequest, Result, Version,
+    Condition, DeleteRequest, Entry, ListRequest, Page, Put, PutRequest, Result, Version, Watch,
 };
 
 /// The names of the records that are listed, in order.
 const INDEX: &str = "{coord}:index";
 /// How many names are looked at in one round trip.
 const PAGE: usize = 250;
+const CHANNEL: &str = "coord:record:";
+/// The most bytes of a value that is put together with others, which have to wait for it.
+const LARGEST_IN_COMPANY: usize = 4_096;
 
 pub(super) async fn get(link: &Arc<Link>, key: &str) -> Result<Option<Entry>> {
-    let mut command = Script::RecordGet.call(1);
-    command.arg(name(key));
-    let found: Option<Found> = link.send("get", &command).await?;
-    found.map(|found| entry(found, "get")).transpose()
-}
-
-pub(super) async fn put(link: &Arc<Link>, request: &PutRequest) -> Result<Put> {
-    let mut command = Script::RecordPut.call(2);
-    command
-        .arg(name(&request.key))
-        .arg(INDEX)
-        .arg(&request.operation.to_bits().to_be_bytes()[..]);
-    add_condition(&mut command, &request.condition);
-    command.arg(&request.value[..]);
-    match request.ttl {
-        Some(ttl) => command.arg(milliseconds(ttl)),
-        None => command.arg(""),
-    };
-    command
-        .arg(if request.listed {
-            request.key.as_str()
-        } else {
-            ""
-        })
-        .arg(channel(&request.key));
-    let reply: Vec<Value> = link.send("put", &command).await?;
-    match &*reply {
-        [Value::Int(1)] => Ok(Put::Stored(request.operation.into())),
-        [Value::Int(0)] => Ok(Put::Conflict(None)),
-        [Value::Int(0), ..] => {
-            let found = Found::from_redis_value(Value::Array(reply[1..].to_vec()))
-                .map_err(|_| failure::of_reply("put"))?;
-            Ok(Put::Conflict(Some(entry(found, "put")?)))
-        }
-        _ => Err(failure::of_reply("put")),
+    let mut command = Script::RecordGet.call(1, 0);
+    command.arg(Name(key));
+    let found: Value = link.send("get", &command).await?;
+    match found {
+        Value::Nil => Ok(None),
+        found => entry(found)
+            .map(Some)
+            .ok_or_else(|| failure::of_reply("get")),
     }
 }
 
-pub(super) async fn delete(link: &Arc<Link>, request: &DeleteRequest) -> Result<bool> {
-    let mut command = Script::RecordDelete.call(2);
+pub(super) async fn put(link: &Arc<Link>, request: &PutRequest) -> Result<Put> {
+    let call = PutCall(request.clone());
+    if request.value.len() <= LARGEST_IN_COMPANY {
+        return link.putting.call(link, call).await;
+    }
+    let answers = PutCall::send(link, &[call]).await?;
+    only(answers)
+}
+
+/// Subscribes and puts in one round trip, in this order.
+pub(super) async fn put_watched(link: &Arc<Link>, request: &PutRequest) -> Result<(Put, Watch)> {
+    let call = [PutCall(request.clone())];
+    let (watch, reply) = link
+        .watch_and_send(channel(&request.key), "put", &put_command(&call))
+        .await?;
+    Ok((only(put_answers(&call, reply)?)?, watch))
+}
+
+/// Storing a record.
+pub(super) struct PutCall(PutRequest);
+
+impl Call for PutCall {
+    const OPERATION: &'static str = "put";
+    type Answer = Put;
+
+    async fn send(link: &Arc<Link>, calls: &[Self]) -> Result<Vec<Result<Put>>> {
+        put_answers(calls, link.send("put", &put_command(calls)).await?)
+    }
+}
+
+fn put_command(calls: &[PutCall]) -> Cmd {
+    let values: usize = calls.iter().map(|PutCall(put)| put.value.len()).sum();
+    let mut command = Script::RecordPut.call_with(1 + calls.len(), 6 * calls.len(), values);
+    command.arg(INDEX);
+    for PutCall(put) in calls {
+        command.arg(Name(&put.key));
+    }
+    for PutCall(put) in calls {
+        command
+            .arg(&put.operation.to_bits().to_be_bytes()[..])
+            .arg(ConditionArg(&put.condition))
+            .arg(&put.value[..]);
+        match put.ttl {
+            Some(ttl) => command.arg(milliseconds(ttl)),
+            None => command.arg(""),
+        };
+        command.arg(if put.listed { &put.key } else { "" });
+        if put.quiet {
+            command.arg("");
+        } else {
+            command.arg(Channel(&put.key));
+        }
+    }
     command
-        .arg(name(&request.key))
+}
+
+fn put_answers(calls: &[PutCall], replies: Vec<Value>) -> Result<Vec<Result<Put>>> {
+    if replies.len() != calls.len() {
+        return Err(failure::of_reply("put"));
+    }
+    let answer = |(PutCall(put), reply): (&PutCall, Value)| match reply {
+        Value::Int(1) => Ok(Put::Stored(put.operation.into())),
+        Value::Int(0) => Ok(Put::Conflict(None)),
+        found => entry(found)
+            .map(|entry| Put::Conflict(Some(entry)))
+            .ok_or_else(|| failure::of_reply("put")),
+    };
+    Ok(calls.iter().zip(replies).map(answer).collect())
+}
+
+fn only<A>(answers: Vec<Result<A>>) -> Result<A> {
+    answers
+        .into_iter()
+        .next()
+        .unwrap_or_else(|| Err(failure::of_reply("put")))
+}
+
+pub(super) async fn delete(link: &Arc<Link>, request: &DeleteRequest) -> Result<bool> {
+    let mut command = Script::RecordDelete.call(2, 4);
+    command
+        .arg(Name(&request.key))
         .arg(INDEX)
-        .arg(&request.operation.to_bits().to_be_bytes()[..]);
-    add_condition(&mut command, &request.condition);
-    command.arg(&request.key).arg(channel(&request.key));
+        .arg(&request.operation.to_bits().to_be_bytes()[..])
+        .arg(ConditionArg(&request.condition))
+        .arg(&request.key)
+        .arg(Channel(&request.key));
     let deleted: i64 = link.send("delete", &command).await?;
     Ok(deleted == 1)
 }
@@ -120,8 +175,8 @@ async fn read(
 ) -> Result<()> {
     let mut pipeline = Pipeline::with_capacity(names.len());
     for key in &names {
-        let mut command = Script::RecordGet.call(1);
-        command.arg(name(key));
+        let mut command = Script::RecordGet.call(1, 0);
+        command.arg(Name(key));
         pipeline.add_command(command);
     }
     if names.is_empty() {
@@ -135,14 +190,13 @@ async fn read(
         match reply {
             Value::ServerError(error) => return Err(connection.failed("list", &error.into())),
             Value::Nil => {
-                let mut command = Script::RecordUnlist.call(2);
-                command.arg(name(&key)).arg(INDEX).arg(key);
+                let mut command = Script::RecordUnlist.call(2, 1);
+                command.arg(Name(&key)).arg(INDEX).arg(&key);
                 expired.add_command(command);
             }
             found => {
-                let found =
-                    Found::from_redis_value(found).map_err(|_| failure::of_reply("list"))?;
-                into.push((key, entry(found, "list")?));
+                let entry = entry(found).ok_or_else(|| failure::of_reply("list"))?;
+                into.push((key, entry));
             }
         }
     }
@@ -152,36 +206,66 @@ async fn read(
     Ok(())
 }
 
-/// Version, milliseconds left or -1, value.
-type Found = (Vec<u8>, i64, Vec<u8>);
-
-fn entry((version, expires_in, value): Found, operation: &'static str) -> Result<Entry> {
-    let version: [u8; 16] = version
-        .try_into()
-        .map_err(|_| failure::of_reply(operation))?;
-    Ok(Entry {
-        value: Bytes::from(value),
+/// An entry from what the scripts tell of a record: milliseconds left or -1, and the record as it is stored.
+fn entry(found: Value) -> Option<Entry> {
+    let Value::Array(parts) = found else {
+        return None;
+    };
+    let [Value::Int(expires_in), Value::BulkString(record)] = <[Value; 2]>::try_from(parts).ok()?
+    else {
+        return None;
+    };
+    let record = Bytes::from(record);
+    let version: [u8; 16] = record.get(1..17)?.try_into().ok()?;
+    let begins_at = 18 + 16 * usize::from(*record.get(17)?);
+    Some(Entry {
+        value: (begins_at <= record.len()).then(|| record.slice(begins_at..))?,
         version: Version::from_bits(u128::from_be_bytes(version)),
         expires_in: u64::try_from(expires_in).ok().map(Duration::from_millis),
     })
 }
 
-fn add_condition(command: &mut Cmd, condition: &Condition) {
-    match condition {
-        Condition::Any => command.arg("any").arg(""),
-        Condition::Absent => command.arg("absent").arg(""),
-        Condition::Version(version) => command
-            .arg("version")
-            .arg(&version.to_bits().to_be_bytes()[..]),
-        Condition::Value(value) => command.arg("value").arg(&value[..]),
-    };
+/// The key of a record.
+struct Name<'a>(&'a str);
+
+impl ToRedisArgs for Name<'_> {
+    fn write_redis_args<W: RedisWrite + ?Sized>(&self, out: &mut W) {
+        write_pieces(out, [b"{coord:", self.0.as_bytes(), b"}:record"]);
+    }
 }
 
-fn name(key: &str) -> String {
-    ["{coord:", key, "}:record"].concat()
-}
+impl ToSingleRedisArg for Name<'_> {}
 
 /// The channel that tells of changes of a record.
+struct Channel<'a>(&'a str);
+
+impl ToRedisArgs for Channel<'_> {
+    fn write_redis_args<W: RedisWrite + ?Sized>(&self, out: &mut W) {
+        write_pieces(out, [CHANNEL.as_bytes(), self.0.as_bytes()]);
+    }
+}
+
+impl ToSingleRedisArg for Channel<'_> {}
+
+/// A condition as the scripts read it: a letter, and what it compares with.
+struct ConditionArg<'a>(&'a Condition);
+
+impl ToRedisArgs for ConditionArg<'_> {
+    fn write_redis_args<W: RedisWrite + ?Sized>(&self, out: &mut W) {
+        match self.0 {
+            Condition::Any => out.write_arg(b"n"),
+            Condition::Absent => out.write_arg(b"a"),
+            Condition::Version(version) => {
+                write_pieces(out, [b"v".as_slice(), &version.to_bits().to_be_bytes()]);
+            }
+            Condition::Value(value) => write_pieces(out, [b"e".as_slice(), value]),
+        }
+    }
+}
+
+impl ToSingleRedisArg for ConditionArg<'_> {}
+
+/// The name of the channel that tells of changes of a record.
 pub(super) fn channel(key: &str) -> String {
-    ["coord:record:", key].concat()
+    [CHANNEL, key].concat()
 }

@@ -1,7 +1,10 @@
 //! The scripts: one for each primitive operation, so that each is atomic and takes one round trip. They are
 //! called by their hash; the server keeps their text.
 
+use std::io::Write as _;
 use std::sync::LazyLock;
+
+use redis::RedisWrite;
 
 /// A script, by name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -10,6 +13,7 @@ pub(super) enum Script {
     LeaseAcquire,
     LeaseRenew,
     LeaseRelease,
+    LeaseReleaseLate,
     LeaseInspect,
     RecordGet,
     RecordPut,
@@ -34,7 +38,7 @@ macro_rules! lease_script {
     };
 }
 
-const ALL: [(Script, &str); 10] = [
+const ALL: [(Script, &str); 11] = [
     (Script::Lineage, include_str!("lua/lineage.lua")),
     (
         Script::LeaseAcquire,
@@ -61,6 +65,14 @@ const ALL: [(Script, &str); 10] = [
         ),
     ),
     (
+        Script::LeaseReleaseLate,
+        lease_script!(
+            "LEASE, owner",
+            "lua/lease_release_line.lua",
+            "lua/lease_release_late.lua"
+        ),
+    ),
+    (
         Script::LeaseInspect,
         lease_script!(
             "LEASE",
@@ -69,7 +81,13 @@ const ALL: [(Script, &str); 10] = [
         ),
     ),
     (Script::RecordGet, include_str!("lua/record_get.lua")),
-    (Script::RecordPut, include_str!("lua/record_put.lua")),
+    (
+        Script::RecordPut,
+        concat!(
+            include_str!("lua/attempt.lua"),
+            include_str!("lua/record_put.lua")
+        ),
+    ),
     (Script::RecordDelete, include_str!("lua/record_delete.lua")),
     (Script::RecordUnlist, include_str!("lua/record_unlist.lua")),
     (Script::LogAppend, include_str!("lua/log_append.lua")),
@@ -82,9 +100,15 @@ static SCRIPTS: LazyLock<Vec<redis::Script>> = LazyLock::new(|| {
 });
 
 impl Script {
-    /// A call of it, to which keys and arguments are appended.
-    pub(super) fn call(self, keys: usize) -> redis::Cmd {
-        let mut command = redis::Cmd::new();
+    /// A call of it, to which `keys` and about as many `arguments` are appended.
+    pub(super) fn call(self, keys: usize, arguments: usize) -> redis::Cmd {
+        self.call_with(keys, arguments, 0)
+    }
+
+    /// The same, with so many bytes more than arguments usually have.
+    pub(super) fn call_with(self, keys: usize, arguments: usize, bytes: usize) -> redis::Cmd {
+        let count = 3 + keys + arguments;
+        let mut command = redis::Cmd::with_capacity(count, 64 + 32 * count + bytes);
         command.arg("EVALSHA").arg(self.hash()).arg(keys);
         command
     }
@@ -101,6 +125,18 @@ impl Script {
             pipeline.cmd("SCRIPT").arg("LOAD").arg(text).ignore();
         }
         pipeline
+    }
+}
+
+/// Writes one argument from its pieces, without putting them together first.
+pub(super) fn write_pieces<'a, W: RedisWrite + ?Sized>(
+    out: &mut W,
+    pieces: impl IntoIterator<Item = &'a [u8]>,
+) {
+    let mut argument = out.writer_for_next_arg();
+    for piece in pieces {
+        // Writing to memory does not fail.
+        let _ = argument.write_all(piece);
     }
 }
 

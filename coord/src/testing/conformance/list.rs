@@ -130,6 +130,9 @@ macro_rules! __store_conformance_cases {
             wake_ups {
                 a_put_wakes_who_watches_the_record
                 a_delete_wakes_who_watches_the_record
+                a_put_that_watches_hears_of_what_comes_after_it
+                a_put_that_watches_puts
+                many_records_are_watched_one_after_another
                 an_append_wakes_who_watches_the_log
                 a_release_wakes_who_watches_the_resource
                 a_change_between_the_watch_and_the_wait_is_not_missed

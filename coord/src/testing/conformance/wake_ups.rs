@@ -77,6 +77,50 @@ pub(super) async fn a_delete_wakes_who_watches_the_record(f: &Fixture<'_>) -> Re
     .await
 }
 
+/// Whoever found something in the way, and waits for it to change, must not miss the change.
+pub(super) async fn a_put_that_watches_hears_of_what_comes_after_it(f: &Fixture<'_>) -> Result<()> {
+    stored(f.store(), &PutRequest::new(f.key("a"), "one")).await?;
+    for round in 0..3 {
+        let next = format!("next {round}");
+        let waits = PutRequest::new(f.key("a"), "mine").when(Condition::Absent);
+        let (put, mut watch) = f.store().put_watched(&waits).await?;
+        assert!(matches!(put, Put::Conflict(Some(_))), "{put:?}");
+        stored(f.store(), &PutRequest::new(f.key("a"), next.clone())).await?;
+        seen_when_woken(&mut watch, async || {
+            Ok(value(f.store(), &f.key("a"))
+                .await?
+                .filter(|value| *value == next))
+        })
+        .await?;
+    }
+    Ok(())
+}
+
+pub(super) async fn a_put_that_watches_puts(f: &Fixture<'_>) -> Result<()> {
+    let request = PutRequest::new(f.key("a"), "one").when(Condition::Absent);
+    for _ in 0..2 {
+        let (put, _) = f.store().put_watched(&request).await?;
+        assert_eq!(put, Put::Stored(request.operation.into()));
+    }
+    assert_eq!(
+        value(f.store(), &f.key("a")).await?.as_deref(),
+        Some("one".as_bytes())
+    );
+    Ok(())
+}
+
+pub(super) async fn many_records_are_watched_one_after_another(f: &Fixture<'_>) -> Result<()> {
+    let mut kept = f.store().watch(&Watched::Record(f.key("kept"))).await?;
+    for number in 0..300 {
+        f.store()
+            .watch(&Watched::Record(f.key(&number.to_string())))
+            .await?;
+    }
+    stored(f.store(), &PutRequest::new(f.key("kept"), "one")).await?;
+    seen_when_woken(&mut kept, async || value(f.store(), &f.key("kept")).await).await?;
+    Ok(())
+}
+
 pub(super) async fn an_append_wakes_who_watches_the_log(f: &Fixture<'_>) -> Result<()> {
     let mut watch = f.store().watch(&Watched::Log(f.key("a"))).await?;
     for len in 0..2 {

@@ -1,7 +1,7 @@
 -- Somebody is there, or a floor for the token is asked for.
 local owner = string.sub(ARGV[at], 2, 17)
 local weight, capacity, label = string.match(ARGV[at], '^|(%d+)|(%d+)|([^|]*)|', 18)
-local wait_lasts, channel, floor_token = ARGV[at + 2], ARGV[2], ARGV[3]
+local wait_lasts, channel, floor_token = ARGV[at + 2], ARGV[3], ARGV[4]
 local lasts = tonumber(ARGV[at + 1])
 weight, capacity = tonumber(weight), tonumber(capacity)
 local queues = wait_lasts ~= ''

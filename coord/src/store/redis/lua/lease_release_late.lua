@@ -1,0 +1,32 @@
+-- Leaves one line, by one of whom another request may have been done before, or may yet come: 1 if it was in
+-- line until now or until that release, otherwise 0.
+--
+-- KEYS  1 the tokens  2 the lease  3… the receipts of the client's releases whose reply it has not seen
+-- ARGV  1 '+owner'
+local MARK_LASTS, TRACES_AT_MOST = '15000', 1000
+local lease, mark = KEYS[2], ARGV[1]
+local owner = string.sub(mark, 2)
+
+local function has_receipt()
+  if not KEYS[3] then return false end
+  for _, released in ipairs(redis.call('MGET', unpack(KEYS, 3))) do
+    if released and string.find(released, mark, 1, true) then return true end
+  end
+  return false
+end
+
+local there = redis.pcall('GET', lease)
+if type(there) == 'table' then return contended(lease, owner) end
+if there and string.sub(there, 1, 17) == mark then
+  redis.call('SETRANGE', lease, '0', '-')
+  return 1
+end
+local at = there and string.find(there, owner, 1, true)
+if at then return string.byte(there, at - 1) == 45 and 1 or 0 end
+if has_receipt() then return 1 end
+if not there then
+  redis.call('SET', lease, '~' .. owner, 'PX', MARK_LASTS)
+elseif #there < TRACES_AT_MOST then
+  redis.call('APPEND', lease, '#~' .. owner)
+end
+return 0
