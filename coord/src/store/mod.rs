@@ -161,6 +161,13 @@ pub trait Store: Send + Sync + 'static {
         Ok(Watch::polling())
     }
 
+    /// Starts watching the record of a put, then puts: whatever changes the record after the put was answered
+    /// wakes the watch, unless the hint is lost. A store that can do both in one round trip overrides this.
+    async fn put_watched(&self, request: &PutRequest) -> Result<(Put, Watch)> {
+        let watch = self.watch(&Watched::Record(request.key.clone())).await?;
+        Ok((self.put_record(request).await?, watch))
+    }
+
     /// What this store guarantees.
     fn capabilities(&self) -> Capabilities {
         Capabilities::unknown()
