@@ -5,8 +5,11 @@ use std::time::Duration;
 use darling::FromMeta;
 use darling::ast::NestedMeta;
 use proc_macro2::{Ident, Span, TokenStream, TokenTree};
-use quote::ToTokens;
-use syn::{Attribute, Expr, Lit, LitBool, LitStr, Meta, Path};
+use quote::{ToTokens, quote_spanned};
+use syn::parse::Parser as _;
+use syn::punctuated::Punctuated;
+use syn::spanned::Spanned as _;
+use syn::{Attribute, Expr, ExprReference, Lit, LitBool, LitStr, Meta, Path, Token};
 
 use crate::diagnose::{Mistakes, listed, nearest};
 use crate::duration;
@@ -58,6 +61,39 @@ impl Options for LockedArgs {
 
 impl Templated for LockedArgs {
     const USAGE: &'static str = "#[locked(\"order:<id>\")]";
+}
+
+/// The options of `#[idempotent]`.
+#[derive(Debug, Default, FromMeta)]
+pub(crate) struct IdempotentArgs {
+    pub(crate) ttl: Option<DurationArg>,
+    pub(crate) lease: Option<DurationArg>,
+    pub(crate) in_progress: Option<InProgressArg>,
+    pub(crate) wait: Option<DurationArg>,
+    pub(crate) fingerprint: Option<FingerprintArg>,
+    pub(crate) remember_errors: Option<Word>,
+    pub(crate) context: Option<NameArg>,
+    pub(crate) coord: Option<ExprArg>,
+    #[darling(rename = "crate")]
+    pub(crate) path: Option<PathArg>,
+}
+
+impl Options for IdempotentArgs {
+    const NAMES: &'static [&'static str] = &[
+        "ttl",
+        "lease",
+        "in_progress",
+        "wait",
+        "fingerprint",
+        "remember_errors",
+        "context",
+        "coord",
+        "crate",
+    ];
+}
+
+impl Templated for IdempotentArgs {
+    const USAGE: &'static str = "#[idempotent(\"payment:<order>\")]";
 }
 
 /// The options of `key!`.
@@ -361,13 +397,14 @@ impl FromMeta for CountArg {
     }
 }
 
-/// `lease = name`
+/// `lease = name`, `context = name`
 #[derive(Debug, Clone)]
 pub(crate) struct NameArg(pub(crate) Ident);
 
 impl FromMeta for NameArg {
     fn from_meta(option: &Meta) -> darling::Result<Self> {
-        let value = value_of(option, "lease")?;
+        let name = option.path().to_token_stream().to_string();
+        let value = value_of(option, &name)?;
         match value {
             Expr::Path(path) if !path.path.is_ident("self") => {
                 path.path.get_ident().cloned().map(Self)
@@ -377,7 +414,7 @@ impl FromMeta for NameArg {
         .ok_or_else(|| {
             wrong(
                 value,
-                "write the name that the body uses, as in `lease = lease`",
+                format!("write the name that the body uses, as in `{name} = {name}`"),
             )
         })
     }
@@ -397,6 +434,88 @@ impl FromMeta for ExprArg {
                 "name a `coord::Coordinator`, as in `coord = self.coord`",
             )),
         }
+    }
+}
+
+impl ExprArg {
+    /// Where it was written.
+    pub(crate) fn span(&self) -> Span {
+        self.0.span()
+    }
+
+    /// The local that holds the coordinator, seen from `place`.
+    pub(crate) fn local(&self, place: Span) -> Ident {
+        Ident::new("coordinator", Span::mixed_site().located_at(place))
+    }
+
+    /// `&coord`, with parentheses where they are needed.
+    pub(crate) fn borrowed(&self) -> TokenStream {
+        let reference = ExprReference {
+            attrs: Vec::new(),
+            and_token: Token![&](Span::mixed_site()),
+            mutability: None,
+            expr: Box::new(self.0.clone()),
+        };
+        quote_spanned!(Span::mixed_site()=> #reference)
+    }
+}
+
+/// `in_progress = "reject"` or `"wait"`
+#[derive(Debug, Clone)]
+pub(crate) struct InProgressArg {
+    pub(crate) rejects: bool,
+    pub(crate) written: Expr,
+}
+
+impl FromMeta for InProgressArg {
+    fn from_meta(option: &Meta) -> darling::Result<Self> {
+        let written = value_of(option, "\"reject\"")?;
+        let word = match literal(written) {
+            Some(Lit::Str(text)) => text.value(),
+            _ => String::new(),
+        };
+        let rejects = match word.as_str() {
+            "reject" => true,
+            "wait" => false,
+            _ => {
+                return Err(wrong(
+                    written,
+                    "write `\"wait\"`, to wait for the call that is running, or `\"reject\"`, to fail at once",
+                ));
+            }
+        };
+        Ok(Self {
+            rejects,
+            written: written.clone(),
+        })
+    }
+}
+
+/// `fingerprint`, or `fingerprint(amount, currency)`
+#[derive(Debug, Clone)]
+pub(crate) enum FingerprintArg {
+    /// All arguments that are not in the key.
+    AllBut(Path),
+    /// These arguments.
+    Of(Vec<Ident>),
+}
+
+impl FromMeta for FingerprintArg {
+    fn from_meta(option: &Meta) -> darling::Result<Self> {
+        const HOW: &str = "write `fingerprint`, for all arguments that are not in the key, or name some, as in \
+                           `fingerprint(amount, currency)`";
+        let list = match option {
+            Meta::Path(word) => return Ok(Self::AllBut(word.clone())),
+            Meta::List(list) => list,
+            Meta::NameValue(pair) => return Err(wrong(&pair.value, HOW)),
+        };
+        let names = Punctuated::<Ident, Token![,]>::parse_terminated
+            .parse2(list.tokens.clone())
+            .map_err(|_| wrong(&list.tokens, HOW))?;
+        if names.is_empty() {
+            return Err(wrong(list, HOW));
+        }
+        Ok(Self::Of(names.into_iter().collect()))
     }
 }
 
@@ -453,6 +572,7 @@ mod tests {
     #[test]
     fn every_listed_option_is_known() {
         knows_its_names::<LockedArgs>();
+        knows_its_names::<IdempotentArgs>();
         knows_its_names::<KeyArgs>();
         knows_its_names::<KeyPartArgs>();
     }

@@ -26,6 +26,14 @@ impl Paths {
         self.private("Lease")
     }
 
+    pub(crate) fn idempotent(&self) -> TokenStream {
+        self.private("Idempotent")
+    }
+
+    pub(crate) fn idempotency_context(&self) -> TokenStream {
+        self.private("IdempotencyContext")
+    }
+
     pub(crate) fn renderer(&self) -> TokenStream {
         self.private("Renderer")
     }
@@ -55,6 +63,16 @@ impl Paths {
     pub(crate) fn skipped_value(&self, output: &Type) -> TokenStream {
         let skippable = self.private("Skippable");
         quote!(<#output as #skippable>::skipped)
+    }
+
+    /// The function that tells how `output` is stored and read again, reported as above.
+    pub(crate) fn codec(&self, output: &Type, with_errors: bool) -> TokenStream {
+        let replayable = self.private(if with_errors {
+            "ReplayableWithErrors"
+        } else {
+            "Replayable"
+        });
+        quote!(<#output as #replayable>::codec)
     }
 
     fn private(&self, name: &str) -> TokenStream {
