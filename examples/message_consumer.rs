@@ -95,6 +95,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         executed += consumer.await?;
     }
 
+    coord.shutdown().await;
     let books = books(&shared);
     assert_eq!(executed, 5, "each message was executed by one consumer");
     assert_eq!(
@@ -103,7 +104,5 @@ async fn main() -> Result<(), Box<dyn Error>> {
     );
     assert_eq!(books.attempts[&3], 2, "the one that failed was tried again");
     println!("30 deliveries of 5 messages: {:?}", books.balances);
-    drop(books);
-    coord.shutdown().await;
     Ok(())
 }

@@ -444,7 +444,7 @@ impl ExprArg {
     }
 
     /// The local that holds the coordinator, seen from `place`.
-    pub(crate) fn local(&self, place: Span) -> Ident {
+    pub(crate) fn local(place: Span) -> Ident {
         Ident::new("coordinator", Span::mixed_site().located_at(place))
     }
 

@@ -15,7 +15,7 @@ use quote::{ToTokens, quote};
 use syn::Type;
 use syn::ext::IdentExt as _;
 
-use crate::args::{self, DurationArg, FingerprintArg, IdempotentArgs, InProgressArg};
+use crate::args::{self, DurationArg, ExprArg, FingerprintArg, IdempotentArgs, InProgressArg};
 use crate::diagnose::Mistakes;
 use crate::paths::Paths;
 use crate::render::render;
@@ -76,8 +76,9 @@ impl Idempotent {
     }
 
     /// The names that the body counts on, bound to nothing, for a body that is not wrapped.
-    pub(crate) fn placeholders(&self) -> TokenStream {
-        let (name, ty) = (self.context_name(), self.paths.idempotency_context());
+    pub(crate) fn placeholders(&self, scope: &Scope) -> TokenStream {
+        let ty = self.paths.idempotency_context();
+        let name = self.context_name().filter(|name| !scope.has(name));
         name.map(|name| quote!(let #name: &#ty = ::core::unreachable!();))
             .unwrap_or_default()
     }
@@ -104,7 +105,7 @@ impl Idempotent {
     /// `let coordinator = &…;`, apart from the call, which would force its own idea of the type on it.
     fn coordinator(&self) -> Option<TokenStream> {
         let coord = self.args.coord.as_ref()?;
-        let (local, reference) = (coord.local(Span::call_site()), coord.borrowed());
+        let (local, reference) = (ExprArg::local(Span::call_site()), coord.borrowed());
         Some(quote!(let #local = #reference;))
     }
 
@@ -118,7 +119,7 @@ impl Idempotent {
             in_progress,
             ..
         } = &self.args;
-        let coord = coord.iter().map(|coord| coord.local(coord.span()));
+        let coord = coord.iter().map(|coord| ExprArg::local(coord.span()));
         let [ttl, lease, wait] =
             [ttl, lease, wait].map(|option| option.iter().map(|option| &option.value));
         let reject = in_progress

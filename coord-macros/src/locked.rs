@@ -15,7 +15,7 @@ use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, quote};
 use syn::Type;
 
-use crate::args::{self, DurationArg, LockedArgs};
+use crate::args::{self, DurationArg, ExprArg, LockedArgs};
 use crate::diagnose::Mistakes;
 use crate::paths::Paths;
 use crate::render::render;
@@ -73,8 +73,9 @@ impl Locked {
     }
 
     /// The names that the body counts on, bound to nothing, for a body that is not wrapped.
-    pub(crate) fn placeholders(&self) -> TokenStream {
-        let (name, ty) = (self.lease_name(), self.paths.lease());
+    pub(crate) fn placeholders(&self, scope: &Scope) -> TokenStream {
+        let ty = self.paths.lease();
+        let name = self.lease_name().filter(|name| !scope.has(name));
         name.map(|name| quote!(let #name: &#ty = ::core::unreachable!();))
             .unwrap_or_default()
     }
@@ -106,7 +107,7 @@ impl Locked {
     /// `let coordinator = &…;`, apart from the call, which would force its own idea of the type on it.
     fn coordinator(&self) -> Option<TokenStream> {
         let coord = self.args.coord.as_ref()?;
-        let (local, reference) = (coord.local(Span::call_site()), coord.borrowed());
+        let (local, reference) = (ExprArg::local(Span::call_site()), coord.borrowed());
         Some(quote!(let #local = #reference;))
     }
 
@@ -122,7 +123,7 @@ impl Locked {
             permits,
             ..
         } = &self.args;
-        let coord = coord.iter().map(|coord| coord.local(coord.span()));
+        let coord = coord.iter().map(|coord| ExprArg::local(coord.span()));
         let [ttl, wait, at_least] =
             [ttl, wait, at_least].map(|option| option.iter().map(|option| &option.value));
         let renew = renew.iter().map(|renew| &renew.0);

@@ -1,7 +1,8 @@
 //! Every path that generated code names, and nothing else names one.
 
 use proc_macro2::{Ident, Span, TokenStream};
-use quote::quote;
+use quote::{quote, quote_spanned};
+use syn::spanned::Spanned as _;
 use syn::{Path, Type};
 
 /// Paths into the runtime crate, wherever the user has it.
@@ -72,7 +73,8 @@ impl Paths {
         } else {
             "Replayable"
         });
-        quote!(<#output as #replayable>::codec)
+        // A lifetime that does not fit is reported at the whole path.
+        quote_spanned!(output.span()=> <#output as #replayable>::codec)
     }
 
     fn private(&self, name: &str) -> TokenStream {

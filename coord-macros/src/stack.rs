@@ -44,8 +44,8 @@ impl Kind {
 
     fn read(self, args: TokenStream, mistakes: &mut Mistakes) -> Stacked {
         match self {
-            Self::Locked => Stacked::Locked(Locked::read(args, mistakes)),
-            Self::Idempotent => Stacked::Idempotent(Idempotent::read(args, mistakes)),
+            Self::Locked => Stacked::Locked(Box::new(Locked::read(args, mistakes))),
+            Self::Idempotent => Stacked::Idempotent(Box::new(Idempotent::read(args, mistakes))),
         }
     }
 }
@@ -53,8 +53,8 @@ impl Kind {
 /// One attribute with its arguments read.
 #[derive(Debug)]
 enum Stacked {
-    Locked(Locked),
-    Idempotent(Idempotent),
+    Locked(Box<Locked>),
+    Idempotent(Box<Idempotent>),
 }
 
 impl Stacked {
@@ -79,10 +79,10 @@ impl Stacked {
         }
     }
 
-    fn placeholders(&self) -> TokenStream {
+    fn placeholders(&self, scope: &Scope) -> TokenStream {
         match self {
-            Self::Locked(locked) => locked.placeholders(),
-            Self::Idempotent(idempotent) => idempotent.placeholders(),
+            Self::Locked(locked) => locked.placeholders(scope),
+            Self::Idempotent(idempotent) => idempotent.placeholders(scope),
         }
     }
 }
@@ -114,7 +114,10 @@ pub(crate) fn expand(first: Kind, args: TokenStream, item: &TokenStream) -> Toke
             )
         }
         (errors, _) => {
-            let placeholders: TokenStream = stack.iter().map(Stacked::placeholders).collect();
+            let placeholders: TokenStream = stack
+                .iter()
+                .map(|attribute| attribute.placeholders(&scope))
+                .collect();
             let function = unwrapped(&function, &placeholders);
             quote!(#function #errors)
         }

@@ -15,9 +15,9 @@ pub use crate::key::{Key, KeyPart, KeyWriter, Renderer};
 pub use crate::lock::Lease;
 use crate::lock::{LockBuilder, Target, run_held, without_repeats};
 
-/// What a locked function returns: something that can say that the lock failed.
+/// What a function of ours returns: something that can say that it failed, as a lock that was lost.
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` cannot carry the error of a lock that was not got, or was lost",
+    message = "`{Self}` cannot carry an error of `coord`'s",
     label = "must be a `Result` whose error implements `From<coord::Error>`",
     note = "return `Result<T, E>` with `impl From<coord::Error> for E`; `coord::Error` itself will do"
 )]

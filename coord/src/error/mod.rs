@@ -20,7 +20,7 @@ pub use store::{StoreError, StoreErrorKind};
 /// ```
 /// fn describe(error: &coord::Error) -> &'static str {
 ///     match error {
-///         coord::Error::LockTimeout { .. } => "somebody else is still at work",
+///         coord::Error::LockTimeout { .. } | coord::Error::InProgress { .. } => "somebody else is still at work",
 ///         coord::Error::LockLost { .. } => "we were too slow; another process may have it now",
 ///         error if error.is_retryable() => "try again",
 ///         _ => "look at the message",

@@ -12,7 +12,7 @@ use super::call::{Call, LARGEST_RECORD};
 use super::codec::Codec;
 use super::context::IdempotencyContext;
 use super::outcome::Outcome;
-use super::record::{Head, State};
+use super::record::State;
 use super::running::Running;
 use crate::clock::Moment;
 use crate::context::Context;
@@ -25,7 +25,8 @@ use crate::store::{Condition, Entry, Put, PutRequest};
 pub(super) struct Mine<'c> {
     call: &'c Call,
     running: Arc<Running>,
-    head: Head<'static>,
+    /// That of the body.
+    context: Option<Context>,
     left: Left,
 }
 
@@ -45,11 +46,11 @@ enum Completed {
 
 impl<'c> Mine<'c> {
     /// One whose put is about to be sent.
-    pub(super) fn asking(call: &'c Call, running: Running, head: Head<'static>) -> Self {
+    pub(super) fn asking(call: &'c Call, running: Running) -> Self {
         Self {
             call,
             running: Arc::new(running),
-            head,
+            context: None,
             left: Left::Release,
         }
     }
@@ -78,7 +79,7 @@ impl<'c> Mine<'c> {
         if !call.keeper.keep(&self.running) {
             return Err(Error::ShutDown);
         }
-        let attempt = self.head.attempt;
+        let attempt = self.running.head().attempt;
         call.span.record("attempt", attempt);
         emit(call.template, IdempotencyEvent::Miss { attempt });
         let began = Moment::now();
@@ -118,15 +119,12 @@ impl<'c> Mine<'c> {
     {
         let call = self.call;
         let context = call.context.clone().unwrap_or_else(Context::create);
-        if self.head.correlation.is_none() {
-            self.head.correlation = Some(context.correlation_id().to_owned().into());
-        }
-        let inside = IdempotencyContext::new(
-            Arc::clone(&call.name),
-            self.head.attempt,
-            self.head.fencing_token(),
-        );
-        let body = context.inside(Arc::clone(&call.name)).scope(start(inside));
+        self.context = Some(context.clone());
+        let head = self.running.head();
+        let inside =
+            IdempotencyContext::new(Arc::clone(&call.name), head.attempt, head.fencing_token());
+        // Boxed, since each future around it would have room for it, and calls within calls for each other.
+        let body = Box::pin(context.inside(Arc::clone(&call.name)).scope(start(inside)));
         let running = &*self.running;
         while_held(running.lost(&call.keeper), || running.is_ours(), body).await
     }
@@ -167,7 +165,7 @@ impl<'c> Mine<'c> {
     /// Whether a record that stands in the way of our result is our result: the answer to its put got lost.
     fn is_ours(&self, entry: &Entry) -> bool {
         let record = self.call.read(entry);
-        record.is_ok_and(|record| record.head.owner == self.head.owner)
+        record.is_ok_and(|record| record.head.owner == self.running.head().owner)
     }
 
     /// Lets the next call run the body, since this one has failed with `output`.
@@ -210,11 +208,10 @@ impl<'c> Mine<'c> {
     }
 
     /// The beginning of a finished record, to which the result is appended.
-    fn finished(&mut self, state: State, codec: &'static str, result: &'static str) -> Vec<u8> {
-        self.head.end();
-        self.head.codec = codec.into();
-        self.head.result_type = result.into();
-        self.head.start(state)
+    fn finished(&self, state: State, codec: &'static str, result: &'static str) -> Vec<u8> {
+        let correlation = self.context.as_ref().map(Context::correlation_id);
+        let running = self.running.head();
+        running.end(correlation, codec, result).start(state)
     }
 }
 

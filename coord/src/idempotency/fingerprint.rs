@@ -94,7 +94,9 @@ fn feed(digest: &mut Sha256, value: &Value) {
         }
         Value::Array(items) => {
             digest.update(b"[");
-            items.iter().for_each(|item| feed(digest, item));
+            for item in items {
+                feed(digest, item);
+            }
             digest.update(b"]");
         }
         Value::Object(fields) => {

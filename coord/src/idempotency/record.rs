@@ -112,9 +112,24 @@ impl Head<'_> {
         record
     }
 
-    /// Takes note that it ends now.
-    pub(crate) fn end(&mut self) {
-        self.ended = Some(milliseconds(since_epoch()));
+    /// The head of the same call when it ends now, with a result that is written and typed so.
+    pub(crate) fn end<'a>(
+        &self,
+        correlation: Option<&'a str>,
+        codec: &'a str,
+        result_type: &'a str,
+    ) -> Head<'a> {
+        Head {
+            owner: self.owner,
+            fingerprint: self.fingerprint,
+            attempt: self.attempt,
+            token: self.token,
+            correlation: correlation.map(Cow::Borrowed),
+            began: self.began,
+            ended: Some(milliseconds(since_epoch())),
+            codec: Cow::Borrowed(codec),
+            result_type: Cow::Borrowed(result_type),
+        }
     }
 }
 

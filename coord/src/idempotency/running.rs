@@ -16,6 +16,7 @@ use futures_util::future::join_all;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
+use super::record::Head;
 use crate::clock::{Deadline, Moment};
 use crate::error::StoreError;
 use crate::lock::{Care, Keeper, Kept, persist};
@@ -26,7 +27,8 @@ const RETRY_RENEWAL: Duration = Duration::from_millis(250);
 
 pub(crate) struct Running {
     name: Arc<str>,
-    owner: OwnerId,
+    head: Head<'static>,
+    /// The record with this head, as it is stored.
     value: Bytes,
     lease: Duration,
     state: Mutex<State>,
@@ -68,10 +70,10 @@ enum Work {
 }
 
 impl Running {
-    /// The record of `value`, whose put is sent at `sent`.
+    /// The record of `head`, whose put is sent at `sent`.
     pub(super) fn new(
         name: Arc<str>,
-        owner: OwnerId,
+        head: Head<'static>,
         value: Bytes,
         lease: Duration,
         sent: Moment,
@@ -86,12 +88,16 @@ impl Running {
         };
         Self {
             name,
-            owner,
+            head,
             value,
             lease,
             state: Mutex::new(state),
             changed: Notify::new(),
         }
+    }
+
+    pub(super) fn head(&self) -> &Head<'static> {
+        &self.head
     }
 
     /// The put that begins it.
@@ -205,7 +211,7 @@ impl Kept for Running {
     type Job = Job;
 
     fn owner(&self) -> OwnerId {
-        self.owner
+        OwnerId::from_bits(self.head.owner)
     }
 
     fn first_look(&self) -> Instant {

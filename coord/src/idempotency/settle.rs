@@ -100,9 +100,9 @@ impl<'c> Looker<'c> {
         let head = Head::begin(owner, call.fingerprint, self.known, call.context.as_ref());
         let value = Bytes::from(head.start(State::Running));
         let asked = Moment::now();
-        let running = Running::new(Arc::clone(&call.name), owner, value, call.lease, asked);
+        let running = Running::new(Arc::clone(&call.name), head, value, call.lease, asked);
         let request = running.begin();
-        let mine = Mine::asking(call, running, head);
+        let mine = Mine::asking(call, running);
         let entry = match self.ask(&request, asked).await? {
             Put::Stored(version) => return Ok(Found::Nothing(mine.begun(version))),
             Put::Conflict(entry) => entry,
@@ -176,7 +176,7 @@ impl<'c> Looker<'c> {
     }
 }
 
-impl<'c> Mine<'c> {
+impl Mine<'_> {
     fn begun(self, version: Version) -> Self {
         self.running().began(version);
         self
