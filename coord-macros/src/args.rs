@@ -6,8 +6,6 @@ use darling::FromMeta;
 use darling::ast::NestedMeta;
 use proc_macro2::{Ident, Span, TokenStream, TokenTree};
 use quote::{ToTokens, quote_spanned};
-use syn::parse::Parser as _;
-use syn::punctuated::Punctuated;
 use syn::spanned::Spanned as _;
 use syn::{Attribute, Expr, ExprReference, Lit, LitBool, LitStr, Meta, Path, Token};
 
@@ -61,39 +59,6 @@ impl Options for LockedArgs {
 
 impl Templated for LockedArgs {
     const USAGE: &'static str = "#[locked(\"order:<id>\")]";
-}
-
-/// The options of `#[idempotent]`.
-#[derive(Debug, Default, FromMeta)]
-pub(crate) struct IdempotentArgs {
-    pub(crate) ttl: Option<DurationArg>,
-    pub(crate) lease: Option<DurationArg>,
-    pub(crate) in_progress: Option<InProgressArg>,
-    pub(crate) wait: Option<DurationArg>,
-    pub(crate) fingerprint: Option<FingerprintArg>,
-    pub(crate) remember_errors: Option<Word>,
-    pub(crate) context: Option<NameArg>,
-    pub(crate) coord: Option<ExprArg>,
-    #[darling(rename = "crate")]
-    pub(crate) path: Option<PathArg>,
-}
-
-impl Options for IdempotentArgs {
-    const NAMES: &'static [&'static str] = &[
-        "ttl",
-        "lease",
-        "in_progress",
-        "wait",
-        "fingerprint",
-        "remember_errors",
-        "context",
-        "coord",
-        "crate",
-    ];
-}
-
-impl Templated for IdempotentArgs {
-    const USAGE: &'static str = "#[idempotent(\"payment:<order>\")]";
 }
 
 /// The options of `key!`.
@@ -275,7 +240,7 @@ fn unknown_option<A: Options>(name: &Path) -> String {
 }
 
 /// The value of `name = value`, or an error that shows how to write the option.
-fn value_of<'a>(option: &'a Meta, example: &str) -> darling::Result<&'a Expr> {
+pub(crate) fn value_of<'a>(option: &'a Meta, example: &str) -> darling::Result<&'a Expr> {
     match option {
         Meta::NameValue(pair) => Ok(ungrouped(&pair.value)),
         Meta::Path(_) | Meta::List(_) => {
@@ -296,14 +261,14 @@ fn ungrouped(value: &Expr) -> &Expr {
     }
 }
 
-fn literal(value: &Expr) -> Option<&Lit> {
+pub(crate) fn literal(value: &Expr) -> Option<&Lit> {
     match value {
         Expr::Lit(literal) => Some(&literal.lit),
         _ => None,
     }
 }
 
-fn wrong(at: &impl ToTokens, message: impl std::fmt::Display) -> darling::Error {
+pub(crate) fn wrong(at: &impl ToTokens, message: impl std::fmt::Display) -> darling::Error {
     let error = syn::Error::new_spanned(at, message);
     darling::Error::from(error)
 }
@@ -460,65 +425,6 @@ impl ExprArg {
     }
 }
 
-/// `in_progress = "reject"` or `"wait"`
-#[derive(Debug, Clone)]
-pub(crate) struct InProgressArg {
-    pub(crate) rejects: bool,
-    pub(crate) written: Expr,
-}
-
-impl FromMeta for InProgressArg {
-    fn from_meta(option: &Meta) -> darling::Result<Self> {
-        let written = value_of(option, "\"reject\"")?;
-        let word = match literal(written) {
-            Some(Lit::Str(text)) => text.value(),
-            _ => String::new(),
-        };
-        let rejects = match word.as_str() {
-            "reject" => true,
-            "wait" => false,
-            _ => {
-                return Err(wrong(
-                    written,
-                    "write `\"wait\"`, to wait for the call that is running, or `\"reject\"`, to fail at once",
-                ));
-            }
-        };
-        Ok(Self {
-            rejects,
-            written: written.clone(),
-        })
-    }
-}
-
-/// `fingerprint`, or `fingerprint(amount, currency)`
-#[derive(Debug, Clone)]
-pub(crate) enum FingerprintArg {
-    /// All arguments that are not in the key.
-    AllBut(Path),
-    /// These arguments.
-    Of(Vec<Ident>),
-}
-
-impl FromMeta for FingerprintArg {
-    fn from_meta(option: &Meta) -> darling::Result<Self> {
-        const HOW: &str = "write `fingerprint`, for all arguments that are not in the key, or name some, as in \
-                           `fingerprint(amount, currency)`";
-        let list = match option {
-            Meta::Path(word) => return Ok(Self::AllBut(word.clone())),
-            Meta::List(list) => list,
-            Meta::NameValue(pair) => return Err(wrong(&pair.value, HOW)),
-        };
-        let names = Punctuated::<Ident, Token![,]>::parse_terminated
-            .parse2(list.tokens.clone())
-            .map_err(|_| wrong(&list.tokens, HOW))?;
-        if names.is_empty() {
-            return Err(wrong(list, HOW));
-        }
-        Ok(Self::Of(names.into_iter().collect()))
-    }
-}
-
 /// `crate = some::path`
 #[derive(Debug, Clone)]
 pub(crate) struct PathArg(pub(crate) Path);
@@ -557,6 +463,7 @@ impl FromMeta for Word {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::idempotent_args::IdempotentArgs;
 
     /// The names that the struct knows and the names that the messages show are two lists.
     #[track_caller]

@@ -15,8 +15,9 @@ use quote::{ToTokens, quote};
 use syn::Type;
 use syn::ext::IdentExt as _;
 
-use crate::args::{self, DurationArg, ExprArg, FingerprintArg, IdempotentArgs, InProgressArg};
+use crate::args::{self, DurationArg, ExprArg};
 use crate::diagnose::Mistakes;
+use crate::idempotent_args::{FingerprintArg, IdempotentArgs, InProgressArg};
 use crate::paths::Paths;
 use crate::render::render;
 use crate::scope::{Roots, Scope};

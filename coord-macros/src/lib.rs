@@ -11,6 +11,7 @@ mod diagnose;
 mod duration;
 mod function;
 mod idempotent;
+mod idempotent_args;
 mod key;
 mod key_part;
 mod locked;
