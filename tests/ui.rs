@@ -3,6 +3,10 @@
 //! The shapes that are accepted are compiled here too, so that the workspace's lints look at the generated
 //! code as they would in a user's crate.
 
+#[path = "ui/idempotent/pass/options.rs"]
+mod idempotent_options;
+#[path = "ui/idempotent/pass/shapes.rs"]
+mod idempotent_shapes;
 #[path = "ui/key/pass/keys.rs"]
 mod keys;
 #[path = "ui/locked/pass/options.rs"]
@@ -14,7 +18,9 @@ mod shapes;
 fn macros_accept_and_refuse_as_documented() {
     let cases = trybuild::TestCases::new();
     cases.pass("ui/locked/pass/*.rs");
+    cases.pass("ui/idempotent/pass/*.rs");
     cases.pass("ui/key/pass/*.rs");
     cases.compile_fail("ui/locked/fail/*.rs");
+    cases.compile_fail("ui/idempotent/fail/*.rs");
     cases.compile_fail("ui/key/fail/*.rs");
 }

@@ -5,8 +5,9 @@ use std::time::Duration;
 use darling::FromMeta;
 use darling::ast::NestedMeta;
 use proc_macro2::{Ident, Span, TokenStream, TokenTree};
-use quote::ToTokens;
-use syn::{Attribute, Expr, Lit, LitBool, LitStr, Meta, Path};
+use quote::{ToTokens, quote_spanned};
+use syn::spanned::Spanned as _;
+use syn::{Attribute, Expr, ExprReference, Lit, LitBool, LitStr, Meta, Path, Token};
 
 use crate::diagnose::{Mistakes, listed, nearest};
 use crate::duration;
@@ -239,7 +240,7 @@ fn unknown_option<A: Options>(name: &Path) -> String {
 }
 
 /// The value of `name = value`, or an error that shows how to write the option.
-fn value_of<'a>(option: &'a Meta, example: &str) -> darling::Result<&'a Expr> {
+pub(crate) fn value_of<'a>(option: &'a Meta, example: &str) -> darling::Result<&'a Expr> {
     match option {
         Meta::NameValue(pair) => Ok(ungrouped(&pair.value)),
         Meta::Path(_) | Meta::List(_) => {
@@ -260,14 +261,14 @@ fn ungrouped(value: &Expr) -> &Expr {
     }
 }
 
-fn literal(value: &Expr) -> Option<&Lit> {
+pub(crate) fn literal(value: &Expr) -> Option<&Lit> {
     match value {
         Expr::Lit(literal) => Some(&literal.lit),
         _ => None,
     }
 }
 
-fn wrong(at: &impl ToTokens, message: impl std::fmt::Display) -> darling::Error {
+pub(crate) fn wrong(at: &impl ToTokens, message: impl std::fmt::Display) -> darling::Error {
     let error = syn::Error::new_spanned(at, message);
     darling::Error::from(error)
 }
@@ -361,13 +362,14 @@ impl FromMeta for CountArg {
     }
 }
 
-/// `lease = name`
+/// `lease = name`, `context = name`
 #[derive(Debug, Clone)]
 pub(crate) struct NameArg(pub(crate) Ident);
 
 impl FromMeta for NameArg {
     fn from_meta(option: &Meta) -> darling::Result<Self> {
-        let value = value_of(option, "lease")?;
+        let name = option.path().to_token_stream().to_string();
+        let value = value_of(option, &name)?;
         match value {
             Expr::Path(path) if !path.path.is_ident("self") => {
                 path.path.get_ident().cloned().map(Self)
@@ -377,7 +379,7 @@ impl FromMeta for NameArg {
         .ok_or_else(|| {
             wrong(
                 value,
-                "write the name that the body uses, as in `lease = lease`",
+                format!("write the name that the body uses, as in `{name} = {name}`"),
             )
         })
     }
@@ -397,6 +399,29 @@ impl FromMeta for ExprArg {
                 "name a `coord::Coordinator`, as in `coord = self.coord`",
             )),
         }
+    }
+}
+
+impl ExprArg {
+    /// Where it was written.
+    pub(crate) fn span(&self) -> Span {
+        self.0.span()
+    }
+
+    /// The local that holds the coordinator, seen from `place`.
+    pub(crate) fn local(place: Span) -> Ident {
+        Ident::new("coordinator", Span::mixed_site().located_at(place))
+    }
+
+    /// `&coord`, with parentheses where they are needed.
+    pub(crate) fn borrowed(&self) -> TokenStream {
+        let reference = ExprReference {
+            attrs: Vec::new(),
+            and_token: Token![&](Span::mixed_site()),
+            mutability: None,
+            expr: Box::new(self.0.clone()),
+        };
+        quote_spanned!(Span::mixed_site()=> #reference)
     }
 }
 
@@ -438,6 +463,7 @@ impl FromMeta for Word {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::idempotent_args::IdempotentArgs;
 
     /// The names that the struct knows and the names that the messages show are two lists.
     #[track_caller]
@@ -453,6 +479,7 @@ mod tests {
     #[test]
     fn every_listed_option_is_known() {
         knows_its_names::<LockedArgs>();
+        knows_its_names::<IdempotentArgs>();
         knows_its_names::<KeyArgs>();
         knows_its_names::<KeyPartArgs>();
     }

@@ -66,7 +66,7 @@ impl VisitMut for Expand {
         if let Item::Fn(function) = item
             && let Some(args) = take(&mut function.attrs)
         {
-            *item = parse(&locked(args, &item.to_token_stream()));
+            *item = parse(&expand(args, &item.to_token_stream()));
         }
         visit_mut::visit_item_mut(self, item);
     }
@@ -75,7 +75,7 @@ impl VisitMut for Expand {
         if let ImplItem::Fn(function) = item
             && let Some(args) = take(&mut function.attrs)
         {
-            *item = parse(&locked(args, &item.to_token_stream()));
+            *item = parse(&expand(args, &item.to_token_stream()));
         }
         visit_mut::visit_impl_item_mut(self, item);
     }
@@ -84,7 +84,7 @@ impl VisitMut for Expand {
         if let TraitItem::Fn(function) = item
             && let Some(args) = take(&mut function.attrs)
         {
-            *item = parse(&locked(args, &item.to_token_stream()));
+            *item = parse(&expand(args, &item.to_token_stream()));
         }
         visit_mut::visit_trait_item_mut(self, item);
     }
@@ -100,19 +100,21 @@ impl VisitMut for Expand {
     }
 }
 
-/// Takes the first `#[locked]` off, as the compiler does, and returns its arguments.
-fn take(attributes: &mut Vec<Attribute>) -> Option<TokenStream> {
+/// Takes the first attribute of ours off, as the compiler does, and returns it with its arguments.
+fn take(attributes: &mut Vec<Attribute>) -> Option<(stack::Kind, TokenStream)> {
     let place = attributes
         .iter()
-        .position(|attribute| attribute.path().is_ident("locked"))?;
-    match attributes.remove(place).meta {
-        Meta::List(list) => Some(list.tokens),
-        _ => Some(TokenStream::new()),
+        .position(|attribute| stack::Kind::of(attribute.path()).is_some())?;
+    let attribute = attributes.remove(place);
+    let kind = stack::Kind::of(attribute.path())?;
+    match attribute.meta {
+        Meta::List(list) => Some((kind, list.tokens)),
+        _ => Some((kind, TokenStream::new())),
     }
 }
 
-fn locked(args: TokenStream, item: &TokenStream) -> TokenStream {
-    stack::expand(stack::Kind::Locked, args, item)
+fn expand((kind, args): (stack::Kind, TokenStream), item: &TokenStream) -> TokenStream {
+    stack::expand(kind, args, item)
 }
 
 /// The implementation derived for `item`, if it asks for one.

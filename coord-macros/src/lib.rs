@@ -1,8 +1,8 @@
 //! The attributes of the [`coord`](https://docs.rs/coord) crate. Use them through it: `coord::locked`,
-//! `coord::key!` and `#[derive(coord::KeyPart)]`.
+//! `coord::idempotent`, `coord::key!` and `#[derive(coord::KeyPart)]`.
 //!
 //! The way of a macro through this crate: `args` and `template` read what the user wrote, `function` and
-//! `scope` what it is written on, `locked`, `key` and `key_part` check the one against the other, and
+//! `scope` what it is written on, `locked`, `idempotent`, `key` and `key_part` check the one against the other, and
 //! `render` and `wrap` write the code, naming everything through `paths`. What is wrong is gathered in
 //! `diagnose`, so that one compilation tells all of it.
 
@@ -10,6 +10,8 @@ mod args;
 mod diagnose;
 mod duration;
 mod function;
+mod idempotent;
+mod idempotent_args;
 mod key;
 mod key_part;
 mod locked;
@@ -127,6 +129,71 @@ use proc_macro::TokenStream;
 #[proc_macro_attribute]
 pub fn locked(args: TokenStream, item: TokenStream) -> TokenStream {
     stack::expand(stack::Kind::Locked, args.into(), &item.into()).into()
+}
+
+/// Makes an async function idempotent: for each key its body has its effect once, and later calls, in whatever
+/// process, return what the first one returned.
+///
+/// The attribute starts with a [key template](macro@key#templates), as a string literal. Options follow.
+///
+/// ```
+/// use coord::{Error, idempotent};
+/// use serde::{Deserialize, Serialize};
+///
+/// #[derive(Serialize, Deserialize)]
+/// struct Payment { id: String, amount: u64 }
+///
+/// #[idempotent("payment:<order>", ttl = "24h", fingerprint(amount), context = ctx)]
+/// async fn pay(order: u64, amount: u64) -> Result<Payment, Error> {
+///     // A provider that knows this key charges once, even if this process dies here and another takes over.
+///     let id = ctx.downstream_key("charge");
+///     Ok(Payment { id, amount })
+/// }
+///
+/// #[tokio::main(flavor = "current_thread")]
+/// async fn main() -> Result<(), Error> {
+///     let coord = coord::Coordinator::builder().store(coord::store::MemoryStore::new()).build();
+///     coord.scope(async {
+///         let first = pay(7, 100).await?;
+///         assert_eq!(pay(7, 100).await?.id, first.id, "replayed");
+///         assert!(matches!(pay(7, 999).await, Err(Error::FingerprintMismatch { .. })));
+///         Ok(())
+///     }).await
+/// }
+/// ```
+///
+/// # What it does
+///
+/// A call renders its key and its fingerprint, before anything else. If there is a result under the key, that is
+/// returned. If another call is running its body, this one waits for the result. Otherwise the body runs, and
+/// the value that it returns is stored, as JSON.
+///
+/// The function returns a `Result` whose success implements serde's `Serialize` and `DeserializeOwned`, and
+/// whose error implements `From<coord::Error>`. An error is not stored: the next call runs the body.
+///
+/// Dropping the call's future, at any point, lets the next call run the body. If the process dies, the next call
+/// runs it after `lease`. So a body can begin more than once; what it asks of others it should ask under
+/// `ctx.downstream_key(…)`.
+///
+/// # Options
+///
+/// | option | what it does | if left out |
+/// |---|---|---|
+/// | `ttl = "24h"` | how long the result is kept; more than zero and at most 366 days | 24 hours |
+/// | `lease = "2m"` | after how long another call takes over from a process that died; at most `ttl` | the coordinator's `lock_ttl`, or `ttl` if that is shorter |
+/// | `in_progress = "reject"` | fails with `Error::InProgress` while another call is running | `"wait"` |
+/// | `wait = "5s"` | how long to wait for a call that is running | as long as it takes |
+/// | `fingerprint(amount, currency)` | a call with the same key and others of these arguments fails with `Error::FingerprintMismatch` | not compared |
+/// | `fingerprint` | the same with all arguments that are not, as a whole, in the key | not compared |
+/// | `remember_errors` | an error is stored too, and replayed | the next call runs the body |
+/// | `context = name` | binds `name: &IdempotencyContext` for the body | |
+/// | `coord = self.coord` | the coordinator to use, any expression that borrows as `&Coordinator` | the current one |
+/// | `crate = path` | where the `coord` crate is, if it is not `::coord` | |
+///
+/// Durations are as in [`locked`](macro@locked), and so is where the attribute can stand.
+#[proc_macro_attribute]
+pub fn idempotent(args: TokenStream, item: TokenStream) -> TokenStream {
+    stack::expand(stack::Kind::Idempotent, args.into(), &item.into()).into()
 }
 
 /// Renders a key from a template: an expression of type `Result<Key, Error>`.

@@ -12,9 +12,8 @@
 use std::time::Duration;
 
 use proc_macro2::{Ident, Span, TokenStream};
-use quote::{ToTokens, quote, quote_spanned};
-use syn::spanned::Spanned as _;
-use syn::{ExprReference, Token, Type};
+use quote::{ToTokens, quote};
+use syn::Type;
 
 use crate::args::{self, DurationArg, ExprArg, LockedArgs};
 use crate::diagnose::Mistakes;
@@ -74,8 +73,9 @@ impl Locked {
     }
 
     /// The names that the body counts on, bound to nothing, for a body that is not wrapped.
-    pub(crate) fn placeholders(&self) -> TokenStream {
-        let (name, ty) = (self.lease_name(), self.paths.lease());
+    pub(crate) fn placeholders(&self, scope: &Scope) -> TokenStream {
+        let ty = self.paths.lease();
+        let name = self.lease_name().filter(|name| !scope.has(name));
         name.map(|name| quote!(let #name: &#ty = ::core::unreachable!();))
             .unwrap_or_default()
     }
@@ -106,10 +106,8 @@ impl Locked {
 
     /// `let coordinator = &…;`, apart from the call, which would force its own idea of the type on it.
     fn coordinator(&self) -> Option<TokenStream> {
-        let (local, reference) = (
-            coordinator(Span::call_site()),
-            self.args.coord.as_ref().map(borrowed)?,
-        );
+        let coord = self.args.coord.as_ref()?;
+        let (local, reference) = (ExprArg::local(Span::call_site()), coord.borrowed());
         Some(quote!(let #local = #reference;))
     }
 
@@ -125,7 +123,7 @@ impl Locked {
             permits,
             ..
         } = &self.args;
-        let coord = coord.iter().map(|coord| coordinator(coord.0.span()));
+        let coord = coord.iter().map(|coord| ExprArg::local(coord.span()));
         let [ttl, wait, at_least] =
             [ttl, wait, at_least].map(|option| option.iter().map(|option| &option.value));
         let renew = renew.iter().map(|renew| &renew.0);
@@ -187,25 +185,9 @@ fn local() -> Ident {
     Ident::new("locked", Span::mixed_site())
 }
 
-/// The local that holds a coordinator named by the user, seen from `place`.
-fn coordinator(place: Span) -> Ident {
-    Ident::new("coordinator", Span::mixed_site().located_at(place))
-}
-
 /// The parameter that keeps the lease for the body.
 fn guard() -> Ident {
     Ident::new("guard", Span::mixed_site())
-}
-
-/// `&coord`, with parentheses where they are needed.
-fn borrowed(coord: &ExprArg) -> TokenStream {
-    let reference = ExprReference {
-        attrs: Vec::new(),
-        and_token: Token![&](Span::mixed_site()),
-        mutability: None,
-        expr: Box::new(coord.0.clone()),
-    };
-    quote_spanned!(Span::mixed_site()=> #reference)
 }
 
 fn check_repeated_templates(templates: &[Template], mistakes: &mut Mistakes) {

@@ -1,7 +1,8 @@
 //! Every path that generated code names, and nothing else names one.
 
 use proc_macro2::{Ident, Span, TokenStream};
-use quote::quote;
+use quote::{quote, quote_spanned};
+use syn::spanned::Spanned as _;
 use syn::{Path, Type};
 
 /// Paths into the runtime crate, wherever the user has it.
@@ -24,6 +25,14 @@ impl Paths {
 
     pub(crate) fn lease(&self) -> TokenStream {
         self.private("Lease")
+    }
+
+    pub(crate) fn idempotent(&self) -> TokenStream {
+        self.private("Idempotent")
+    }
+
+    pub(crate) fn idempotency_context(&self) -> TokenStream {
+        self.private("IdempotencyContext")
     }
 
     pub(crate) fn renderer(&self) -> TokenStream {
@@ -55,6 +64,17 @@ impl Paths {
     pub(crate) fn skipped_value(&self, output: &Type) -> TokenStream {
         let skippable = self.private("Skippable");
         quote!(<#output as #skippable>::skipped)
+    }
+
+    /// The function that tells how `output` is stored and read again, reported as above.
+    pub(crate) fn codec(&self, output: &Type, with_errors: bool) -> TokenStream {
+        let replayable = self.private(if with_errors {
+            "ReplayableWithErrors"
+        } else {
+            "Replayable"
+        });
+        // A lifetime that does not fit is reported at the whole path.
+        quote_spanned!(output.span()=> <#output as #replayable>::codec)
     }
 
     fn private(&self, name: &str) -> TokenStream {

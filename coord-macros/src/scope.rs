@@ -33,6 +33,34 @@ impl Scope {
         self.get(&name.unraw().to_string()).is_some()
     }
 
+    /// The argument called `name`, or what to say if there is none.
+    pub(crate) fn find(&self, name: &Ident) -> Result<&Ident, String> {
+        let text = name.unraw().to_string();
+        let found = self.arguments().find(|known| known.unraw() == text);
+        found.ok_or_else(|| {
+            let known: Vec<_> = self
+                .arguments()
+                .map(|known| known.unraw().to_string())
+                .collect();
+            let known = || known.iter().map(String::as_str);
+            let question = nearest(&text, known())
+                .map(|near| format!("; did you mean `{near}`?"))
+                .unwrap_or_default();
+            match listed(known(), "", "") {
+                none if none.is_empty() => {
+                    format!("`{text}` is no argument; the function has none with a name")
+                }
+                all => format!("`{text}` is no argument{question}\navailable: {all}"),
+            }
+        })
+    }
+
+    /// The names of the arguments, in the order written, without `self`.
+    pub(crate) fn arguments(&self) -> impl Iterator<Item = &Ident> {
+        let named = self.names.iter().filter(|(name, _)| name != "self");
+        named.map(|(_, ident)| ident)
+    }
+
     /// What each segment of `template` stands for, in turn. A name that is bound nowhere is a mistake.
     pub(crate) fn roots(&self, template: &Template, mistakes: &mut Mistakes) -> Vec<Ident> {
         self.check_braces(template, mistakes);

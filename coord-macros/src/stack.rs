@@ -11,6 +11,7 @@ use syn::{Attribute, Meta, Path, Type};
 
 use crate::diagnose::Mistakes;
 use crate::function::Function;
+use crate::idempotent::Idempotent;
 use crate::locked::Locked;
 use crate::scope::{Roots, Scope};
 use crate::wrap::{Layer, nameable, unwrapped, wrapped};
@@ -19,19 +20,21 @@ use crate::wrap::{Layer, nameable, unwrapped, wrapped};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
     Locked,
+    Idempotent,
 }
 
 impl Kind {
-    const ALL: [Self; 1] = [Self::Locked];
+    const ALL: [Self; 2] = [Self::Locked, Self::Idempotent];
 
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Locked => "locked",
+            Self::Idempotent => "idempotent",
         }
     }
 
     /// The attribute of ours that `path` names: `locked`, or `coord::locked`.
-    fn of(path: &Path) -> Option<Self> {
+    pub(crate) fn of(path: &Path) -> Option<Self> {
         let last = path.segments.last()?;
         let ours = path.segments.len() == 1 || path.segments[0].ident == "coord";
         Self::ALL
@@ -41,7 +44,8 @@ impl Kind {
 
     fn read(self, args: TokenStream, mistakes: &mut Mistakes) -> Stacked {
         match self {
-            Self::Locked => Stacked::Locked(Locked::read(args, mistakes)),
+            Self::Locked => Stacked::Locked(Box::new(Locked::read(args, mistakes))),
+            Self::Idempotent => Stacked::Idempotent(Box::new(Idempotent::read(args, mistakes))),
         }
     }
 }
@@ -49,31 +53,36 @@ impl Kind {
 /// One attribute with its arguments read.
 #[derive(Debug)]
 enum Stacked {
-    Locked(Locked),
+    Locked(Box<Locked>),
+    Idempotent(Box<Idempotent>),
 }
 
 impl Stacked {
     fn kind(&self) -> Kind {
         match self {
             Self::Locked(_) => Kind::Locked,
+            Self::Idempotent(_) => Kind::Idempotent,
         }
     }
 
     fn resolve(&self, scope: &Scope, mistakes: &mut Mistakes) -> Roots {
         match self {
             Self::Locked(locked) => locked.resolve(scope, mistakes),
+            Self::Idempotent(idempotent) => idempotent.resolve(scope, mistakes),
         }
     }
 
     fn layer(&self, roots: &Roots, output: &Type) -> Layer {
         match self {
             Self::Locked(locked) => locked.layer(roots, output),
+            Self::Idempotent(idempotent) => idempotent.layer(roots, output),
         }
     }
 
-    fn placeholders(&self) -> TokenStream {
+    fn placeholders(&self, scope: &Scope) -> TokenStream {
         match self {
-            Self::Locked(locked) => locked.placeholders(),
+            Self::Locked(locked) => locked.placeholders(scope),
+            Self::Idempotent(idempotent) => idempotent.placeholders(scope),
         }
     }
 }
@@ -105,7 +114,10 @@ pub(crate) fn expand(first: Kind, args: TokenStream, item: &TokenStream) -> Toke
             )
         }
         (errors, _) => {
-            let placeholders: TokenStream = stack.iter().map(Stacked::placeholders).collect();
+            let placeholders: TokenStream = stack
+                .iter()
+                .map(|attribute| attribute.placeholders(&scope))
+                .collect();
             let function = unwrapped(&function, &placeholders);
             quote!(#function #errors)
         }
@@ -139,7 +151,10 @@ fn args_of(attribute: &Attribute) -> TokenStream {
 
 /// What to say about a second attribute of one kind.
 fn repeated(first: &Stacked, second: &Stacked) -> String {
-    let (Stacked::Locked(first), Stacked::Locked(second)) = (first, second);
+    let (Stacked::Locked(first), Stacked::Locked(second)) = (first, second) else {
+        let name = first.kind().name();
+        return format!("this function is `#[{name}]` already; keep one of the two");
+    };
     let templates = [first.written_templates(), second.written_templates()]
         .concat()
         .join(", ");

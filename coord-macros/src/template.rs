@@ -43,6 +43,13 @@ pub(crate) struct Segment {
     pub(crate) range: Range<usize>,
 }
 
+impl Segment {
+    /// Whether the value is the argument called `name` as a whole, and not a field of it.
+    pub(crate) fn is_all_of(&self, name: &str) -> bool {
+        self.name == name && self.fields.is_empty()
+    }
+}
+
 impl Template {
     pub(crate) fn parse(literal: &LitStr, mistakes: &mut Mistakes) -> Self {
         let mut template = Self {

@@ -4,15 +4,20 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
 pub use crate::coordinator::Coordinator;
 pub use crate::error::Error;
+use crate::idempotency::Request;
+pub use crate::idempotency::{Codec, FingerprintParts, IdempotencyContext};
 pub use crate::key::{Key, KeyPart, KeyWriter, Renderer};
 pub use crate::lock::Lease;
 use crate::lock::{LockBuilder, Target, run_held, without_repeats};
 
-/// What a locked function returns: something that can say that the lock failed.
+/// What a function of ours returns: something that can say that it failed, as a lock that was lost.
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` cannot carry the error of a lock that was not got, or was lost",
+    message = "`{Self}` cannot carry an error of `coord`'s",
     label = "must be a `Result` whose error implements `From<coord::Error>`",
     note = "return `Result<T, E>` with `impl From<coord::Error> for E`; `coord::Error` itself will do"
 )]
@@ -41,6 +46,159 @@ pub trait Skippable {
 impl<T: Default, E> Skippable for Result<T, E> {
     fn skipped() -> Self {
         Ok(T::default())
+    }
+}
+
+/// What an idempotent function returns: something whose success can be stored and read again.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be stored and replayed",
+    label = "must be a `Result` whose success implements `serde::Serialize` and `serde::de::DeserializeOwned`",
+    note = "derive both traits: `#[derive(serde::Serialize, serde::Deserialize)]`; a success that borrows \
+            cannot be read again"
+)]
+pub trait Replayable: Sized {
+    /// How that is done.
+    fn codec() -> Codec<Self>;
+}
+
+#[diagnostic::do_not_recommend]
+impl<T: Serialize + DeserializeOwned, E> Replayable for Result<T, E> {
+    fn codec() -> Codec<Self> {
+        Codec::of_values()
+    }
+}
+
+/// What an idempotent function returns with `remember_errors`: something that can be stored and read again.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be stored and replayed with its errors",
+    label = "must be a `Result` whose success and error implement `serde::Serialize` and \
+             `serde::de::DeserializeOwned`",
+    note = "derive both traits: `#[derive(serde::Serialize, serde::Deserialize)]`; mark a variant that is not \
+            worth remembering with `#[serde(skip)]`"
+)]
+pub trait ReplayableWithErrors: Sized {
+    /// How that is done.
+    fn codec() -> Codec<Self>;
+}
+
+#[diagnostic::do_not_recommend]
+impl<T, E> ReplayableWithErrors for Result<T, E>
+where
+    T: Serialize + DeserializeOwned,
+    E: Serialize + DeserializeOwned,
+{
+    fn codec() -> Codec<Self> {
+        Codec::of_values_and_errors()
+    }
+}
+
+/// What can be part of a fingerprint.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be part of a fingerprint",
+    label = "must implement `serde::Serialize`",
+    note = "derive it, or name the arguments to take: `fingerprint(amount, currency)`"
+)]
+pub trait FingerprintPart {
+    /// Adds it under its name.
+    fn add_to(&self, name: &'static str, parts: &mut FingerprintParts);
+}
+
+#[diagnostic::do_not_recommend]
+impl<T: Serialize + ?Sized> FingerprintPart for T {
+    fn add_to(&self, name: &'static str, parts: &mut FingerprintParts) {
+        parts.add(name, self);
+    }
+}
+
+/// One call of an `#[idempotent]` function.
+#[must_use = "nothing is run until `run` is awaited"]
+pub struct Idempotent {
+    coordinator: Option<Coordinator>,
+    key: Result<Key, Error>,
+    ttl: Option<Duration>,
+    lease: Option<Duration>,
+    wait: Option<Duration>,
+    fingerprint: Option<FingerprintParts>,
+}
+
+impl Idempotent {
+    /// A call of `key`, as it was rendered.
+    pub fn new(key: Result<Key, Error>) -> Self {
+        Self {
+            coordinator: None,
+            key,
+            ttl: None,
+            lease: None,
+            wait: None,
+            fingerprint: None,
+        }
+    }
+
+    /// Uses `coordinator` in place of the current one.
+    pub fn with(mut self, coordinator: &Coordinator) -> Self {
+        self.coordinator = Some(coordinator.clone());
+        self
+    }
+
+    /// `ttl = …`
+    pub fn ttl(mut self, ttl: Duration) -> Self {
+        self.ttl = Some(ttl);
+        self
+    }
+
+    /// `lease = …`
+    pub fn lease(mut self, lease: Duration) -> Self {
+        self.lease = Some(lease);
+        self
+    }
+
+    /// `wait = …`
+    pub fn wait(mut self, wait: Duration) -> Self {
+        self.wait = Some(wait);
+        self
+    }
+
+    /// `in_progress = "reject"`
+    pub fn reject(self) -> Self {
+        self.wait(Duration::ZERO)
+    }
+
+    /// An argument of `fingerprint(…)`.
+    pub fn fingerprint<P: FingerprintPart + ?Sized>(
+        mut self,
+        name: &'static str,
+        part: &P,
+    ) -> Self {
+        part.add_to(name, self.fingerprint.get_or_insert_default());
+        self
+    }
+
+    /// Replays, or runs `body` and stores what it returns. `failed` turns an error of ours into the body's
+    /// return value.
+    pub async fn run<Start, Body, Output>(
+        self,
+        failed: fn(Error) -> Output,
+        codec: fn() -> Codec<Output>,
+        start: Start,
+    ) -> Output
+    where
+        Start: FnOnce(IdempotencyContext) -> Body,
+        Body: Future<Output = Output>,
+    {
+        match self.request() {
+            Ok(request) => request.run(failed, codec(), start).await.into_inner(),
+            Err(error) => failed(error),
+        }
+    }
+
+    fn request(self) -> Result<Request, Error> {
+        let coordinator = self.coordinator.map_or_else(Coordinator::current, Ok)?;
+        let mut request = Request::new(coordinator, self.key);
+        request.ttl = self.ttl.unwrap_or(request.ttl);
+        request.lease = self.lease;
+        request.wait = self.wait.unwrap_or(request.wait);
+        request.fingerprint = self.fingerprint.map(FingerprintParts::finish).transpose();
+        Ok(request)
     }
 }
 

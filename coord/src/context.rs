@@ -26,11 +26,12 @@ pub struct Context {
     held: Option<Arc<Held>>,
 }
 
-/// One lock around the current code; the ones around that follow in `outer`.
+/// One thing that the current code runs inside of; the ones around that follow in `outer`.
 #[derive(Debug)]
 struct Held {
     resource: Arc<str>,
-    key: Arc<str>,
+    /// The key, if it is a lock.
+    lock: Option<Arc<str>>,
     outer: Option<Arc<Held>>,
 }
 
@@ -66,30 +67,43 @@ impl Context {
 
     /// The key of the innermost lock whose body this is, if it is one's.
     pub fn lock_key(&self) -> Option<&str> {
-        self.held.as_ref().map(|held| &*held.key)
+        self.chain().find_map(|held| held.lock.as_deref())
     }
 
     /// The current context, or a new one, inside the body of a lock of `resources`, each with its key.
     pub(crate) fn holding(resources: impl IntoIterator<Item = (Arc<str>, Arc<str>)>) -> Self {
-        let mut context = Self::current().unwrap_or_else(Self::create);
-        for (resource, key) in resources {
-            context.held = Some(Arc::new(Held {
-                resource,
-                key,
-                outer: context.held.take(),
-            }));
-        }
-        context
+        let context = Self::current().unwrap_or_else(Self::create);
+        resources
+            .into_iter()
+            .fold(context, |context, (resource, key)| {
+                context.within(resource, Some(key))
+            })
     }
 
-    /// Whether the current code is inside the body of a lock of `resource`.
+    /// This context inside the body of an idempotent call whose record is `resource`.
+    pub(crate) fn inside(self, resource: Arc<str>) -> Self {
+        self.within(resource, None)
+    }
+
+    /// Whether the current code is inside the body of a lock of `resource`, or of the idempotent call that
+    /// has this record.
     pub(crate) fn holds(resource: &str) -> bool {
         CURRENT
-            .try_with(|context| {
-                let chain =
-                    std::iter::successors(context.held.as_deref(), |held| held.outer.as_deref());
-                chain.into_iter().any(|held| &*held.resource == resource)
-            })
+            .try_with(|context| context.chain().any(|held| &*held.resource == resource))
             .unwrap_or(false)
+    }
+
+    fn within(mut self, resource: Arc<str>, lock: Option<Arc<str>>) -> Self {
+        self.held = Some(Arc::new(Held {
+            resource,
+            lock,
+            outer: self.held.take(),
+        }));
+        self
+    }
+
+    /// From the innermost outwards.
+    fn chain(&self) -> impl Iterator<Item = &Held> {
+        std::iter::successors(self.held.as_deref(), |held| held.outer.as_deref())
     }
 }

@@ -42,6 +42,7 @@ struct Inner {
     store: Arc<dyn Store>,
     namespace: String,
     lock_ttl: Duration,
+    idempotency_cache: usize,
     /// One of each type. They are few, so that looking through them is quick.
     services: RwLock<Vec<(TypeId, Arc<dyn Service>)>>,
     shut_down: AtomicBool,
@@ -75,6 +76,7 @@ impl Coordinator {
             store: None,
             namespace: DEFAULT_NAMESPACE.to_owned(),
             lock_ttl: DEFAULT_LOCK_TTL,
+            idempotency_cache: 0,
         }
     }
 
@@ -135,6 +137,10 @@ impl Coordinator {
 
     pub(crate) fn lock_ttl(&self) -> Duration {
         self.inner.lock_ttl
+    }
+
+    pub(crate) fn idempotency_cache(&self) -> usize {
+        self.inner.idempotency_cache
     }
 
     /// The name in the store of `key`, for things of this `kind`. The namespace has no `/`, so names of
@@ -204,6 +210,7 @@ pub struct CoordinatorBuilder {
     store: Option<Arc<dyn Store>>,
     namespace: String,
     lock_ttl: Duration,
+    idempotency_cache: usize,
 }
 
 impl CoordinatorBuilder {
@@ -231,6 +238,15 @@ impl CoordinatorBuilder {
         self
     }
 
+    /// How many finished results of idempotent calls are kept in this process, so that replaying them costs no
+    /// round trip. The default is none. A result takes up to 1 MiB; it is kept no longer than its `ttl`, and
+    /// those that came first make room for new ones. A record that is deleted in the store is still replayed
+    /// here.
+    pub fn idempotency_cache(mut self, results: usize) -> Self {
+        self.idempotency_cache = results;
+        self
+    }
+
     /// The coordinator.
     pub fn build(self) -> Coordinator {
         let store = self.store.unwrap_or_else(|| Arc::new(MemoryStore::new()));
@@ -239,6 +255,7 @@ impl CoordinatorBuilder {
                 store,
                 namespace: Renderer::encoded(&self.namespace),
                 lock_ttl: self.lock_ttl,
+                idempotency_cache: self.idempotency_cache,
                 services: RwLock::default(),
                 shut_down: AtomicBool::new(false),
             }),

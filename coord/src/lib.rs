@@ -4,6 +4,7 @@
 //!
 //! - [`Coordinator`]: connect, install, lock.
 //! - [`locked`], [`key!`] and the derive of [`KeyPart`]: what the compiler checks.
+//! - [`idempotent`] and [`idempotency`]: calls that have their effect once.
 //! - [`Lease`]: a held lock, its [`FencingToken`], its loss.
 //! - [`store`]: the contract for backends, and the backends.
 //! - [`Error`]: what can go wrong, and what to do about it.
@@ -16,6 +17,13 @@
 //! `coord_lock_acquisition_duration_seconds`, `coord_lock_held_duration_seconds`; and, counting requests,
 //! `coord_lock_contention_attempts`. Each lock is a span `coord.lock` with the fields `template`,
 //! `correlation_id`, `outcome`, `wait_seconds` and `hold_seconds`. No rendered key stands in any of them.
+//!
+//! Of idempotent calls: `coord_idempotency_hit_total` (replayed), `coord_idempotency_miss_total` (the body
+//! begins), `coord_idempotency_executed_total` (its result is stored) and `coord_idempotency_failed_total`
+//! count, and `coord_idempotency_execution_duration_seconds` is the time that bodies took. Each call is a span
+//! `coord.idempotency` with the fields `template`, `correlation_id`, `outcome` (`executed`, `replayed`,
+//! `in_progress`, `mismatch`, `lost` or `failed`), `attempt`, and, of a replay, `executed_by`: the correlation
+//! id of the call that ran the body, which leads to its trace.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
@@ -23,6 +31,7 @@ mod clock;
 mod context;
 mod coordinator;
 mod error;
+pub mod idempotency;
 pub mod key;
 pub mod lock;
 mod observe;
@@ -35,9 +44,10 @@ pub mod __private;
 
 pub use context::Context;
 #[cfg(feature = "macros")]
-pub use coord_macros::{KeyPart, key, locked};
+pub use coord_macros::{KeyPart, idempotent, key, locked};
 pub use coordinator::{Coordinator, CoordinatorBuilder};
 pub use error::{Error, StoreError, StoreErrorKind};
+pub use idempotency::{IdempotencyContext, Outcome};
 pub use key::{IntoKey, Key, KeyPart};
 pub use lock::Lease;
 pub use store::FencingToken;

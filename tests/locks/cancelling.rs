@@ -1,28 +1,13 @@
 //! Calls that are dropped at any await point leave no lease, no place in line and no task.
 
 use std::pin::pin;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::task::Poll;
 use std::time::Duration;
 
 use coord::testing::{FaultStore, Operation};
 use coord::{Coordinator, Error, Lease};
-use coord_tests::PATIENCE;
+use coord_tests::{PATIENCE, dropped_after};
 
 use crate::fleet::{Fleet, LONG};
-
-/// The output of `call`, or `None` if it is not done after so many polls, and so was dropped.
-async fn dropped_after<T>(polls: usize, call: impl Future<Output = T>) -> Option<T> {
-    let mut call = pin!(call);
-    let done = AtomicUsize::new(0);
-    std::future::poll_fn(|cx| {
-        if done.fetch_add(1, Ordering::Relaxed) == polls {
-            return Poll::Ready(None);
-        }
-        call.as_mut().poll(cx).map(Some)
-    })
-    .await
-}
 
 /// Drops what `call` makes after 0, 1, 2, ... polls, with a key for each, until it gets done.
 async fn at_every_await<T>(

@@ -5,11 +5,9 @@ mod bodies;
 mod cancelling;
 mod elections;
 mod exclusion;
-mod fleet;
 mod installing;
 mod keeping;
 mod queueing;
-mod recording;
 mod refusals;
 mod several;
 mod sharing;
@@ -18,6 +16,7 @@ mod telemetry;
 mod urls;
 
 use attribute::{options, shapes};
+use coord_tests::{fleet, recording};
 
 /// Makes a test of each case and each store. A further store is a further module here.
 macro_rules! over_every_store {

@@ -7,21 +7,27 @@
 //! - [`RedisServer`] runs a Redis server of a test's own, to be killed, paused, restarted or promoted.
 //! - [`shared_redis`] is one server for all tests that leave it as they found it.
 //! - [`Proxy`] stands between a client and a server: it counts, delays, swallows and cuts.
+//! - [`fleet`] is several processes' coordinators on one store, and what tests of them need.
+//! - [`recording`] writes down what is told to tracing.
 //! - [`Worker`] is a process of ours that a test talks to line by line, to be killed or paused.
 
 #![allow(clippy::missing_panics_doc, reason = "said above, for all helpers")]
 
 pub mod bench;
+pub mod fleet;
 mod leash;
 mod names;
+mod polls;
 mod port;
 pub mod proxy;
+pub mod recording;
 pub mod redis;
 pub mod resp;
 mod wait;
 pub mod worker;
 
 pub use names::unique;
+pub use polls::dropped_after;
 pub use proxy::Proxy;
 pub use redis::{RedisServer, shared_redis};
 pub use resp::Value;

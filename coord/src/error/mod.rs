@@ -20,7 +20,7 @@ pub use store::{StoreError, StoreErrorKind};
 /// ```
 /// fn describe(error: &coord::Error) -> &'static str {
 ///     match error {
-///         coord::Error::LockTimeout { .. } => "somebody else is still at work",
+///         coord::Error::LockTimeout { .. } | coord::Error::InProgress { .. } => "somebody else is still at work",
 ///         coord::Error::LockLost { .. } => "we were too slow; another process may have it now",
 ///         error if error.is_retryable() => "try again",
 ///         _ => "look at the message",
@@ -96,14 +96,81 @@ pub enum Error {
         template: &'static str,
     },
 
-    /// The caller waits for something that it holds itself.
+    /// The caller waits for something that it holds itself: a lock inside its own body, or an idempotent call
+    /// inside its own body.
     #[error(
-        "`{template}` is already held by the body that asks for it, and would wait for itself: pass the \
-         lease down instead of locking again"
+        "`{template}` is asked for inside its own body, and would wait for itself: pass down what that \
+         body has instead of asking again"
     )]
     WouldDeadlock {
         /// The key's template.
         template: &'static str,
+    },
+
+    /// Another call with this key is running, and the caller did not want to wait, or not for so long.
+    #[error(
+        "another call of `{template}` is running: try again in {retry_after:?}, or allow it a longer `wait`"
+    )]
+    InProgress {
+        /// The key's template.
+        template: &'static str,
+        /// When the other call's lease ends, unless it is renewed. It may be done sooner.
+        retry_after: Duration,
+    },
+
+    /// An earlier call with this key had another fingerprint: the key was used for two different requests.
+    #[error(
+        "`{template}` was called before with the same key and other arguments: use a new key for a new \
+         request, and the same arguments for a repeated one"
+    )]
+    FingerprintMismatch {
+        /// The key's template.
+        template: &'static str,
+    },
+
+    /// The body has run, and its result is too large to be stored. The body is not run again: later calls
+    /// get this error too, until the record ends after its `ttl`.
+    #[error(
+        "`{template}` has run, and its result of {bytes} bytes is over the limit of {limit}: it cannot be \
+         replayed and will not run again; store the result elsewhere, and return a reference to it"
+    )]
+    ResultTooLarge {
+        /// The key's template.
+        template: &'static str,
+        /// How large it is, with what is stored beside it.
+        bytes: u64,
+        /// How large it may be.
+        limit: u64,
+    },
+
+    /// The body has run, and its result cannot be written as JSON. The body is not run again: later calls
+    /// get this error too, until the record ends after its `ttl`.
+    #[error(
+        "`{template}` has run, and its result cannot be stored ({problem}): it cannot be replayed and will \
+         not run again; return a type that `serde_json` can write"
+    )]
+    ResultNotSerializable {
+        /// The key's template.
+        template: &'static str,
+        /// What `serde_json` says.
+        problem: Cow<'static, str>,
+    },
+
+    /// The stored result of an earlier call is not one of the type that this call returns. The body is not
+    /// run again.
+    #[error(
+        "`{template}` has run, and the stored result `{stored}` cannot be read as `{expected}` ({problem}): \
+         read the old form too (`#[serde(default)]`, `#[serde(alias)]`), or put a version into the key"
+    )]
+    ResultShapeChanged {
+        /// The key's template.
+        template: &'static str,
+        /// The type that was stored.
+        stored: Cow<'static, str>,
+        /// The type that is asked for.
+        expected: &'static str,
+        /// What does not fit.
+        problem: Cow<'static, str>,
     },
 
     /// The store failed.
@@ -115,7 +182,7 @@ impl Error {
     /// Whether the same call may succeed if it is made again, unchanged.
     pub fn is_retryable(&self) -> bool {
         match self {
-            Self::LockTimeout { .. } | Self::LockLost { .. } => true,
+            Self::LockTimeout { .. } | Self::LockLost { .. } | Self::InProgress { .. } => true,
             Self::Store(error) => error.is_retryable(),
             _ => false,
         }
@@ -127,7 +194,12 @@ impl Error {
             Self::InvalidKey { template, .. }
             | Self::LockTimeout { template, .. }
             | Self::LockLost { template }
-            | Self::WouldDeadlock { template } => Some(template),
+            | Self::WouldDeadlock { template }
+            | Self::InProgress { template, .. }
+            | Self::FingerprintMismatch { template }
+            | Self::ResultTooLarge { template, .. }
+            | Self::ResultNotSerializable { template, .. }
+            | Self::ResultShapeChanged { template, .. } => Some(template),
             _ => None,
         }
     }

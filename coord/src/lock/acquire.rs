@@ -115,7 +115,7 @@ pub(super) async fn acquire(
 
 /// Sends `operation` again while it fails with an error that allows it, until `until`. The operation keeps
 /// its id, so that it takes effect once.
-pub(super) async fn persist<T, F, Fut>(until: Deadline, operation: F) -> Result<T, StoreError>
+pub(crate) async fn persist<T, F, Fut>(until: Deadline, operation: F) -> Result<T, StoreError>
 where
     F: Fn() -> Fut,
     Fut: Future<Output = Result<T, StoreError>>,

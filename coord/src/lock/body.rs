@@ -27,7 +27,12 @@ where
     let lease = Arc::new(lease);
     let done = {
         let body = start(Arc::clone(&lease));
-        while_held(&lease, context.scope(body).instrument(span.clone())).await
+        while_held(
+            lease.lost(),
+            || lease.is_held(),
+            context.scope(body).instrument(span.clone()),
+        )
+        .await
     };
     match done {
         None => failed(lost(&lease)),
@@ -40,13 +45,17 @@ where
     }
 }
 
-/// The output of `body`, or `None` if the lease was lost before. The lease is looked at before each poll of
-/// the body: one that wakes after a long pause must not go on.
-async fn while_held<F: Future>(lease: &Lease, body: F) -> Option<F::Output> {
-    let mut lost = pin!(lease.lost());
+/// The output of `body`, or `None` if what it needs was `lost` before. Whether it `is_held` is looked at before
+/// each poll of the body: one that wakes after a long pause must not go on.
+pub(crate) async fn while_held<F: Future>(
+    lost: impl Future<Output = ()>,
+    is_held: impl Fn() -> bool,
+    body: F,
+) -> Option<F::Output> {
+    let mut lost = pin!(lost);
     let mut body = pin!(body);
     std::future::poll_fn(|cx| {
-        if lost.as_mut().poll(cx).is_ready() || !lease.is_held() {
+        if lost.as_mut().poll(cx).is_ready() || !is_held() {
             return Poll::Ready(None);
         }
         body.as_mut().poll(cx).map(Some)

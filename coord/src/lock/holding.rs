@@ -14,6 +14,7 @@ use tokio::sync::Notify;
 use tokio::sync::futures::Notified;
 use tokio::time::Instant;
 
+use super::keeper::Care;
 use crate::clock::{Deadline, Moment};
 use crate::error::StoreError;
 use crate::store::{FencingToken, LeaseId, Renewal, Renewed};
@@ -66,18 +67,6 @@ pub(super) enum Standing {
     Released,
     /// The store has failed for too long to go on waiting.
     Failed(StoreError),
-}
-
-/// What the keeper is to do about a holding now.
-pub(super) enum Care {
-    /// Send this renewal.
-    Renew(Renewal),
-    /// Nothing before this time.
-    Wait(Instant),
-    /// Nothing ever again: it is lost.
-    Lost,
-    /// Nothing ever again: it has ended otherwise.
-    Drop,
 }
 
 impl Holding {
@@ -218,14 +207,13 @@ impl Holding {
 
     /// What the keeper is to do at `now`. A renewal that is nearly due goes along, so that
     /// batches form.
-    pub(super) fn care(&self, moment: Moment) -> Care {
+    pub(super) fn care(&self, moment: Moment) -> Care<Renewal> {
         let now = moment.instant();
         let mut state = self.state();
         self.lose_if_past(&mut state, moment);
         let (lasts, renews) = match state.standing {
             Standing::Waiting => (self.wait_ttl, true),
             Standing::Held(_) => (self.ttl, self.renews || state.unconfirmed),
-            Standing::Lost => return Care::Lost,
             _ => return Care::Drop,
         };
         let ends = match state.standing {

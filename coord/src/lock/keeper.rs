@@ -1,8 +1,9 @@
-//! The keeper: one background task per coordinator that renews everything held or waited for, and does what
-//! a dropped lease or a dropped call cannot wait for.
+//! The keeper: one background task per coordinator that renews everything of one kind that is held or waited
+//! for, and does what a dropped lease or a dropped call cannot wait for. What it keeps is [`Kept`]: leases
+//! here, and the records of running calls in `idempotency`.
 //!
-//! 1. The task starts with the first lease and ends soon after the last, or at shutdown. If its runtime goes
-//!    away while there are leases, whoever waits for one of them starts it again.
+//! 1. The task starts with the first that is kept and ends soon after the last, or at shutdown. If its runtime
+//!    goes away while something is kept, whoever waits for it starts it again.
 //! 2. A lease is taken out of the keeper before its release is sent, so no renewal follows a release.
 //! 3. A renewal that fails is tried again until the lease's own deadline, which then makes it lost.
 
@@ -17,11 +18,10 @@ use tokio::runtime::Handle;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use super::acquire::persist;
-use super::holding::{Care, Holding};
-use crate::clock::{Deadline, Moment};
+use super::holding::Holding;
+use crate::clock::Moment;
 use crate::coordinator::Service;
-use crate::store::{LeaseId, OwnerMap, Renewal, Store};
+use crate::store::{OwnerId, OwnerMap, Store};
 
 /// How many renewals go to the store at once.
 const BATCH: usize = 250;
@@ -29,64 +29,98 @@ const BATCH: usize = 250;
 /// a task each time.
 const LINGER: Duration = Duration::from_secs(1);
 
-pub(crate) struct Keeper {
-    pub(super) store: Arc<dyn Store>,
-    state: Mutex<State>,
+/// What can be kept: something of ours in the store that ends there unless it is renewed.
+pub(crate) trait Kept: Send + Sync + Sized + 'static {
+    /// What is sent to renew it.
+    type Renewal: Send + 'static;
+    /// What is done in the background, once.
+    type Job: Send + 'static;
+
+    /// What tells it from all others.
+    fn owner(&self) -> OwnerId;
+
+    /// When the keeper should look at it first.
+    fn first_look(&self) -> Instant;
+
+    /// What the keeper is to do about it now.
+    fn care(&self, now: Moment) -> Care<Self::Renewal>;
+
+    /// Wakes whoever waits for a change of it.
+    fn notify(&self);
+
+    /// Ends it because the coordinator shuts down, and says what is to be done then.
+    fn shut_down(&self) -> Self::Job;
+
+    /// Renews several, and tells each how that went.
+    fn renew(
+        store: Arc<dyn Store>,
+        batch: Vec<(Arc<Self>, Self::Renewal)>,
+    ) -> impl Future<Output = ()> + Send;
+
+    /// Does a job that nobody waits for. If it cannot be done in time, the store ends the thing by itself.
+    fn carry_out(store: Arc<dyn Store>, job: Self::Job) -> impl Future<Output = ()> + Send;
+}
+
+/// What the keeper is to do about one that it keeps.
+pub(crate) enum Care<Renewal> {
+    /// Send this renewal.
+    Renew(Renewal),
+    /// Nothing before this time.
+    Wait(Instant),
+    /// Nothing ever again: it has ended.
+    Drop,
+}
+
+pub(crate) struct Keeper<K: Kept = Holding> {
+    pub(crate) store: Arc<dyn Store>,
+    state: Mutex<State<K>>,
     work: Notify,
     idle: Notify,
 }
 
-#[derive(Default)]
-struct State {
-    kept: OwnerMap<Arc<Holding>>,
-    jobs: Vec<Job>,
+struct State<K: Kept> {
+    kept: OwnerMap<Arc<K>>,
+    jobs: Vec<K::Job>,
     runs: bool,
     /// When the task looks by itself.
     wakes_at: Option<Instant>,
     shut_down: bool,
 }
 
-/// What is done in the background, once.
-struct Job {
-    lease: LeaseId,
-    kind: JobKind,
-    /// Past this the store has ended the lease by itself.
-    until: Deadline,
-}
-
-#[derive(Clone, Copy)]
-enum JobKind {
-    Release,
-    KeepFor(Duration),
-}
-
 type Task = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// What there is to do in one turn.
-struct Turn {
-    renewals: Vec<(Arc<Holding>, Renewal)>,
-    jobs: Vec<Job>,
+struct Turn<K: Kept> {
+    renewals: Vec<(Arc<K>, K::Renewal)>,
+    jobs: Vec<K::Job>,
     wakes_at: Instant,
 }
 
-impl Keeper {
-    pub(super) fn new(store: &Arc<dyn Store>) -> Self {
+impl<K: Kept> Keeper<K> {
+    pub(crate) fn new(store: &Arc<dyn Store>) -> Self {
+        let state = State {
+            kept: OwnerMap::default(),
+            jobs: Vec::new(),
+            runs: false,
+            wakes_at: None,
+            shut_down: false,
+        };
         Self {
             store: Arc::clone(store),
-            state: Mutex::default(),
+            state: Mutex::new(state),
             work: Notify::new(),
             idle: Notify::new(),
         }
     }
 
-    /// Renews `holding` from now on. `false`: the coordinator is shut down, and it must be given back.
-    pub(super) fn keep(self: &Arc<Self>, holding: &Arc<Holding>) -> bool {
-        let first_look = holding.first_look();
+    /// Renews `kept` from now on. `false`: the coordinator is shut down, and it must be given back.
+    pub(crate) fn keep(self: &Arc<Self>, kept: &Arc<K>) -> bool {
+        let first_look = kept.first_look();
         let mut state = self.state();
         if state.shut_down {
             return false;
         }
-        state.kept.insert(holding.lease.owner, Arc::clone(holding));
+        state.kept.insert(kept.owner(), Arc::clone(kept));
         let is_earlier = state.wakes_at.is_none_or(|at| first_look < at);
         self.start(&mut state);
         drop(state);
@@ -97,27 +131,27 @@ impl Keeper {
     }
 
     /// Stops renewing. An answer that is still under way changes nothing once the holding has ended.
-    pub(super) fn forget(&self, holding: &Holding) {
-        self.state().kept.remove(&holding.lease.owner);
+    pub(crate) fn forget(&self, kept: &K) {
+        self.state().kept.remove(&kept.owner());
     }
 
-    /// Looks at every lease again now, because one of them has something due.
+    /// Looks at everything again now, because something has become due.
     pub(super) fn look(&self) {
         self.work.notify_one();
     }
 
-    /// Releases in the background, because the caller's future was dropped.
-    pub(super) fn abandon(self: &Arc<Self>, holding: &Holding) {
-        self.finish_later(holding, JobKind::Release);
-    }
-
-    /// Lets the lease last for `rest` and no longer, in the background.
-    pub(super) fn keep_for(self: &Arc<Self>, holding: &Holding, rest: Duration) {
-        self.finish_later(holding, JobKind::KeepFor(rest));
+    /// Stops renewing, and does `job` in the background.
+    pub(crate) fn finish_later(self: &Arc<Self>, kept: &K, job: K::Job) {
+        let mut state = self.state();
+        state.kept.remove(&kept.owner());
+        state.jobs.push(job);
+        self.start(&mut state);
+        drop(state);
+        self.work.notify_one();
     }
 
     /// Starts the task again if the runtime that it ran on has gone.
-    pub(super) fn ensure_running(self: &Arc<Self>) {
+    pub(crate) fn ensure_running(self: &Arc<Self>) {
         let mut state = self.state();
         if !state.kept.is_empty() {
             self.start(&mut state);
@@ -128,21 +162,7 @@ impl Keeper {
         self.state().shut_down
     }
 
-    fn finish_later(self: &Arc<Self>, holding: &Holding, kind: JobKind) {
-        let until = Deadline::of_lease(Moment::now(), holding.ttl.max(holding.wait_ttl));
-        let mut state = self.state();
-        state.kept.remove(&holding.lease.owner);
-        state.jobs.push(Job {
-            lease: holding.lease.clone(),
-            kind,
-            until,
-        });
-        self.start(&mut state);
-        drop(state);
-        self.work.notify_one();
-    }
-
-    fn start(self: &Arc<Self>, state: &mut State) {
+    fn start(self: &Arc<Self>, state: &mut State<K>) {
         if state.runs {
             return;
         }
@@ -168,23 +188,27 @@ impl Keeper {
     }
 
     /// What to do now, or `None` if the task can end.
-    fn next_turn(&self, nothing_under_way: bool, idle_since: &mut Option<Instant>) -> Option<Turn> {
+    fn next_turn(
+        &self,
+        nothing_under_way: bool,
+        idle_since: &mut Option<Instant>,
+    ) -> Option<Turn<K>> {
         let moment = Moment::now();
         let now = moment.instant();
         let mut state = self.state();
         let jobs = std::mem::take(&mut state.jobs);
         let mut renewals = Vec::new();
         let mut wakes_at = now + LINGER * 60;
-        state.kept.retain(|_, holding| match holding.care(moment) {
+        state.kept.retain(|_, kept| match kept.care(moment) {
             Care::Renew(renewal) => {
-                renewals.push((Arc::clone(holding), renewal));
+                renewals.push((Arc::clone(kept), renewal));
                 true
             }
             Care::Wait(at) => {
                 wakes_at = wakes_at.min(at);
                 true
             }
-            Care::Lost | Care::Drop => false,
+            Care::Drop => false,
         });
         if state.kept.is_empty() && jobs.is_empty() && nothing_under_way {
             self.idle.notify_waiters();
@@ -208,42 +232,36 @@ impl Keeper {
 
     fn start_turn(
         &self,
-        renewals: Vec<(Arc<Holding>, Renewal)>,
-        jobs: Vec<Job>,
+        renewals: Vec<(Arc<K>, K::Renewal)>,
+        jobs: Vec<K::Job>,
         under_way: &FuturesUnordered<Task>,
     ) {
         let mut renewals = renewals.into_iter().peekable();
         while renewals.peek().is_some() {
             let batch: Vec<_> = renewals.by_ref().take(BATCH).collect();
-            under_way.push(Box::pin(renew(Arc::clone(&self.store), batch)));
+            under_way.push(Box::pin(K::renew(Arc::clone(&self.store), batch)));
         }
         for job in jobs {
-            under_way.push(Box::pin(carry_out(Arc::clone(&self.store), job)));
+            under_way.push(Box::pin(K::carry_out(Arc::clone(&self.store), job)));
         }
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, State<K>> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Service for Keeper {
+impl<K: Kept> Service for Keeper<K> {
     fn shut_down(self: Arc<Self>) -> Pin<Box<dyn Future<Output = ()> + Send>> {
         Box::pin(async move {
             let idle = self.idle.notified();
             {
                 let mut state = self.state();
                 state.shut_down = true;
-                let kept: Vec<_> = state.kept.drain().map(|(_, holding)| holding).collect();
-                for holding in kept {
-                    holding.shut_down();
-                    let until = holding.deadline();
-                    state.jobs.push(Job {
-                        lease: holding.lease.clone(),
-                        kind: JobKind::Release,
-                        until,
-                    });
-                }
+                let kept = std::mem::take(&mut state.kept);
+                state
+                    .jobs
+                    .extend(kept.into_values().map(|kept| kept.shut_down()));
                 if !state.jobs.is_empty() {
                     self.start(&mut state);
                 }
@@ -257,48 +275,17 @@ impl Service for Keeper {
     }
 }
 
-async fn renew(store: Arc<dyn Store>, batch: Vec<(Arc<Holding>, Renewal)>) {
-    let (holdings, renewals): (Vec<_>, Vec<_>) = batch.into_iter().unzip();
-    let sent = Moment::now();
-    let answers = store.renew_leases(&renewals).await;
-    for (holding, answer) in holdings.iter().zip(answers) {
-        holding.renewed(sent, answer);
-    }
-}
-
-/// Ends a lease that nobody waits for. If it cannot be done in time, the store ends it by itself.
-async fn carry_out(store: Arc<dyn Store>, job: Job) {
-    let Job { lease, kind, until } = job;
-    match kind {
-        JobKind::Release => {
-            let _ = persist(until, || store.release_lease(&lease)).await;
-        }
-        JobKind::KeepFor(rest) => {
-            let renewal = [Renewal {
-                lease,
-                ttl: rest,
-                wait_ttl: rest,
-            }];
-            let renew = || async {
-                let answer = store.renew_leases(&renewal).await.pop();
-                answer.transpose()
-            };
-            let _ = persist(until, renew).await;
-        }
-    }
-}
-
 /// Marks the task as ended however it ends, so that it can be started again.
-struct Running<'a>(&'a Keeper);
+struct Running<'a, K: Kept>(&'a Keeper<K>);
 
-impl Drop for Running<'_> {
+impl<K: Kept> Drop for Running<'_, K> {
     fn drop(&mut self) {
         let mut state = self.0.state();
         state.runs = false;
         state.wakes_at = None;
         // Whoever waits for one of these starts the task again.
-        for holding in state.kept.values() {
-            holding.notify();
+        for kept in state.kept.values() {
+            kept.notify();
         }
         self.0.idle.notify_waiters();
     }

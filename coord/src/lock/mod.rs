@@ -5,7 +5,7 @@
 
 // `acquire` gets one lease, and `together` several, all or none; `request` has checked what is asked for.
 // `holding` is what this process knows of one lease: where it stands and until when.
-// `keeper` renews all of them, and does in the background what a drop cannot wait for.
+// `keeper` renews all of them, and does in the background what a drop cannot wait for; `kept` says how.
 // `body` runs code while a lease is held, and drops it when the lease is lost.
 
 /// One of each in most locks, so the first needs no allocation.
@@ -18,14 +18,17 @@ mod election;
 mod forms;
 mod holding;
 mod keeper;
+mod kept;
 mod lease;
 mod request;
 mod together;
 
-pub(crate) use body::run_held;
+pub(crate) use acquire::persist;
+pub(crate) use body::{run_held, while_held};
 pub use builder::LockBuilder;
 pub(crate) use builder::Target;
 pub use election::{Election, Leader, Leadership, Observer};
 pub(crate) use forms::without_repeats;
 pub use forms::{ReadWriteLock, Semaphored, Whole};
+pub(crate) use keeper::{Care, Keeper, Kept};
 pub use lease::Lease;

@@ -3,12 +3,14 @@
 //!
 //! Labels carry the key's *template*. A rendered key never gets into a label, a span or an event.
 
+mod idempotency;
 mod series;
 
 use std::time::Duration;
 
 use tracing::{debug, warn};
 
+pub(crate) use self::idempotency::IdempotencyEvent;
 use self::series::LockSeries;
 
 /// Something that happened to a lock.
@@ -28,38 +30,49 @@ pub(crate) enum LockEvent {
     Lost { held: Duration },
 }
 
-/// Tells metrics and tracing of `event` at the lock of `template`.
-pub(crate) fn emit(template: &'static str, event: LockEvent) {
-    let series = LockSeries::of(template);
-    match event {
-        LockEvent::Acquired { waited, attempts } => {
-            series.acquired.increment();
-            series.acquisition_seconds.record(waited.as_secs_f64());
-            series.contention_attempts.record(f64::from(attempts));
-            debug!(template, ?waited, attempts, "lock acquired");
-        }
-        LockEvent::Refused => {
-            series.failed.increment();
-            debug!(template, "lock not free");
-        }
-        LockEvent::TimedOut { waited } => {
-            series.failed.increment();
-            series.timeout.increment();
-            debug!(template, ?waited, "lock not free in time");
-        }
-        LockEvent::Failed => {
-            series.failed.increment();
-            warn!(template, "lock failed");
-        }
-        LockEvent::Released { held } => {
-            series.released.increment();
-            series.held_seconds.record(held.as_secs_f64());
-            debug!(template, ?held, "lock released");
-        }
-        LockEvent::Lost { held } => {
-            series.lost.increment();
-            series.held_seconds.record(held.as_secs_f64());
-            warn!(template, ?held, "lock lost while it was needed");
+/// Something that happened, and how it is told.
+pub(crate) trait Event {
+    fn tell(self, template: &'static str);
+}
+
+/// Tells metrics and tracing of `event` at the key of `template`.
+pub(crate) fn emit(template: &'static str, event: impl Event) {
+    event.tell(template);
+}
+
+impl Event for LockEvent {
+    fn tell(self, template: &'static str) {
+        let series = LockSeries::of(template);
+        match self {
+            Self::Acquired { waited, attempts } => {
+                series.acquired.increment();
+                series.acquisition_seconds.record(waited.as_secs_f64());
+                series.contention_attempts.record(f64::from(attempts));
+                debug!(template, ?waited, attempts, "lock acquired");
+            }
+            Self::Refused => {
+                series.failed.increment();
+                debug!(template, "lock not free");
+            }
+            Self::TimedOut { waited } => {
+                series.failed.increment();
+                series.timeout.increment();
+                debug!(template, ?waited, "lock not free in time");
+            }
+            Self::Failed => {
+                series.failed.increment();
+                warn!(template, "lock failed");
+            }
+            Self::Released { held } => {
+                series.released.increment();
+                series.held_seconds.record(held.as_secs_f64());
+                debug!(template, ?held, "lock released");
+            }
+            Self::Lost { held } => {
+                series.lost.increment();
+                series.held_seconds.record(held.as_secs_f64());
+                warn!(template, ?held, "lock lost while it was needed");
+            }
         }
     }
 }

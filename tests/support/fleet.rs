@@ -4,18 +4,18 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
+use crate::{shared_redis, unique, until};
 use coord::store::{Contender, LeaseId, MemoryStore, RedisStore, Store};
 use coord::testing::FaultStore;
-use coord::{Coordinator, Lease};
-use coord_tests::{shared_redis, unique, until};
+use coord::{Coordinator, CoordinatorBuilder, Lease};
 
 /// A ttl that ends while a test waits for it.
-pub(crate) const SHORT: Duration = Duration::from_millis(300);
+pub const SHORT: Duration = Duration::from_millis(300);
 /// A ttl that ends only after the test.
-pub(crate) const LONG: Duration = Duration::from_secs(60);
+pub const LONG: Duration = Duration::from_secs(60);
 
 /// Processes that use one store and one namespace.
-pub(crate) struct Fleet {
+pub struct Fleet {
     place: StorePlace,
     namespace: String,
     /// For looking at lines, beside whatever is tested.
@@ -28,43 +28,59 @@ enum StorePlace {
 }
 
 impl Fleet {
-    pub(crate) fn on_memory() -> Self {
+    /// On a store in memory that they all share.
+    pub fn on_memory() -> Self {
         Self {
             place: StorePlace::Here,
-            namespace: unique("locks"),
+            namespace: unique("fleet"),
             store: Arc::new(MemoryStore::new()),
         }
     }
 
-    pub(crate) async fn on_redis() -> Self {
+    /// On the server that all tests share, each with a connection of its own.
+    pub async fn on_redis() -> Self {
         let url = shared_redis().await;
         Self {
             store: connect(&url).await,
             place: StorePlace::Redis(url),
-            namespace: unique("locks"),
+            namespace: unique("fleet"),
         }
     }
 
     /// A coordinator with a connection of its own, as another process has.
-    pub(crate) async fn process(&self) -> Coordinator {
+    pub async fn process(&self) -> Coordinator {
         self.process_in(&self.namespace).await
     }
 
     /// One in another namespace.
-    pub(crate) async fn process_in(&self, namespace: &str) -> Coordinator {
+    pub async fn process_in(&self, namespace: &str) -> Coordinator {
+        self.builder().await.namespace(namespace).build()
+    }
+
+    /// One with further settings.
+    pub async fn builder(&self) -> CoordinatorBuilder {
         Coordinator::builder()
             .store_arc(self.own_store().await)
-            .namespace(namespace)
-            .build()
+            .namespace(self.namespace.as_str())
+    }
+
+    /// The namespace that they share.
+    pub fn namespace(&self) -> &str {
+        &self.namespace
+    }
+
+    /// The store, beside whatever is tested.
+    pub fn store(&self) -> &Arc<dyn Store> {
+        &self.store
     }
 
     /// Two processes.
-    pub(crate) async fn two(&self) -> (Coordinator, Coordinator) {
+    pub async fn two(&self) -> (Coordinator, Coordinator) {
         (self.process().await, self.process().await)
     }
 
     /// A process whose store fails on demand.
-    pub(crate) async fn faulty(&self) -> (FaultStore, Coordinator) {
+    pub async fn faulty(&self) -> (FaultStore, Coordinator) {
         let store = FaultStore::from(self.own_store().await);
         let coord = Coordinator::builder()
             .store(store.clone())
@@ -74,7 +90,7 @@ impl Fleet {
     }
 
     /// The line for `key`, which is that of a `lock`, a `semaphore` or an `election`.
-    pub(crate) fn line(&self, kind: &str, key: &str) -> Line {
+    pub fn line(&self, kind: &str, key: &str) -> Line {
         Line {
             store: Arc::clone(&self.store),
             resource: format!("{}/{kind}/{key}", self.namespace),
@@ -83,7 +99,7 @@ impl Fleet {
 
     /// Returns when a lease that nobody renews has ended in the store: when at least this long has passed
     /// by the store's clock.
-    pub(crate) async fn let_pass(&self, time: Duration) {
+    pub async fn let_pass(&self, time: Duration) {
         let key = unique("hourglass");
         let coord = self.process().await;
         let lease = coord.lock(&*key).ttl(time).renew(false).acquire().await;
@@ -92,7 +108,8 @@ impl Fleet {
         drop(lease);
     }
 
-    async fn own_store(&self) -> Arc<dyn Store> {
+    /// The store as another process has it.
+    pub async fn own_store(&self) -> Arc<dyn Store> {
         match &self.place {
             StorePlace::Here => Arc::clone(&self.store),
             StorePlace::Redis(url) => connect(url).await,
@@ -106,26 +123,27 @@ async fn connect(url: &str) -> Arc<dyn Store> {
 }
 
 /// Those who hold or want one resource.
-pub(crate) struct Line {
+pub struct Line {
     store: Arc<dyn Store>,
     resource: String,
 }
 
 impl Line {
-    pub(crate) async fn contenders(&self) -> Vec<Contender> {
+    /// All of them.
+    pub async fn contenders(&self) -> Vec<Contender> {
         let contenders = self.store.inspect_lease(&self.resource).await;
         contenders.expect("a line to look at")
     }
 
     /// How many hold, and how many wait.
-    pub(crate) async fn counts(&self) -> (usize, usize) {
+    pub async fn counts(&self) -> (usize, usize) {
         let contenders = self.contenders().await;
         let held = contenders.iter().filter(|one| one.granted).count();
         (held, contenders.len() - held)
     }
 
     /// Waits until so many hold and so many wait.
-    pub(crate) async fn until(&self, held: usize, waiting: usize) {
+    pub async fn until(&self, held: usize, waiting: usize) {
         let what = format!("{held} to hold and {waiting} to wait");
         until(&what, async || {
             (self.counts().await == (held, waiting)).then_some(())
@@ -134,7 +152,7 @@ impl Line {
     }
 
     /// Takes the lease away from its holders behind their backs, as a store does that loses data.
-    pub(crate) async fn lose_holders(&self) {
+    pub async fn lose_holders(&self) {
         for contender in self.contenders().await {
             if contender.granted {
                 let lease = LeaseId {
@@ -150,13 +168,13 @@ impl Line {
 
 /// Counts those who are inside of something that only so many may be in.
 #[derive(Clone, Default)]
-pub(crate) struct Room {
+pub struct Room {
     inside: Arc<AtomicU64>,
 }
 
 impl Room {
     /// Goes in, lets others run, and goes out.
-    pub(crate) async fn visit(&self, at_most: u64) {
+    pub async fn visit(&self, at_most: u64) {
         let inside = self.inside.fetch_add(1, Ordering::SeqCst) + 1;
         assert!(inside <= at_most, "{inside} inside of {at_most}");
         tokio::task::yield_now().await;
@@ -166,17 +184,19 @@ impl Room {
 
 /// Tells when what it was given to is dropped.
 #[derive(Clone, Default)]
-pub(crate) struct Dropped(Arc<AtomicBool>);
+pub struct Dropped(Arc<AtomicBool>);
 
 /// What is dropped.
-pub(crate) struct Guard(Arc<AtomicBool>);
+pub struct Guard(Arc<AtomicBool>);
 
 impl Dropped {
-    pub(crate) fn guard(&self) -> Guard {
+    /// What tells of its drop.
+    pub fn guard(&self) -> Guard {
         Guard(Arc::clone(&self.0))
     }
 
-    pub(crate) fn get(&self) -> bool {
+    /// Whether it was dropped.
+    pub fn get(&self) -> bool {
         self.0.load(Ordering::SeqCst)
     }
 }
@@ -188,6 +208,6 @@ impl Drop for Guard {
 }
 
 /// The token as a number.
-pub(crate) fn token(lease: &Lease) -> u64 {
+pub fn token(lease: &Lease) -> u64 {
     lease.token().into()
 }

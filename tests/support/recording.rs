@@ -13,14 +13,14 @@ use tracing_subscriber::layer::{Context, SubscriberExt as _};
 use tracing_subscriber::registry;
 
 /// What this thread tells, for as long as this is there.
-pub(crate) struct Recording {
+pub struct Recording {
     told: Arc<Mutex<Told>>,
     _guard: DefaultGuard,
 }
 
 /// A span with the last value of each field.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Span {
+pub struct Span {
     name: &'static str,
     fields: BTreeMap<&'static str, String>,
 }
@@ -34,7 +34,8 @@ struct Told {
 struct Recorder(Arc<Mutex<Told>>);
 
 impl Recording {
-    pub(crate) fn start() -> Self {
+    /// Starts writing down.
+    pub fn start() -> Self {
         let told = Arc::new(Mutex::new(Told::default()));
         let subscriber = registry().with(Recorder(Arc::clone(&told)));
         Self {
@@ -44,7 +45,7 @@ impl Recording {
     }
 
     /// The spans of this name, in the order in which they began.
-    pub(crate) fn spans(&self, name: &str) -> Vec<Span> {
+    pub fn spans(&self, name: &str) -> Vec<Span> {
         let told = self.told.lock().unwrap();
         told.spans
             .values()
@@ -54,14 +55,15 @@ impl Recording {
     }
 
     /// All that was told, as text.
-    pub(crate) fn everything(&self) -> String {
+    pub fn everything(&self) -> String {
         let told = self.told.lock().unwrap();
         format!("{:?}\n{}", told.spans, told.events)
     }
 }
 
 impl Span {
-    pub(crate) fn field(&self, name: &str) -> Option<&str> {
+    /// The last value of a field.
+    pub fn field(&self, name: &str) -> Option<&str> {
         self.fields.get(name).map(String::as_str)
     }
 }

@@ -1,0 +1,179 @@
+use coord::{Error, idempotent};
+/// Everything by default.
+async fn pay(order: u64) -> Result<Payment, PayError> {
+    #[allow(clippy::used_underscore_binding)]
+    let idempotent = {
+        ::coord::__private::Idempotent::new({
+            let value0 = &order;
+            ::coord::__private::Renderer::new("payment:<order>")
+                .literal("payment:")
+                .value("order", value0, "")
+                .finish()
+        })
+    };
+    idempotent
+        .run(
+            <Result<Payment, PayError> as ::coord::__private::Fallible>::from_error,
+            <Result<Payment, PayError> as ::coord::__private::Replayable>::codec,
+            move |_: ::coord::__private::IdempotencyContext| async move {
+                #[allow(clippy::type_complexity)]
+                if let ::core::option::Option::Some(output) = ::core::option::Option::None::<
+                    Result<Payment, PayError>,
+                > {
+                    return output;
+                }
+                {
+                    let payment = charge(order).await?;
+                    Ok(payment)
+                }
+            },
+        )
+        .await
+}
+#[allow(clippy::all)]
+pub(crate) async fn arguments_of_every_kind<'a, T: KeyPart + Serialize>(
+    order: &'a Order,
+    (a, b): (T, T),
+    r#type: u8,
+    mut count: usize,
+) -> Result<impl Stored, Error> {
+    #[allow(clippy::used_underscore_binding)]
+    let idempotent = {
+        ::coord::__private::Idempotent::new({
+                let value0 = &order.id;
+                let value1 = &r#type;
+                ::coord::__private::Renderer::new("payment:<order.id>:<r#type>")
+                    .literal("payment:")
+                    .value("order.id", value0, ":")
+                    .literal(":")
+                    .value("type", value1, "")
+                    .finish()
+            })
+            .ttl(::core::time::Duration::new(86400u64, 0u32))
+            .lease(lease())
+            .wait(::core::time::Duration::new(60u64, 0u32))
+            .fingerprint("order", &order)
+            .fingerprint("a", &a)
+            .fingerprint("b", &b)
+            .fingerprint("count", &count)
+    };
+    idempotent
+        .run(
+            <Result<_, Error> as ::coord::__private::Fallible>::from_error,
+            <Result<_, Error> as ::coord::__private::Replayable>::codec,
+            move |guard: ::coord::__private::IdempotencyContext| async move {
+                #[allow(clippy::type_complexity)]
+                if let ::core::option::Option::Some(output) = ::core::option::Option::None::<
+                    Result<_, Error>,
+                > {
+                    return output;
+                }
+                #[allow(clippy::no_effect_underscore_binding)]
+                let ctx: &::coord::__private::IdempotencyContext = &guard;
+                { Ok(ctx.attempt()) }
+            },
+        )
+        .await
+}
+impl Service {
+    fn import<'a>(
+        &'a self,
+        id: u64,
+        amount: u64,
+        r#type: Type,
+    ) -> impl Future<Output = Result<(), ImportError>> + Send {
+        #[allow(clippy::used_underscore_binding)]
+        let idempotent = {
+            let coordinator = &self.coord;
+            my::coord::__private::Idempotent::new({
+                    let value0 = &id;
+                    my::coord::__private::Renderer::new("import:<id>")
+                        .literal("import:")
+                        .value("id", value0, "")
+                        .finish()
+                })
+                .with(coordinator)
+                .reject()
+                .fingerprint("amount", &amount)
+                .fingerprint("type", &r#type)
+        };
+        idempotent
+            .run(
+                <Result<(), ImportError> as my::coord::__private::Fallible>::from_error,
+                <Result<
+                    (),
+                    ImportError,
+                > as my::coord::__private::ReplayableWithErrors>::codec,
+                move |_: my::coord::__private::IdempotencyContext| async move {
+                    #[allow(clippy::type_complexity)]
+                    if let ::core::option::Option::Some(output) = ::core::option::Option::None::<
+                        Result<(), ImportError>,
+                    > {
+                        return output;
+                    }
+                    #[allow(clippy::type_complexity)]
+                    let start = move || {
+                        async move { self.gateway.import(id, amount, r#type).await }
+                    };
+                    start().await
+                },
+            )
+    }
+}
+/// The first is the outer one, whatever the compiler hands out first.
+async fn stacked(id: u64) -> Result<u64, Error> {
+    #[allow(clippy::used_underscore_binding)]
+    let idempotent = {
+        ::coord::__private::Idempotent::new({
+            let value0 = &id;
+            ::coord::__private::Renderer::new("order:<id>")
+                .literal("order:")
+                .value("id", value0, "")
+                .finish()
+        })
+    };
+    #[allow(clippy::used_underscore_binding)]
+    let locked = {
+        ::coord::__private::Locked::new([
+            {
+                let value0 = &id;
+                ::coord::__private::Renderer::new("order:<id>")
+                    .literal("order:")
+                    .value("id", value0, "")
+                    .finish()
+            },
+        ])
+    };
+    idempotent
+        .run(
+            <Result<u64, Error> as ::coord::__private::Fallible>::from_error,
+            <Result<u64, Error> as ::coord::__private::Replayable>::codec,
+            move |guard: ::coord::__private::IdempotencyContext| async move {
+                #[allow(clippy::type_complexity)]
+                if let ::core::option::Option::Some(output) = ::core::option::Option::None::<
+                    Result<u64, Error>,
+                > {
+                    return output;
+                }
+                #[allow(clippy::no_effect_underscore_binding)]
+                let ctx: &::coord::__private::IdempotencyContext = &guard;
+                locked
+                    .run(
+                        <Result<u64, Error> as ::coord::__private::Fallible>::from_error,
+                        move |guard: ::std::sync::Arc<::coord::__private::Lease>| async move {
+                            #[allow(clippy::type_complexity)]
+                            if let ::core::option::Option::Some(output) = ::core::option::Option::None::<
+                                Result<u64, Error>,
+                            > {
+                                return output;
+                            }
+                            #[allow(clippy::no_effect_underscore_binding)]
+                            let lease: &::coord::__private::Lease = &guard;
+                            { Ok(lease.token().into()) }
+                        },
+                    )
+                    .await
+            },
+        )
+        .await
+}

@@ -1,0 +1,130 @@
+//! A result that comes late, and one whose way to the store is bad.
+
+use coord::idempotency::IdempotencyBuilder;
+use coord::testing::{Fault, Operation};
+use coord::{Error, Outcome};
+use coord_tests::fleet::{Fleet, LONG, SHORT};
+use tokio::task::JoinHandle;
+
+use crate::records::{KEY, Runs, pays, record, stands_in_its_body, stored};
+
+/// Runs a body whose result is held on its way until its record has lapsed and `meanwhile` is done.
+async fn is_late(
+    fleet: &Fleet,
+    settings: impl FnOnce(IdempotencyBuilder) -> IdempotencyBuilder,
+    meanwhile: impl AsyncFnOnce(),
+) -> Result<Outcome<u64>, Error> {
+    let (store, coord) = fleet.faulty().await;
+    let call = settings(coord.idempotency(KEY).lease(SHORT));
+    let (door, call) = stands_in_its_body(call, 7).await;
+    let held = store.hold(Operation::Put);
+    door.open();
+    held.reached().await;
+    coord_tests::until("the record to lapse", async || {
+        // On a paused clock, this lets time pass.
+        tokio::time::sleep(SHORT / 4).await;
+        stored(fleet, KEY).await.is_none().then_some(())
+    })
+    .await;
+    meanwhile().await;
+    held.release();
+    call.await.unwrap()
+}
+
+pub(crate) async fn a_result_that_is_too_late_gives_way_to_the_winners(fleet: &Fleet) {
+    let other = fleet.process().await;
+    let late = is_late(
+        fleet,
+        |call| call,
+        async || {
+            assert_eq!(pays(&other, 8).await.unwrap(), Outcome::Executed(8));
+        },
+    );
+    assert_eq!(late.await.unwrap(), Outcome::Replayed(8));
+    assert_eq!(pays(&other, 9).await.unwrap(), Outcome::Replayed(8));
+}
+
+pub(crate) async fn a_result_that_is_too_late_is_lost_for_one_who_does_not_wait(fleet: &Fleet) {
+    let other = fleet.process().await;
+    let late = is_late(fleet, IdempotencyBuilder::reject, async || {
+        assert_eq!(pays(&other, 8).await.unwrap(), Outcome::Executed(8));
+    });
+    let error = late.await.unwrap_err();
+    assert!(matches!(error, Error::LockLost { .. }), "{error:?}");
+    assert_eq!(pays(&other, 9).await.unwrap(), Outcome::Replayed(8));
+}
+
+pub(crate) async fn a_result_that_is_too_late_does_not_wait_for_one_still_running(fleet: &Fleet) {
+    let other = fleet.process().await;
+    let mut winner: Option<(_, JoinHandle<_>)> = None;
+    let late = is_late(
+        fleet,
+        |call| call,
+        async || {
+            winner = Some(stands_in_its_body(other.idempotency(KEY).lease(LONG), 8).await);
+        },
+    );
+    let error = late.await.unwrap_err();
+    assert!(matches!(error, Error::LockLost { .. }), "{error:?}");
+    let (door, winner) = winner.unwrap();
+    door.open();
+    assert_eq!(winner.await.unwrap().unwrap(), Outcome::Executed(8));
+}
+
+pub(crate) async fn a_lapsed_record_that_nobody_took_gets_its_result(fleet: &Fleet) {
+    let other = fleet.process().await;
+    let late = is_late(fleet, |call| call, async || {});
+    assert_eq!(late.await.unwrap(), Outcome::Executed(7));
+    assert_eq!(pays(&other, 8).await.unwrap(), Outcome::Replayed(7));
+}
+
+pub(crate) async fn a_completion_that_fails_is_made_again(fleet: &Fleet) {
+    let other = fleet.process().await;
+    let (store, coord) = fleet.faulty().await;
+    let runs = Runs::default();
+    let call = coord.idempotency(KEY).outcome(async || {
+        for fault in [Fault::BeforeSend, Fault::AfterSend, Fault::BeforeSend] {
+            store.fail_next(Operation::Put, fault);
+        }
+        runs.begin();
+        Ok::<u64, Error>(7)
+    });
+    assert_eq!(call.await.unwrap(), Outcome::Executed(7));
+    assert_eq!(pays(&other, 8).await.unwrap(), Outcome::Replayed(7));
+    // What was cut arrives after all, and changes nothing.
+    assert_eq!(store.deliver().await, 1);
+    assert_eq!(pays(&other, 9).await.unwrap(), Outcome::Replayed(7));
+    assert_eq!(runs.count(), 1);
+}
+
+pub(crate) async fn a_completion_whose_reply_is_lost_is_done(fleet: &Fleet) {
+    let (store, coord) = fleet.faulty().await;
+    let call = coord.idempotency(KEY).outcome(async || {
+        store.fail_next(Operation::Put, Fault::AfterApply);
+        Ok::<u64, Error>(7)
+    });
+    assert_eq!(call.await.unwrap(), Outcome::Executed(7));
+    // The same of the reply that says that the call may begin.
+    store.fail_next(Operation::Put, Fault::AfterApply);
+    let call = coord.idempotency("b").reject();
+    let call = call.outcome(async || Ok::<u64, Error>(7));
+    assert_eq!(call.await.unwrap(), Outcome::Executed(7));
+}
+
+pub(crate) async fn a_store_that_stays_away_is_told_of(fleet: &Fleet) {
+    let (store, coord) = fleet.faulty().await;
+    store.inject(Operation::Put, Fault::BeforeSend);
+    let error = pays(&coord, 7).await.unwrap_err();
+    assert!(matches!(error, Error::Store(_)), "{error:?}");
+
+    // At its end, it is told when the record has lapsed: by then nobody knows better.
+    store.heal();
+    let call = coord.idempotency("b").lease(SHORT).run(async || {
+        store.inject(Operation::Put, Fault::BeforeSend);
+        Ok::<u64, Error>(7)
+    });
+    let error = call.await.unwrap_err();
+    assert!(matches!(error, Error::Store(_)), "{error:?}");
+    let entry = fleet.store().get_record(&record(fleet, KEY)).await.unwrap();
+    assert!(entry.is_none());
+}
