@@ -7,6 +7,7 @@
 //! `diagnose`, so that one compilation tells all of it.
 
 mod args;
+mod circuit_breaker;
 mod diagnose;
 mod duration;
 mod function;
@@ -14,7 +15,9 @@ mod key;
 mod key_part;
 mod locked;
 mod paths;
+mod policy_args;
 mod render;
+mod retry;
 mod scope;
 mod stack;
 mod template;
@@ -127,6 +130,18 @@ use proc_macro::TokenStream;
 #[proc_macro_attribute]
 pub fn locked(args: TokenStream, item: TokenStream) -> TokenStream {
     stack::expand(stack::Kind::Locked, args.into(), &item.into()).into()
+}
+
+/// RETRYDOC
+#[proc_macro_attribute]
+pub fn retry(args: TokenStream, item: TokenStream) -> TokenStream {
+    stack::expand(stack::Kind::Retry, args.into(), &item.into()).into()
+}
+
+/// BREAKERDOC
+#[proc_macro_attribute]
+pub fn circuit_breaker(args: TokenStream, item: TokenStream) -> TokenStream {
+    stack::expand(stack::Kind::CircuitBreaker, args.into(), &item.into()).into()
 }
 
 /// Renders a key from a template: an expression of type `Result<Key, Error>`.

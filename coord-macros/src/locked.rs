@@ -12,17 +12,17 @@
 use std::time::Duration;
 
 use proc_macro2::{Ident, Span, TokenStream};
-use quote::{ToTokens, quote, quote_spanned};
+use quote::{ToTokens, quote};
 use syn::spanned::Spanned as _;
-use syn::{ExprReference, Token, Type};
+use syn::Type;
 
-use crate::args::{self, DurationArg, ExprArg, LockedArgs};
+use crate::args::{self, DurationArg, LockedArgs};
 use crate::diagnose::Mistakes;
 use crate::paths::Paths;
 use crate::render::render;
 use crate::scope::{Roots, Scope};
 use crate::template::Template;
-use crate::wrap::Layer;
+use crate::wrap::{Calls, Layer, borrowed};
 
 /// One `#[locked]`.
 #[derive(Debug)]
@@ -66,6 +66,8 @@ impl Locked {
     pub(crate) fn layer(&self, roots: &Roots, output: &Type) -> Layer {
         Layer {
             setup: self.setup(roots),
+            local: local(),
+            calls: Calls::Once,
             method: self.method(),
             arguments: self.arguments(output),
             parameter: self.parameter(),
@@ -80,8 +82,19 @@ impl Locked {
             .unwrap_or_default()
     }
 
+    /// What to say about a second `#[locked]`.
+    pub(crate) fn repeated(&self, second: &Self) -> String {
+        let templates = [self.written_templates(), second.written_templates()]
+            .concat()
+            .join(", ");
+        format!(
+            "this function is `#[locked]` already; put all keys in one attribute, which locks all or \
+             none: `#[locked({templates})]`"
+        )
+    }
+
     /// The templates, as an attribute lists them.
-    pub(crate) fn written_templates(&self) -> Vec<String> {
+    fn written_templates(&self) -> Vec<String> {
         self.templates
             .iter()
             .map(|template| template.literal().to_token_stream().to_string())
@@ -108,7 +121,7 @@ impl Locked {
     fn coordinator(&self) -> Option<TokenStream> {
         let (local, reference) = (
             coordinator(Span::call_site()),
-            self.args.coord.as_ref().map(borrowed)?,
+            self.args.coord.as_ref().map(|coord| borrowed(&coord.0))?,
         );
         Some(quote!(let #local = #reference;))
     }
@@ -195,17 +208,6 @@ fn coordinator(place: Span) -> Ident {
 /// The parameter that keeps the lease for the body.
 fn guard() -> Ident {
     Ident::new("guard", Span::mixed_site())
-}
-
-/// `&coord`, with parentheses where they are needed.
-fn borrowed(coord: &ExprArg) -> TokenStream {
-    let reference = ExprReference {
-        attrs: Vec::new(),
-        and_token: Token![&](Span::mixed_site()),
-        mutability: None,
-        expr: Box::new(coord.0.clone()),
-    };
-    quote_spanned!(Span::mixed_site()=> #reference)
 }
 
 fn check_repeated_templates(templates: &[Template], mistakes: &mut Mistakes) {

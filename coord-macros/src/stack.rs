@@ -5,13 +5,16 @@
 //! the lowest would end up outermost. The topmost therefore takes them all off, and wraps the body in
 //! their written order.
 
-use proc_macro2::TokenStream;
+use proc_macro2::{Ident, TokenStream};
 use quote::{ToTokens, quote};
 use syn::{Attribute, Meta, Path, Type};
 
+use crate::circuit_breaker::CircuitBreaker;
 use crate::diagnose::Mistakes;
 use crate::function::Function;
 use crate::locked::Locked;
+use crate::paths::Paths;
+use crate::retry::{self, Retry};
 use crate::scope::{Roots, Scope};
 use crate::wrap::{Layer, nameable, unwrapped, wrapped};
 
@@ -19,19 +22,23 @@ use crate::wrap::{Layer, nameable, unwrapped, wrapped};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
     Locked,
+    Retry,
+    CircuitBreaker,
 }
 
 impl Kind {
-    const ALL: [Self; 1] = [Self::Locked];
+    const ALL: [Self; 3] = [Self::Locked, Self::Retry, Self::CircuitBreaker];
 
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Locked => "locked",
+            Self::Retry => "retry",
+            Self::CircuitBreaker => "circuit_breaker",
         }
     }
 
     /// The attribute of ours that `path` names: `locked`, or `coord::locked`.
-    fn of(path: &Path) -> Option<Self> {
+    pub(crate) fn of(path: &Path) -> Option<Self> {
         let last = path.segments.last()?;
         let ours = path.segments.len() == 1 || path.segments[0].ident == "coord";
         Self::ALL
@@ -42,6 +49,10 @@ impl Kind {
     fn read(self, args: TokenStream, mistakes: &mut Mistakes) -> Stacked {
         match self {
             Self::Locked => Stacked::Locked(Locked::read(args, mistakes)),
+            Self::Retry => Stacked::Retry(Retry::read(args, mistakes)),
+            Self::CircuitBreaker => {
+                Stacked::CircuitBreaker(CircuitBreaker::read(args, mistakes))
+            }
         }
     }
 }
@@ -50,30 +61,67 @@ impl Kind {
 #[derive(Debug)]
 enum Stacked {
     Locked(Locked),
+    Retry(Retry),
+    CircuitBreaker(CircuitBreaker),
+}
+
+/// What a layer is made for.
+struct Site<'a> {
+    /// The name of the function.
+    name: &'a Ident,
+    /// What it returns.
+    output: &'a Type,
+    /// What the layers inside of it return.
+    inner_output: &'a Type,
 }
 
 impl Stacked {
     fn kind(&self) -> Kind {
         match self {
             Self::Locked(_) => Kind::Locked,
+            Self::Retry(_) => Kind::Retry,
+            Self::CircuitBreaker(_) => Kind::CircuitBreaker,
         }
     }
 
+    /// Checks the arguments against the names of the function, and gives what each segment stands for.
     fn resolve(&self, scope: &Scope, mistakes: &mut Mistakes) -> Roots {
         match self {
             Self::Locked(locked) => locked.resolve(scope, mistakes),
+            Self::Retry(_) | Self::CircuitBreaker(_) => Roots::new(),
         }
     }
 
-    fn layer(&self, roots: &Roots, output: &Type) -> Layer {
+    fn layer(&self, roots: &Roots, site: &Site<'_>) -> Layer {
         match self {
-            Self::Locked(locked) => locked.layer(roots, output),
+            Self::Locked(locked) => locked.layer(roots, site.inner_output),
+            Self::Retry(retry) => retry.layer(site.name, site.output),
+            Self::CircuitBreaker(breaker) => breaker.layer(site.name, site.output),
         }
     }
 
     fn placeholders(&self) -> TokenStream {
         match self {
             Self::Locked(locked) => locked.placeholders(),
+            Self::Retry(_) | Self::CircuitBreaker(_) => TokenStream::new(),
+        }
+    }
+
+    /// Where the runtime is, if this is a policy: it looks at errors, and has to tell ours from the body's.
+    fn policy(&self) -> Option<&Paths> {
+        match self {
+            Self::Locked(_) => None,
+            Self::Retry(retry) => Some(retry.paths()),
+            Self::CircuitBreaker(breaker) => Some(breaker.paths()),
+        }
+    }
+
+    /// What to say about a second attribute of this kind.
+    fn repeated(&self, second: &Self) -> String {
+        match (self, second) {
+            (Self::Locked(first), Self::Locked(second)) => first.repeated(second),
+            (Self::Retry(_), _) => Retry::repeated(),
+            _ => CircuitBreaker::repeated(),
         }
     }
 }
@@ -92,17 +140,26 @@ pub(crate) fn expand(first: Kind, args: TokenStream, item: &TokenStream) -> Toke
         .iter()
         .map(|attribute| attribute.resolve(&scope, &mut mistakes))
         .collect();
+    if stack.iter().any(|attribute| attribute.kind() == Kind::Retry) {
+        retry::check_arguments(&function, &mut mistakes);
+    }
     let shape = mistakes.catch(function.shape(first.name()));
     match (mistakes.finish(), shape) {
         (None, Some(shape)) => {
-            let layer = |(attribute, roots): (&Stacked, &Roots)| {
-                attribute.layer(roots, &nameable(shape.output()))
+            let raising = stack.iter().find_map(Stacked::policy);
+            let output = nameable(shape.output());
+            let raised = raising.map(|paths| paths.raised_output(&output));
+            let site = Site {
+                name: &function.signature.ident,
+                output: &output,
+                inner_output: raised.as_ref().unwrap_or(&output),
             };
-            wrapped(
-                &function,
-                shape,
-                &stack.iter().zip(&roots).map(layer).collect::<Vec<_>>(),
-            )
+            let layers: Vec<_> = stack
+                .iter()
+                .zip(&roots)
+                .map(|(attribute, roots)| attribute.layer(roots, &site))
+                .collect();
+            wrapped(&function, shape, &layers, raising)
         }
         (errors, _) => {
             let placeholders: TokenStream = stack.iter().map(Stacked::placeholders).collect();
@@ -123,7 +180,7 @@ fn absorb(function: &mut Function, stack: &mut Vec<Stacked>, mistakes: &mut Mist
         };
         let sibling = kind.read(args_of(&attribute), mistakes);
         match stack.iter().find(|earlier| earlier.kind() == kind) {
-            Some(earlier) => mistakes.under(attribute.path(), repeated(earlier, &sibling)),
+            Some(earlier) => mistakes.under(attribute.path(), earlier.repeated(&sibling)),
             None => stack.push(sibling),
         }
     }
@@ -135,16 +192,4 @@ fn args_of(attribute: &Attribute) -> TokenStream {
         Meta::List(list) => list.tokens.clone(),
         Meta::NameValue(pair) => pair.value.to_token_stream(),
     }
-}
-
-/// What to say about a second attribute of one kind.
-fn repeated(first: &Stacked, second: &Stacked) -> String {
-    let (Stacked::Locked(first), Stacked::Locked(second)) = (first, second);
-    let templates = [first.written_templates(), second.written_templates()]
-        .concat()
-        .join(", ");
-    format!(
-        "this function is `#[locked]` already; put all keys in one attribute, which locks all or \
-         none: `#[locked({templates})]`"
-    )
 }

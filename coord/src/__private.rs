@@ -1,5 +1,7 @@
 //! What generated code calls. Not for people: anything here may change in any release.
 
+mod policy;
+
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,10 +11,14 @@ pub use crate::error::Error;
 pub use crate::key::{Key, KeyPart, KeyWriter, Renderer};
 pub use crate::lock::Lease;
 use crate::lock::{LockBuilder, Target, run_held, without_repeats};
+pub use policy::{
+    Again, CircuitBreaker, Guarded, Jitter, Raised, RetryPolicy, RetrySite, Retried, SelfAgain, again, always,
+    is_failure, never, raised, self_again, settled,
+};
 
 /// What a locked function returns: something that can say that the lock failed.
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` cannot carry the error of a lock that was not got, or was lost",
+    message = "`{Self}` cannot carry an error of coord, such as that of a lock that was not got",
     label = "must be a `Result` whose error implements `From<coord::Error>`",
     note = "return `Result<T, E>` with `impl From<coord::Error> for E`; `coord::Error` itself will do"
 )]
@@ -45,7 +51,7 @@ impl<T: Default, E> Skippable for Result<T, E> {
 }
 
 /// One call of a `#[locked]` function.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 #[must_use = "nothing is locked until `run` is awaited"]
 pub struct Locked {
     coordinator: Option<Coordinator>,

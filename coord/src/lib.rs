@@ -26,6 +26,7 @@ mod error;
 pub mod key;
 pub mod lock;
 mod observe;
+pub mod policy;
 pub mod store;
 #[cfg(feature = "testing")]
 pub mod testing;
@@ -35,9 +36,10 @@ pub mod __private;
 
 pub use context::Context;
 #[cfg(feature = "macros")]
-pub use coord_macros::{KeyPart, key, locked};
+pub use coord_macros::{KeyPart, circuit_breaker, key, locked, retry};
 pub use coordinator::{Coordinator, CoordinatorBuilder};
 pub use error::{Error, StoreError, StoreErrorKind};
 pub use key::{IntoKey, Key, KeyPart};
 pub use lock::Lease;
+pub use policy::{BreakerError, CircuitBreaker, Jitter, RetryPolicy};
 pub use store::FencingToken;

@@ -1,76 +1,62 @@
-//! The series of a template: their names and labels are put together once, and looked up in whatever
-//! recorder there is at each use, so that one installed late misses nothing from then on.
+//! What series are made of. Their names and labels are put together once, and looked up in whatever recorder
+//! there is at each use, so that one installed late misses nothing from then on.
 
 use std::collections::HashMap;
 use std::sync::{Arc, LazyLock, PoisonError, RwLock};
 
-use metrics::{Key, Label, Level, Metadata, with_recorder};
+pub(super) use metrics::Label;
+use metrics::{Key, Level, Metadata, with_recorder};
 
 static METADATA: Metadata<'static> = Metadata::new("coord", Level::INFO, Some("coord"));
-static LOCKS: LazyLock<RwLock<HashMap<&'static str, Arc<LockSeries>>>> =
-    LazyLock::new(RwLock::default);
 
-/// A number that only grows.
-pub(super) struct Counter(Key);
-
-/// A distribution.
-pub(super) struct Histogram(Key);
-
-/// What is counted of the locks of one template.
-pub(super) struct LockSeries {
-    pub(super) acquired: Counter,
-    pub(super) failed: Counter,
-    pub(super) released: Counter,
-    pub(super) timeout: Counter,
-    pub(super) lost: Counter,
-    pub(super) acquisition_seconds: Histogram,
-    pub(super) held_seconds: Histogram,
-    pub(super) contention_attempts: Histogram,
+/// The series of one template or policy.
+pub(super) trait Series {
+    fn new(name: &'static str) -> Self;
 }
 
-impl LockSeries {
-    pub(super) fn of(template: &'static str) -> Arc<Self> {
-        let known = LOCKS
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .get(template)
-            .cloned();
-        known.unwrap_or_else(|| {
-            let series = Arc::new(Self::new(template));
-            let mut locks = LOCKS.write().unwrap_or_else(PoisonError::into_inner);
-            Arc::clone(locks.entry(template).or_insert(series))
-        })
+/// Series by the template or policy that they are about.
+pub(super) struct Registry<S>(LazyLock<RwLock<HashMap<&'static str, Arc<S>>>>);
+
+/// A number that only grows.
+#[derive(Debug)]
+pub(super) struct Counter(Key);
+
+/// A number that is what it was last set to.
+#[derive(Debug)]
+pub(super) struct Gauge(Key);
+
+/// A distribution.
+#[derive(Debug)]
+pub(super) struct Histogram(Key);
+
+impl<S: Series> Registry<S> {
+    pub(super) const fn new() -> Self {
+        Self(LazyLock::new(RwLock::default))
     }
 
-    fn new(template: &'static str) -> Self {
-        let series = Self {
-            acquired: Counter(key("coord_lock_acquired_total", template)),
-            failed: Counter(key("coord_lock_failed_total", template)),
-            released: Counter(key("coord_lock_released_total", template)),
-            timeout: Counter(key("coord_lock_timeout_total", template)),
-            lost: Counter(key("coord_lock_lost_total", template)),
-            acquisition_seconds: Histogram(key(
-                "coord_lock_acquisition_duration_seconds",
-                template,
-            )),
-            held_seconds: Histogram(key("coord_lock_held_duration_seconds", template)),
-            contention_attempts: Histogram(key("coord_lock_contention_attempts", template)),
-        };
-        // A rate over a counter misses the first event unless the counter was seen at zero before.
-        for counter in [
-            &series.acquired,
-            &series.failed,
-            &series.released,
-            &series.timeout,
-            &series.lost,
-        ] {
-            counter.add(0);
-        }
-        series
+    pub(super) fn of(&self, name: &'static str) -> Arc<S> {
+        let known = self
+            .0
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(name)
+            .cloned();
+        known.unwrap_or_else(|| {
+            let series = Arc::new(S::new(name));
+            let mut all = self.0.write().unwrap_or_else(PoisonError::into_inner);
+            Arc::clone(all.entry(name).or_insert(series))
+        })
     }
 }
 
 impl Counter {
+    /// A rate over a counter misses the first event unless the counter was seen at zero before, so it is.
+    pub(super) fn new(name: &'static str, labels: &[Label]) -> Self {
+        let counter = Self(key(name, labels));
+        counter.add(0);
+        counter
+    }
+
     pub(super) fn increment(&self) {
         self.add(1);
     }
@@ -80,12 +66,26 @@ impl Counter {
     }
 }
 
+impl Gauge {
+    pub(super) fn new(name: &'static str, labels: &[Label]) -> Self {
+        Self(key(name, labels))
+    }
+
+    pub(super) fn set(&self, value: f64) {
+        with_recorder(|recorder| recorder.register_gauge(&self.0, &METADATA)).set(value);
+    }
+}
+
 impl Histogram {
+    pub(super) fn new(name: &'static str, labels: &[Label]) -> Self {
+        Self(key(name, labels))
+    }
+
     pub(super) fn record(&self, value: f64) {
         with_recorder(|recorder| recorder.register_histogram(&self.0, &METADATA)).record(value);
     }
 }
 
-fn key(name: &'static str, template: &'static str) -> Key {
-    Key::from_parts(name, vec![Label::new("template", template)])
+fn key(name: &'static str, labels: &[Label]) -> Key {
+    Key::from_parts(name, labels.to_vec())
 }
