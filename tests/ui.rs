@@ -3,10 +3,14 @@
 //! The shapes that are accepted are compiled here too, so that the workspace's lints look at the generated
 //! code as they would in a user's crate.
 
+#[path = "ui/circuit_breaker/pass/options.rs"]
+mod circuit_breaker_options;
 #[path = "ui/key/pass/keys.rs"]
 mod keys;
 #[path = "ui/locked/pass/options.rs"]
 mod options;
+#[path = "ui/retry/pass/options.rs"]
+mod retry_options;
 #[path = "ui/locked/pass/shapes.rs"]
 mod shapes;
 
@@ -15,6 +19,10 @@ fn macros_accept_and_refuse_as_documented() {
     let cases = trybuild::TestCases::new();
     cases.pass("ui/locked/pass/*.rs");
     cases.pass("ui/key/pass/*.rs");
+    cases.pass("ui/retry/pass/*.rs");
+    cases.pass("ui/circuit_breaker/pass/*.rs");
     cases.compile_fail("ui/locked/fail/*.rs");
     cases.compile_fail("ui/key/fail/*.rs");
+    cases.compile_fail("ui/retry/fail/*.rs");
+    cases.compile_fail("ui/circuit_breaker/fail/*.rs");
 }

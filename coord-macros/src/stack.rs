@@ -134,7 +134,7 @@ pub(crate) fn expand(first: Kind, args: TokenStream, item: &TokenStream) -> Toke
         let errors = mistakes.finish();
         return quote!(#item #errors);
     };
-    absorb(&mut function, &mut stack, &mut mistakes);
+    let absorbed = absorb(&mut function, &mut stack, &mut mistakes);
     let scope = Scope::new(function.bindings());
     let roots: Vec<_> = stack
         .iter()
@@ -154,36 +154,49 @@ pub(crate) fn expand(first: Kind, args: TokenStream, item: &TokenStream) -> Toke
                 output: &output,
                 inner_output: raised.as_ref().unwrap_or(&output),
             };
-            let layers: Vec<_> = stack
+            let mut layers: Vec<_> = stack
                 .iter()
                 .zip(&roots)
                 .map(|(attribute, roots)| attribute.layer(roots, &site))
                 .collect();
+            if let Some(outermost) = layers.first_mut() {
+                let setup = &outermost.setup;
+                outermost.setup = quote!(#absorbed #setup);
+            }
             wrapped(&function, shape, &layers, raising)
         }
         (errors, _) => {
             let placeholders: TokenStream = stack.iter().map(Stacked::placeholders).collect();
-            let function = unwrapped(&function, &placeholders);
+            let function = unwrapped(&function, &quote!(#absorbed #placeholders));
             quote!(#function #errors)
         }
     }
 }
 
-/// Takes our attributes off the function and adds them to the stack.
-fn absorb(function: &mut Function, stack: &mut Vec<Stacked>, mistakes: &mut Mistakes) {
+/// Takes our attributes off the function and adds them to the stack. The compiler does not get to see them any
+/// more, so what is returned uses their names: an import of one is not unused, and a missing one is missed.
+fn absorb(
+    function: &mut Function,
+    stack: &mut Vec<Stacked>,
+    mistakes: &mut Mistakes,
+) -> TokenStream {
+    let mut uses = TokenStream::new();
     for attribute in function
         .attrs
         .extract_if(.., |attribute| Kind::of(attribute.path()).is_some())
     {
-        let Some(kind) = Kind::of(attribute.path()) else {
+        let path = attribute.path();
+        let Some(kind) = Kind::of(path) else {
             continue;
         };
+        uses.extend(quote!(#[allow(unused_imports)] use #path as _;));
         let sibling = kind.read(args_of(&attribute), mistakes);
         match stack.iter().find(|earlier| earlier.kind() == kind) {
-            Some(earlier) => mistakes.under(attribute.path(), earlier.repeated(&sibling)),
+            Some(earlier) => mistakes.under(path, earlier.repeated(&sibling)),
             None => stack.push(sibling),
         }
     }
+    uses
 }
 
 fn args_of(attribute: &Attribute) -> TokenStream {

@@ -99,7 +99,7 @@ fn clones(function: &Function, inside: &[Layer], paths: Option<&Paths>) -> Token
             let again = paths.again();
             let value = quote_spanned!(Span::mixed_site().located_at(name.span())=> #again(&#name));
             quote! {
-                #[allow(clippy::used_underscore_binding, clippy::no_effect_underscore_binding)]
+                #[allow(unused_variables, clippy::used_underscore_binding, clippy::no_effect_underscore_binding)]
                 let #mutability #name = #value;
             }
         };

@@ -5,6 +5,7 @@
 //! - [`Coordinator`]: connect, install, lock.
 //! - [`locked`], [`key!`] and the derive of [`KeyPart`]: what the compiler checks.
 //! - [`Lease`]: a held lock, its [`FencingToken`], its loss.
+//! - [`RetryPolicy`], [`CircuitBreaker`], [`retry`], [`circuit_breaker`]: calling again, and not calling.
 //! - [`store`]: the contract for backends, and the backends.
 //! - [`Error`]: what can go wrong, and what to do about it.
 //!
@@ -16,6 +17,13 @@
 //! `coord_lock_acquisition_duration_seconds`, `coord_lock_held_duration_seconds`; and, counting requests,
 //! `coord_lock_contention_attempts`. Each lock is a span `coord.lock` with the fields `template`,
 //! `correlation_id`, `outcome`, `wait_seconds` and `hold_seconds`. No rendered key stands in any of them.
+//!
+//! Policies are labelled `name`. `coord_retry_attempts` is a histogram of attempts per call (buckets 1, 2, 3, 5,
+//! 8 fit), and `coord_retry_exhausted_total` counts calls that were given up, with the label `reason`: `retries`,
+//! `deadline`, `budget` or `circuit_open`. `coord_breaker_state` is a gauge for each `state`, 1 for the current
+//! one and 0 for the others, and `coord_breaker_transitions_total` counts changes `to` a state. A call that is
+//! retried is a span `coord.retry` from its first failure on, with the fields `name`, `correlation_id`,
+//! `attempts` and `outcome`.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 

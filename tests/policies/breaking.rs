@@ -102,7 +102,7 @@ async fn old_failures_leave_the_window() {
         .window(secs(10))
         .build();
     for _ in 0..100 {
-        for succeeds in [false, true, true] {
+        for succeeds in [true, true, false] {
             call(&breaker, succeeds).await;
         }
         tokio::time::advance(secs(4)).await;
