@@ -97,10 +97,15 @@ async fn main() -> Result<(), Box<dyn Error>> {
     }
     let calls = rates.calls() - before;
     println!("  {calls} calls got through in place of {}", CLIENTS * 6);
-    assert!(calls <= 6, "the breaker lets no more through than it takes to open it");
+    assert!(
+        calls <= 6,
+        "the breaker lets no more through than it takes to open it"
+    );
 
     let retry_after = refused.ok_or("nobody was refused")?;
-    println!("\nIt is up again. In {retry_after:?} the breaker lets a call through, and finds out:");
+    println!(
+        "\nIt is up again. In {retry_after:?} the breaker lets a call through, and finds out:"
+    );
     rates.down.store(false, Ordering::Relaxed);
     sleep(retry_after).await;
     let mut asked = 0;

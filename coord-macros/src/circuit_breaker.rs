@@ -13,12 +13,11 @@ use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, quote, quote_spanned};
 use syn::Type;
 
-use crate::args;
+use crate::args::{self, Options as _};
 use crate::diagnose::{Mistakes, listed};
 use crate::paths::Paths;
-use crate::policy_args::CircuitBreakerArgs;
+use crate::policy_args::{CircuitBreakerArgs, TextArg};
 use crate::retry::function_or;
-use crate::args::Options as _;
 use crate::wrap::{Calls, Layer, borrowed};
 
 /// One `#[circuit_breaker]`.
@@ -73,16 +72,16 @@ impl CircuitBreaker {
     /// `let guarded = { static BREAKER: …; Guarded::new(&BREAKER) };`
     fn setup(&self, local: &Ident, function: &Ident) -> TokenStream {
         let guarded = self.paths.guarded();
-        let breaker = match &self.args.breaker {
-            Some(breaker) => {
-                let breaker = borrowed(&breaker.0);
-                quote!(::core::clone::Clone::clone(#breaker))
-            }
-            None => self.own_breaker(function),
+        let guarded = if let Some(breaker) = &self.args.breaker {
+            let breaker = borrowed(&breaker.0);
+            quote!(#guarded::by(#breaker))
+        } else {
+            let breaker = self.own_breaker(function);
+            quote!(#guarded::new(#breaker))
         };
         quote_spanned! {Span::mixed_site()=>
             #[allow(clippy::used_underscore_binding)]
-            let #local = #guarded::new(#breaker);
+            let #local = #guarded;
         }
     }
 
@@ -99,9 +98,10 @@ impl CircuitBreaker {
             ..
         } = &self.args;
         let ty = self.paths.circuit_breaker();
-        let name = self.paths.name(self.args.name.as_ref(), function);
+        let name = TextArg::or_path_of(self.args.name.as_ref(), function);
         let [failures, minimum_calls, probes, successes] =
-            [failures, minimum_calls, probes, successes].map(|option| option.iter().map(|count| &count.0));
+            [failures, minimum_calls, probes, successes]
+                .map(|option| option.iter().map(|count| &count.0));
         let failure_rate = failure_rate.iter().map(|rate| &rate.value);
         let [window, reset] = [window, reset].map(|option| option.iter().map(|time| &time.value));
         quote_spanned! {Span::mixed_site()=> {
@@ -122,10 +122,18 @@ fn check_breaker_stands_alone(args: &CircuitBreakerArgs, mistakes: &mut Mistakes
     }
     let parts = [
         args.failures.as_ref().map(|part| part.0.to_token_stream()),
-        args.failure_rate.as_ref().map(|part| part.written.to_token_stream()),
-        args.window.as_ref().map(|part| part.written.to_token_stream()),
-        args.minimum_calls.as_ref().map(|part| part.0.to_token_stream()),
-        args.reset.as_ref().map(|part| part.written.to_token_stream()),
+        args.failure_rate
+            .as_ref()
+            .map(|part| part.written.to_token_stream()),
+        args.window
+            .as_ref()
+            .map(|part| part.written.to_token_stream()),
+        args.minimum_calls
+            .as_ref()
+            .map(|part| part.0.to_token_stream()),
+        args.reset
+            .as_ref()
+            .map(|part| part.written.to_token_stream()),
         args.probes.as_ref().map(|part| part.0.to_token_stream()),
         args.successes.as_ref().map(|part| part.0.to_token_stream()),
         args.name.as_ref().map(|part| part.0.clone()),
@@ -148,7 +156,9 @@ fn check_rate(args: &CircuitBreakerArgs, mistakes: &mut Mistakes) {
         }
         return;
     }
-    let belongs = |name| format!("`{name}` is about a failure rate: add `failure_rate = 0.5`, or leave it out");
+    let belongs = |name| {
+        format!("`{name}` is about a failure rate: add `failure_rate = 0.5`, or leave it out")
+    };
     if args.breaker.is_some() {
         return;
     }

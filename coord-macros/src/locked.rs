@@ -13,8 +13,8 @@ use std::time::Duration;
 
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, quote};
-use syn::spanned::Spanned as _;
 use syn::Type;
+use syn::spanned::Spanned as _;
 
 use crate::args::{self, DurationArg, LockedArgs};
 use crate::diagnose::Mistakes;

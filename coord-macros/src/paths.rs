@@ -2,11 +2,8 @@
 
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::quote;
-use syn::ext::IdentExt as _;
 use syn::spanned::Spanned as _;
 use syn::{Path, Type, parse_quote_spanned};
-
-use crate::policy_args::TextArg;
 
 /// Paths into the runtime crate, wherever the user has it.
 #[derive(Debug, Clone)]
@@ -105,17 +102,6 @@ impl Paths {
     pub(crate) fn raised_output(&self, output: &Type) -> Type {
         let raised = self.private("Raised");
         parse_quote_spanned!(output.span()=> ::core::result::Result<_, #raised<_>>)
-    }
-
-    /// The name of a policy: the one given, or that of the function.
-    pub(crate) fn name(&self, given: Option<&TextArg>, function: &Ident) -> TokenStream {
-        given.map_or_else(
-            || {
-                let function = function.unraw().to_string();
-                quote!(::core::concat!(::core::module_path!(), "::", #function))
-            },
-            |given| given.0.clone(),
-        )
     }
 
     /// `Result<Key, Error>`, the type of a rendered key.

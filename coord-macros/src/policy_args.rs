@@ -1,8 +1,9 @@
 //! What stands between the parentheses of the policies: `#[retry]` and `#[circuit_breaker]`.
 
 use darling::FromMeta;
-use proc_macro2::{Literal, TokenStream};
+use proc_macro2::{Ident, Literal, TokenStream};
 use quote::{ToTokens, quote};
+use syn::ext::IdentExt as _;
 use syn::{Expr, Lit, Meta};
 
 use crate::args::{DurationArg, Options, PathArg, literal, value_of, wrong};
@@ -112,9 +113,10 @@ impl FromMeta for AtLeastOneArg {
 fn whole_number(value: &Expr) -> darling::Result<Option<u32>> {
     match literal(value) {
         None => Ok(None),
-        Some(Lit::Int(count)) => count.base10_parse().map(Some).map_err(|_| {
-            wrong(count, format!("write a whole number up to {}", u32::MAX))
-        }),
+        Some(Lit::Int(count)) => count
+            .base10_parse()
+            .map(Some)
+            .map_err(|_| wrong(count, format!("write a whole number up to {}", u32::MAX))),
         Some(other) => Err(wrong(other, "write a whole number, such as `5`")),
     }
 }
@@ -174,20 +176,18 @@ impl JitterArg {
             return Ok(Self::Named(variant));
         }
         let percent = text.strip_suffix('%').map(str::trim);
-        match percent.and_then(|percent| percent.parse::<u8>().ok()) {
-            Some(percent @ 0..=100) => Ok(Self::Proportional(f64::from(percent) / 100.0)),
-            _ => {
-                let names = Self::NAMES.map(|(name, _)| name);
-                let question = nearest(text, names)
-                    .map(|near| format!("; did you mean `\"{near}\"`?"))
-                    .unwrap_or_default();
-                Err(format!(
-                    "`{text}` is no jitter{question}\navailable: {}, a percentage up to `\"100%\"`, or an \
-                     expression of type `coord::Jitter`",
-                    listed(names, "\"", "\"")
-                ))
-            }
+        if let Some(percent @ 0..=100) = percent.and_then(|percent| percent.parse::<u8>().ok()) {
+            return Ok(Self::Proportional(f64::from(percent) / 100.0));
         }
+        let names = Self::NAMES.map(|(name, _)| name);
+        let question = nearest(text, names)
+            .map(|near| format!("; did you mean `\"{near}\"`?"))
+            .unwrap_or_default();
+        Err(format!(
+            "`{text}` is no jitter{question}\navailable: {}, a percentage up to `\"100%\"`, or an \
+             expression of type `coord::Jitter`",
+            listed(names, "\"", "\"")
+        ))
     }
 }
 
@@ -211,14 +211,28 @@ impl FromMeta for JitterArg {
 #[derive(Debug, Clone)]
 pub(crate) struct TextArg(pub(crate) TokenStream);
 
+impl TextArg {
+    /// The name that was given, or the path of the function.
+    pub(crate) fn or_path_of(given: Option<&Self>, function: &Ident) -> TokenStream {
+        given.map_or_else(
+            || {
+                let function = function.unraw().to_string();
+                quote!(::core::concat!(::core::module_path!(), "::", #function))
+            },
+            |given| given.0.clone(),
+        )
+    }
+}
+
 impl FromMeta for TextArg {
     fn from_meta(option: &Meta) -> darling::Result<Self> {
         let value = value_of(option, "\"gateway\"")?;
         match literal(value) {
             None => Ok(Self(quote!(#value))),
-            Some(Lit::Str(text)) if text.value().is_empty() => {
-                Err(wrong(text, "the name is empty; leave it out for the function's own"))
-            }
+            Some(Lit::Str(text)) if text.value().is_empty() => Err(wrong(
+                text,
+                "the name is empty; leave it out for the function's own",
+            )),
             Some(Lit::Str(text)) => Ok(Self(quote!(#text))),
             Some(other) => Err(wrong(other, "write the name as text, as in `\"gateway\"`")),
         }

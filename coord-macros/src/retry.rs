@@ -18,7 +18,7 @@ use crate::args;
 use crate::diagnose::{Mistakes, listed, nearest};
 use crate::function::Function;
 use crate::paths::Paths;
-use crate::policy_args::{JitterArg, RetryArgs};
+use crate::policy_args::{FunctionArg, JitterArg, RetryArgs, TextArg};
 use crate::wrap::{Calls, Layer, borrowed};
 
 /// The policies that have a name, each the one of its constructor.
@@ -80,7 +80,7 @@ impl Retry {
     /// `let retried = { static SITE: …; Retried::new(&SITE, policy).deadline(…) };`
     fn setup(&self, local: &Ident, function: &Ident) -> TokenStream {
         let (site, retried) = (self.paths.retry_site(), self.paths.retried());
-        let name = self.paths.name(self.args.name.as_ref(), function);
+        let name = TextArg::or_path_of(self.args.name.as_ref(), function);
         let (policy, options) = (self.policy(), self.options());
         quote_spanned! {Span::mixed_site()=>
             #[allow(clippy::used_underscore_binding)]
@@ -94,8 +94,7 @@ impl Retry {
     /// The policy as an expression.
     fn policy(&self) -> TokenStream {
         if let Some(policy) = &self.args.policy {
-            let policy = borrowed(&policy.0);
-            return quote!(::core::clone::Clone::clone(#policy));
+            return borrowed(&policy.0);
         }
         let RetryArgs {
             max_retries,
@@ -113,7 +112,7 @@ impl Retry {
         let multiplier = multiplier.iter().map(|multiplier| &multiplier.value);
         let jitter = jitter.iter().map(|jitter| self.jitter(jitter));
         quote! {
-            #policy::#preset().to_builder()
+            &#policy::#preset().to_builder()
                 #(.max_retries(#max_retries))* #(.initial_delay(#initial_delay))* #(.max_delay(#max_delay))*
                 #(.multiplier(#multiplier))* #(.jitter(#jitter))* .build()
         }
@@ -153,7 +152,7 @@ impl Retry {
 
 /// What the user named, or what does instead.
 pub(crate) fn function_or(
-    given: Option<&crate::policy_args::FunctionArg>,
+    given: Option<&FunctionArg>,
     default: impl FnOnce() -> TokenStream,
 ) -> TokenStream {
     given.map_or_else(default, |given| given.0.to_token_stream())
@@ -200,10 +199,18 @@ fn check_policy_stands_alone(literals: &[Lit], args: &RetryArgs, mistakes: &mut 
     }
     let parts = [
         literals.first().map(ToTokens::to_token_stream),
-        args.max_retries.as_ref().map(|part| part.0.to_token_stream()),
-        args.initial_delay.as_ref().map(|part| part.written.to_token_stream()),
-        args.max_delay.as_ref().map(|part| part.written.to_token_stream()),
-        args.multiplier.as_ref().map(|part| part.written.to_token_stream()),
+        args.max_retries
+            .as_ref()
+            .map(|part| part.0.to_token_stream()),
+        args.initial_delay
+            .as_ref()
+            .map(|part| part.written.to_token_stream()),
+        args.max_delay
+            .as_ref()
+            .map(|part| part.written.to_token_stream()),
+        args.multiplier
+            .as_ref()
+            .map(|part| part.written.to_token_stream()),
     ];
     for part in parts.into_iter().flatten() {
         mistakes.under(
@@ -231,7 +238,10 @@ fn check_delays(args: &RetryArgs, mistakes: &mut Mistakes) {
         );
     }
     if let (Some(initial), Some(longest)) = (&args.initial_delay, &args.max_delay)
-        && initial.known.zip(longest.known).is_some_and(|(initial, longest)| initial > longest)
+        && initial
+            .known
+            .zip(longest.known)
+            .is_some_and(|(initial, longest)| initial > longest)
     {
         mistakes.under(
             &initial.written,
@@ -241,18 +251,26 @@ fn check_delays(args: &RetryArgs, mistakes: &mut Mistakes) {
 }
 
 fn check_times(args: &RetryArgs, mistakes: &mut Mistakes) {
-    for (name, time) in [("deadline", &args.deadline), ("attempt_timeout", &args.attempt_timeout)] {
+    for (name, time) in [
+        ("deadline", &args.deadline),
+        ("attempt_timeout", &args.attempt_timeout),
+    ] {
         if let Some(time) = time
             && time.known == Some(Duration::ZERO)
         {
             mistakes.under(
                 &time.written,
-                format!("with no time at all no attempt can succeed; leave `{name}` out for no limit"),
+                format!(
+                    "with no time at all no attempt can succeed; leave `{name}` out for no limit"
+                ),
             );
         }
     }
     if let (Some(deadline), Some(timeout)) = (&args.deadline, &args.attempt_timeout)
-        && deadline.known.zip(timeout.known).is_some_and(|(deadline, timeout)| timeout > deadline)
+        && deadline
+            .known
+            .zip(timeout.known)
+            .is_some_and(|(deadline, timeout)| timeout > deadline)
     {
         mistakes.under(
             &timeout.written,

@@ -48,21 +48,21 @@ impl Kind {
 
     fn read(self, args: TokenStream, mistakes: &mut Mistakes) -> Stacked {
         match self {
-            Self::Locked => Stacked::Locked(Locked::read(args, mistakes)),
-            Self::Retry => Stacked::Retry(Retry::read(args, mistakes)),
+            Self::Locked => Stacked::Locked(Locked::read(args, mistakes).into()),
+            Self::Retry => Stacked::Retry(Retry::read(args, mistakes).into()),
             Self::CircuitBreaker => {
-                Stacked::CircuitBreaker(CircuitBreaker::read(args, mistakes))
+                Stacked::CircuitBreaker(CircuitBreaker::read(args, mistakes).into())
             }
         }
     }
 }
 
-/// One attribute with its arguments read.
+/// One attribute with its arguments read, which are large and of different sizes.
 #[derive(Debug)]
 enum Stacked {
-    Locked(Locked),
-    Retry(Retry),
-    CircuitBreaker(CircuitBreaker),
+    Locked(Box<Locked>),
+    Retry(Box<Retry>),
+    CircuitBreaker(Box<CircuitBreaker>),
 }
 
 /// What a layer is made for.
@@ -140,7 +140,10 @@ pub(crate) fn expand(first: Kind, args: TokenStream, item: &TokenStream) -> Toke
         .iter()
         .map(|attribute| attribute.resolve(&scope, &mut mistakes))
         .collect();
-    if stack.iter().any(|attribute| attribute.kind() == Kind::Retry) {
+    if stack
+        .iter()
+        .any(|attribute| attribute.kind() == Kind::Retry)
+    {
         retry::check_arguments(&function, &mut mistakes);
     }
     let shape = mistakes.catch(function.shape(first.name()));

@@ -2,8 +2,12 @@
 
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{quote, quote_spanned};
+use syn::spanned::Spanned as _;
 use syn::visit_mut::{self, VisitMut};
-use syn::{Expr, ExprReference, Lifetime, PatIdent, Receiver, ReceiverKind, Token, TraitBound, Type, TypeFnPtr};
+use syn::{
+    Expr, ExprReference, Lifetime, PatIdent, Receiver, ReceiverKind, Token, TraitBound, Type,
+    TypeFnPtr,
+};
 
 use crate::function::{Function, Shape};
 use crate::paths::Paths;
@@ -75,18 +79,21 @@ pub(crate) fn wrapped(
     if layers.iter().any(|layer| layer.calls == Calls::Again) {
         WithoutMut.visit_signature_mut(&mut function.signature);
     }
-    let future = match raising {
-        None => future,
-        Some(paths) => {
-            let (settled, from_error) = (paths.settled(), paths.error_conversion(&output));
-            let settled = quote!(#settled(#from_error, #future.await));
-            quote_spanned!(Span::mixed_site()=> async move { #settled })
+    let settled = raising.map(|paths| {
+        let (settled, from_error) = (paths.settled(), paths.error_conversion(&output));
+        quote!(#settled(#from_error, #future.await))
+    });
+    let result = match (shape, settled) {
+        (Shape::Async { .. }, None) => quote!(#future.await),
+        (Shape::Async { .. }, Some(settled)) => settled,
+        (Shape::Returning { boxed, .. }, settled) => {
+            let future = settled.map_or(future, |settled| quote!(async move { #settled }));
+            if boxed {
+                quote!(::std::boxed::Box::pin(#future))
+            } else {
+                future
+            }
         }
-    };
-    let result = match shape {
-        Shape::Async { .. } => quote!(#future.await),
-        Shape::Returning { boxed: true, .. } => quote!(::std::boxed::Box::pin(#future)),
-        Shape::Returning { boxed: false, .. } => future,
     };
     item(&function, quote!({ #(#setups)* #result }))
 }
@@ -162,11 +169,11 @@ fn around(
     }
 }
 
-/// `&expression`, with parentheses where they are needed.
+/// `&expression`, with parentheses where they are needed, seen from where the expression stands.
 pub(crate) fn borrowed(expression: &Expr) -> TokenStream {
     let reference = ExprReference {
         attrs: Vec::new(),
-        and_token: Token![&](Span::mixed_site()),
+        and_token: Token![&](Span::mixed_site().located_at(expression.span())),
         mutability: None,
         expr: Box::new(expression.clone()),
     };

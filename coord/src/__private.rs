@@ -12,8 +12,8 @@ pub use crate::key::{Key, KeyPart, KeyWriter, Renderer};
 pub use crate::lock::Lease;
 use crate::lock::{LockBuilder, Target, run_held, without_repeats};
 pub use policy::{
-    Again, CircuitBreaker, Guarded, Jitter, Raised, RetryPolicy, RetrySite, Retried, SelfAgain, again, always,
-    is_failure, never, raised, self_again, settled,
+    Again, CircuitBreaker, Guarded, Jitter, Raised, Retried, RetryPolicy, RetrySite, SelfAgain,
+    again, always, is_failure, never, raised, self_again, settled,
 };
 
 /// What a locked function returns: something that can say that the lock failed.

@@ -9,6 +9,7 @@ use std::time::Duration;
 use backon::{ExponentialBuilder, Retryable as _};
 use coord::{CircuitBreaker, RetryPolicy};
 use coord_tests::bench::compare_small;
+use failsafe::failure_policy::success_rate_over_time_window;
 use failsafe::futures::CircuitBreaker as _;
 
 #[derive(Debug)]
@@ -59,13 +60,18 @@ fn main() {
         }),
     ]);
 
-    let failsafe = failsafe::Config::new().build();
+    let backoff = failsafe::backoff::constant(Duration::from_secs(60));
+    let in_a_row = failsafe::failure_policy::consecutive_failures(5, backoff.clone());
+    let failsafe = failsafe::Config::new().failure_policy(in_a_row).build();
+    let window = Duration::from_secs(10);
+    let success_rate = success_rate_over_time_window(0.5, 10, window, backoff);
+    let failsafe_by_rate = failsafe::Config::new().failure_policy(success_rate).build();
     let breaker = CircuitBreaker::builder().build();
     let by_rate = CircuitBreaker::builder()
         .failure_rate(0.5)
-        .window(Duration::from_secs(10))
+        .window(window)
         .build();
-    println!("\na call through a closed circuit breaker");
+    println!("\na call through a closed circuit breaker that counts failures in a row");
     compare_small(&mut [
         ("failsafe", &mut |turns| {
             runtime.block_on(async {
@@ -74,24 +80,28 @@ fn main() {
                 }
             });
         }),
-        ("coord, failures in a row", &mut |turns| {
+        ("coord", &mut |turns| {
             runtime.block_on(async {
                 for _ in 0..turns {
-                    black_box(breaker.run(call).await).expect("a value");
+                    assert!(black_box(breaker.run(call).await).is_ok());
                 }
             });
         }),
-        ("coord, failure rate", &mut |turns| {
+    ]);
+
+    println!("\na call through a closed circuit breaker with a failure rate");
+    compare_small(&mut [
+        ("failsafe", &mut |turns| {
             runtime.block_on(async {
                 for _ in 0..turns {
-                    black_box(by_rate.run(call).await).expect("a value");
+                    assert!(black_box(failsafe_by_rate.call(call()).await).is_ok());
                 }
             });
         }),
-        ("the call alone", &mut |turns| {
+        ("coord", &mut |turns| {
             runtime.block_on(async {
                 for _ in 0..turns {
-                    black_box(call().await).expect("a value");
+                    assert!(black_box(by_rate.run(call).await).is_ok());
                 }
             });
         }),

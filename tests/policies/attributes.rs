@@ -111,7 +111,10 @@ async fn gives_away<T: Clone + Send>(
 }
 
 #[retry("fast")]
-fn future(downstream: &Downstream, owned: String) -> impl Future<Output = Result<String, Failure>> + Send {
+fn future(
+    downstream: &Downstream,
+    owned: String,
+) -> impl Future<Output = Result<String, Failure>> + Send {
     async move {
         downstream.call(3, Failure::Busy).await?;
         Ok(owned)
@@ -148,9 +151,19 @@ impl Fetch for Client {
     }
 }
 
-#[circuit_breaker(failure_rate = 0.5, minimum_calls = 4, window = "10s", reset = "1m", probes = 2, successes = 2)]
+#[circuit_breaker(
+    failure_rate = 0.5,
+    minimum_calls = 4,
+    window = "10s",
+    reset = "1m",
+    probes = 2,
+    successes = 2
+)]
 async fn by_rate(downstream: &Downstream, succeeds: bool) -> Result<u32, Failure> {
-    downstream.call(0, Failure::Busy).await.or(if succeeds { Ok(0) } else { Err(Failure::Busy) })
+    downstream
+        .call(0, Failure::Busy)
+        .await
+        .or(if succeeds { Ok(0) } else { Err(Failure::Busy) })
 }
 
 #[tokio::test(start_paused = true)]
@@ -166,14 +179,25 @@ async fn presets_are_those_of_the_policy() {
 async fn options_say_how_often_and_what_for() {
     let downstream = Downstream::default();
     assert_eq!(with_condition(&downstream, Failure::Busy).await, Ok(3));
-    let pauses: Vec<_> = downstream.pauses().iter().map(Duration::as_millis).collect();
+    let pauses: Vec<_> = downstream
+        .pauses()
+        .iter()
+        .map(Duration::as_millis)
+        .collect();
     assert_eq!(pauses, [200, 400]);
     let downstream = Downstream::default();
-    assert_eq!(with_condition(&downstream, Failure::Refused).await, Err(Failure::Refused));
+    assert_eq!(
+        with_condition(&downstream, Failure::Refused).await,
+        Err(Failure::Refused)
+    );
     assert_eq!(downstream.calls(), 1);
     let downstream = Downstream::default();
     assert_eq!(with_expressions(&downstream, 3).await, Err(Failure::Busy));
-    let pauses: Vec<_> = downstream.pauses().iter().map(Duration::as_millis).collect();
+    let pauses: Vec<_> = downstream
+        .pauses()
+        .iter()
+        .map(Duration::as_millis)
+        .collect();
     assert_eq!(pauses, [15, 20, 25]);
 }
 
@@ -195,12 +219,20 @@ async fn policies_breakers_and_budgets_can_be_given() {
     assert_eq!(client.by_budget().await, Err(Failure::Busy));
     assert_eq!(client.downstream.calls(), 2);
     let client = Client::new();
-    for failure in [Failure::Refused, Failure::Busy, Failure::Refused, Failure::Busy] {
+    for failure in [
+        Failure::Refused,
+        Failure::Busy,
+        Failure::Refused,
+        Failure::Busy,
+    ] {
         assert_eq!(client.breaker.state(), BreakerState::Closed);
         assert_eq!(client.guarded(failure.clone()).await, Err(failure));
     }
     assert_eq!(client.breaker.state(), BreakerState::Open);
-    assert!(matches!(client.guarded(Failure::Busy).await, Err(Failure::Ours(_))));
+    assert!(matches!(
+        client.guarded(Failure::Busy).await,
+        Err(Failure::Ours(_))
+    ));
 }
 
 #[tokio::test(start_paused = true)]
@@ -210,9 +242,15 @@ async fn each_attempt_gets_its_arguments() {
     let given = gives_away(&downstream, owned(), vec![1], (2, 3), 4).await;
     assert_eq!(given, Ok((owned(), vec![1, 2])));
     assert_eq!(future(&Downstream::default(), owned()).await, Ok(owned()));
-    assert_eq!(pinned_box(&Downstream::default(), owned()).await, Ok(owned()));
+    assert_eq!(
+        pinned_box(&Downstream::default(), owned()).await,
+        Ok(owned())
+    );
     assert_eq!(Client::new().fetch(owned()).await, Ok(owned()));
-    assert_eq!(Arc::new(Client::new()).by_smart_pointer(owned()).await, Ok(owned()));
+    assert_eq!(
+        Arc::new(Client::new()).by_smart_pointer(owned()).await,
+        Ok(owned())
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -224,7 +262,10 @@ async fn calls_of_one_function_share_its_breaker() {
     let Err(Failure::Ours(refused)) = boxed_future(&Downstream::default()).await else {
         panic!("the breaker is open");
     };
-    assert!(refused.contains("policies::attributes::boxed_future"), "{refused}");
+    assert!(
+        refused.contains("policies::attributes::boxed_future"),
+        "{refused}"
+    );
     assert_eq!(downstream.calls(), 2);
     tokio::time::advance(secs(60)).await;
     assert_eq!(boxed_future(&downstream).await, Err(Failure::Busy));
@@ -236,7 +277,10 @@ async fn a_failure_rate_opens_the_breaker_of_a_function() {
     for succeeds in [true, true, false, false] {
         assert_eq!(by_rate(&downstream, succeeds).await.is_ok(), succeeds);
     }
-    assert!(matches!(by_rate(&downstream, true).await, Err(Failure::Ours(_))));
+    assert!(matches!(
+        by_rate(&downstream, true).await,
+        Err(Failure::Ours(_))
+    ));
     tokio::time::advance(secs(60)).await;
     for _ in 0..2 {
         assert_eq!(by_rate(&downstream, true).await, Ok(0));
@@ -249,7 +293,9 @@ async fn a_call_of_a_function_can_be_spawned() {
     let task = tokio::spawn(async {
         let client = Client::new();
         client.by_policy().await.unwrap_err();
-        gives_away(&client.downstream, String::new(), vec![0_u8], (0, 0), 0).await.unwrap_err();
+        gives_away(&client.downstream, String::new(), vec![0_u8], (0, 0), 0)
+            .await
+            .unwrap_err();
     });
     task.await.unwrap();
 }

@@ -45,16 +45,29 @@ async fn five_in_a_row_are_the_default() {
 
 #[tokio::test(start_paused = true)]
 async fn a_refusal_says_for_how_long_and_calls_nothing() {
-    let breaker = CircuitBreaker::builder().failure_threshold(1).reset_timeout(secs(60)).build();
+    let breaker = CircuitBreaker::builder()
+        .failure_threshold(1)
+        .reset_timeout(secs(60))
+        .build();
     call(&breaker, false).await;
     tokio::time::advance(secs(20)).await;
-    let refused = breaker.run(async || -> Result<(), Failure> { panic!("called") }).await;
-    assert_eq!(refused, Err(BreakerError::Open { retry_after: secs(40) }));
+    let refused = breaker
+        .run(async || -> Result<(), Failure> { panic!("called") })
+        .await;
+    assert_eq!(
+        refused,
+        Err(BreakerError::Open {
+            retry_after: secs(40)
+        })
+    );
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_failure_rate_counts_only_with_a_minimum_of_calls() {
-    let breaker = CircuitBreaker::builder().failure_rate(0.5).minimum_calls(10).build();
+    let breaker = CircuitBreaker::builder()
+        .failure_rate(0.5)
+        .minimum_calls(10)
+        .build();
     for _ in 0..9 {
         call(&breaker, false).await;
         assert_eq!(breaker.state(), Closed);
@@ -66,7 +79,10 @@ async fn a_failure_rate_counts_only_with_a_minimum_of_calls() {
 
 #[tokio::test(start_paused = true)]
 async fn a_failure_rate_below_the_threshold_does_not_open_it() {
-    let breaker = CircuitBreaker::builder().failure_rate(0.5).minimum_calls(10).build();
+    let breaker = CircuitBreaker::builder()
+        .failure_rate(0.5)
+        .minimum_calls(10)
+        .build();
     for turn in 0..1_000 {
         call(&breaker, turn % 5 != 4 && turn % 5 != 1).await;
         assert_eq!(breaker.state(), Closed);
@@ -155,7 +171,10 @@ async fn being_turned_away_by_us_is_no_failure() {
     let coord = coord::Coordinator::builder().build();
     let _held = coord.lock("order:42").acquire().await.unwrap();
     let busy = breaker.run(async || coord.lock("order:42").wait(secs(0)).acquire().await);
-    assert!(matches!(busy.await, Err(BreakerError::Inner(Error::LockTimeout { .. }))));
+    assert!(matches!(
+        busy.await,
+        Err(BreakerError::Inner(Error::LockTimeout { .. }))
+    ));
     assert_eq!(breaker.state(), Closed);
     let timeout = async || Err::<(), _>(Error::AttemptTimeout { after: secs(1) });
     assert!(breaker.run(timeout).await.is_err());
@@ -165,7 +184,11 @@ async fn being_turned_away_by_us_is_no_failure() {
 #[tokio::test(start_paused = true)]
 async fn a_panic_is_a_failure() {
     let breaker = CircuitBreaker::builder().failure_threshold(1).build();
-    let call = async { breaker.run(async || -> Result<(), Failure> { panic!("the body") }).await };
+    let call = async {
+        breaker
+            .run(async || -> Result<(), Failure> { panic!("the body") })
+            .await
+    };
     assert!(AssertUnwindSafe(call).catch_unwind().await.is_err());
     assert_eq!(breaker.state(), Open);
 }
@@ -173,7 +196,11 @@ async fn a_panic_is_a_failure() {
 #[tokio::test(start_paused = true)]
 async fn a_call_that_is_dropped_counts_as_nothing() {
     let breaker = CircuitBreaker::builder().failure_threshold(1).build();
-    let call = async { breaker.run(async || std::future::pending::<Result<(), Failure>>().await).await };
+    let call = async {
+        breaker
+            .run(async || std::future::pending::<Result<(), Failure>>().await)
+            .await
+    };
     assert!(tokio::time::timeout(ms(10), call).await.is_err());
     assert_eq!(breaker.state(), Closed);
 }
@@ -188,7 +215,10 @@ async fn a_clone_is_the_same_breaker() {
 
 #[tokio::test(start_paused = true)]
 async fn its_state_can_be_followed() {
-    let breaker = CircuitBreaker::builder().failure_threshold(1).reset_timeout(secs(1)).build();
+    let breaker = CircuitBreaker::builder()
+        .failure_threshold(1)
+        .reset_timeout(secs(1))
+        .build();
     let mut observer = breaker.observe();
     assert_eq!(observer.changed().await, Some(Closed));
     call(&breaker, false).await;
@@ -210,9 +240,16 @@ async fn its_state_can_be_followed() {
 async fn figures_without_sense_are_taken_to_the_nearest_that_has_some() {
     for builder in [
         CircuitBreaker::builder().failure_threshold(0),
-        CircuitBreaker::builder().failure_rate(f64::NAN).minimum_calls(0),
-        CircuitBreaker::builder().failure_rate(-1.0).minimum_calls(1),
-        CircuitBreaker::builder().failure_rate(7.0).minimum_calls(1).window(secs(0)),
+        CircuitBreaker::builder()
+            .failure_rate(f64::NAN)
+            .minimum_calls(0),
+        CircuitBreaker::builder()
+            .failure_rate(-1.0)
+            .minimum_calls(1),
+        CircuitBreaker::builder()
+            .failure_rate(7.0)
+            .minimum_calls(1)
+            .window(secs(0)),
     ] {
         let breaker = builder.half_open_probes(0).success_threshold(0).build();
         call(&breaker, true).await;

@@ -25,7 +25,14 @@ async fn retries(budget: &RetryBudget, calls: u32) -> u32 {
 #[tokio::test(start_paused = true)]
 async fn a_budget_allows_the_part_it_says() {
     // Parts that a whole number of percent, or of anything, would get wrong.
-    for (part, allowed) in [(0.2, 200), (0.6, 600), (0.001, 1), (0.333, 333), (1.0, 1_000), (0.0, 0)] {
+    for (part, allowed) in [
+        (0.2, 200),
+        (0.6, 600),
+        (0.001, 1),
+        (0.333, 333),
+        (1.0, 1_000),
+        (0.0, 0),
+    ] {
         let budget = RetryBudget::new(part).reserve(0).burst(1_000);
         assert_eq!(retries(&budget, 1_000).await, allowed, "{part}");
     }
@@ -53,7 +60,10 @@ async fn what_can_be_saved_up_is_bounded() {
         let call = policy.run(async || Ok::<_, Failure>(()));
         call.with_budget(&budget).await.unwrap();
     }
-    let stubborn = RetryPolicy::builder().max_retries(50).jitter(Jitter::None).build();
+    let stubborn = RetryPolicy::builder()
+        .max_retries(50)
+        .jitter(Jitter::None)
+        .build();
     let downstream = Downstream::default();
     let call = stubborn.run(async || downstream.call(0, Failure::Busy).await);
     assert_eq!(call.with_budget(&budget).await, Err(Failure::Busy));
@@ -74,7 +84,11 @@ async fn a_few_retries_a_second_are_allowed_in_any_case() {
 #[tokio::test(start_paused = true)]
 async fn parts_without_sense_allow_nothing() {
     for part in [-1.0, f64::NAN, f64::NEG_INFINITY] {
-        assert_eq!(retries(&RetryBudget::new(part).reserve(0), 10).await, 0, "{part}");
+        assert_eq!(
+            retries(&RetryBudget::new(part).reserve(0), 10).await,
+            0,
+            "{part}"
+        );
     }
     let unlimited = RetryBudget::new(f64::INFINITY).reserve(0);
     assert_eq!(retries(&unlimited, 10).await, 10);

@@ -18,7 +18,10 @@ fn figures() -> impl Strategy<Value = (Duration, Duration, f64, u32)> {
     (duration.clone(), duration, multiplier, attempt)
 }
 
-fn policy((initial, longest, multiplier, _): (Duration, Duration, f64, u32), jitter: Jitter) -> RetryPolicy {
+fn policy(
+    (initial, longest, multiplier, _): (Duration, Duration, f64, u32),
+    jitter: Jitter,
+) -> RetryPolicy {
     RetryPolicy::builder()
         .initial_delay(initial)
         .max_delay(longest)
@@ -85,7 +88,10 @@ fn presets_have_the_documented_figures() {
         assert_eq!(exact.delay(50), longest);
         for _ in 0..1_000 {
             let delay = preset.delay(3);
-            assert!(delay >= initial * 2 * 3 / 4 && delay <= initial * 2 * 5 / 4, "{delay:?}");
+            assert!(
+                delay >= initial * 2 * 3 / 4 && delay <= initial * 2 * 5 / 4,
+                "{delay:?}"
+            );
         }
     }
 }
@@ -126,11 +132,16 @@ fn backoff_saturates() {
 #[test]
 fn figures_without_sense_are_taken_to_the_nearest_that_has_some() {
     for multiplier in [0.5, 0.0, -3.0, f64::NAN] {
-        let policy = RetryPolicy::builder().multiplier(multiplier).jitter(Jitter::None).build();
+        let policy = RetryPolicy::builder()
+            .multiplier(multiplier)
+            .jitter(Jitter::None)
+            .build();
         assert_eq!(policy.delay(9), ms(100), "{multiplier}");
     }
     for part in [-1.0, f64::NAN] {
-        let policy = RetryPolicy::builder().jitter(Jitter::Proportional(part)).build();
+        let policy = RetryPolicy::builder()
+            .jitter(Jitter::Proportional(part))
+            .build();
         assert_eq!(policy.delay(2), ms(100), "{part}");
     }
     assert_eq!(RetryPolicy::fast().delay(0), Duration::ZERO);

@@ -31,14 +31,20 @@ async fn rested(probes: u32, successes: u32) -> CircuitBreaker {
 }
 
 /// A call that is under way until it is told how to end.
-async fn under_way(breaker: &CircuitBreaker) -> (oneshot::Sender<bool>, tokio::task::JoinHandle<bool>) {
+async fn under_way(
+    breaker: &CircuitBreaker,
+) -> (oneshot::Sender<bool>, tokio::task::JoinHandle<bool>) {
     let (end, ended) = oneshot::channel();
     let (begin, begun) = oneshot::channel();
     let breaker = breaker.clone();
     let task = tokio::spawn(async move {
         let call = breaker.run(async || {
             begin.send(()).unwrap();
-            if ended.await.unwrap() { Ok(()) } else { Err(Failure::Busy) }
+            if ended.await.unwrap() {
+                Ok(())
+            } else {
+                Err(Failure::Busy)
+            }
         });
         call.await.is_ok()
     });
@@ -92,7 +98,11 @@ async fn it_closes_only_after_as_many_successes_as_asked() {
 async fn a_probe_that_is_dropped_gives_its_permit_back() {
     let breaker = rested(1, 1).await;
     for _ in 0..100 {
-        let probe = async { breaker.run(async || pending::<Result<(), Failure>>().await).await };
+        let probe = async {
+            breaker
+                .run(async || pending::<Result<(), Failure>>().await)
+                .await
+        };
         assert_eq!(probe.now_or_never(), None);
         assert_eq!(breaker.state(), HalfOpen);
     }
@@ -103,7 +113,11 @@ async fn a_probe_that_is_dropped_gives_its_permit_back() {
 #[tokio::test(start_paused = true)]
 async fn a_probe_that_panics_fails_and_gives_its_permit_back() {
     let breaker = rested(1, 1).await;
-    let probe = async { breaker.run(async || -> Result<(), Failure> { panic!("the body") }).await };
+    let probe = async {
+        breaker
+            .run(async || -> Result<(), Failure> { panic!("the body") })
+            .await
+    };
     assert!(AssertUnwindSafe(probe).catch_unwind().await.is_err());
     assert_eq!(breaker.state(), Open);
     tokio::time::advance(secs(60)).await;
@@ -116,7 +130,9 @@ async fn a_probe_that_is_dropped_by_a_panic_elsewhere_is_no_failure() {
     let breaker = rested(1, 1).await;
     let elsewhere = async {
         let mut probe = Box::pin(async {
-            breaker.run(async || pending::<Result<(), Failure>>().await).await
+            breaker
+                .run(async || pending::<Result<(), Failure>>().await)
+                .await
         });
         assert_eq!(futures_util::poll!(&mut probe), std::task::Poll::Pending);
         panic!("elsewhere");
@@ -141,7 +157,10 @@ async fn an_ignored_error_gives_its_permit_back_and_does_not_close_it() {
 #[tokio::test(start_paused = true)]
 async fn results_from_an_older_cycle_are_ignored() {
     // A call from the time before it opened succeeds while it is half open, and fails after it has closed.
-    let breaker = CircuitBreaker::builder().failure_threshold(1).reset_timeout(secs(60)).build();
+    let breaker = CircuitBreaker::builder()
+        .failure_threshold(1)
+        .reset_timeout(secs(60))
+        .build();
     let (end_success, success) = under_way(&breaker).await;
     let (end_failure, failure) = under_way(&breaker).await;
     call(&breaker, false).await;
@@ -165,7 +184,12 @@ async fn probes_that_never_end_do_not_keep_it_half_open_for_good() {
     assert_eq!(call(&breaker, true).await, None);
     tokio::time::advance(secs(59)).await;
     let refused = breaker.run(async || Ok::<_, Failure>(())).await;
-    assert_eq!(refused, Err(BreakerError::Open { retry_after: secs(1) }));
+    assert_eq!(
+        refused,
+        Err(BreakerError::Open {
+            retry_after: secs(1)
+        })
+    );
     tokio::time::advance(secs(1)).await;
     assert_eq!(call(&breaker, true).await, Some(true));
     assert_eq!(breaker.state(), Closed);

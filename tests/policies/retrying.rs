@@ -22,10 +22,16 @@ fn exact() -> RetryPolicy {
 #[tokio::test(start_paused = true)]
 async fn a_call_is_made_again_until_it_succeeds() {
     let downstream = Downstream::default();
-    let result = exact().run(async || downstream.call(3, Failure::Busy).await).await;
+    let result = exact()
+        .run(async || downstream.call(3, Failure::Busy).await)
+        .await;
     assert_eq!(result, Ok(3));
     assert_eq!(downstream.pauses().len(), 2);
-    let paused: Vec<_> = downstream.pauses().iter().map(Duration::as_millis).collect();
+    let paused: Vec<_> = downstream
+        .pauses()
+        .iter()
+        .map(Duration::as_millis)
+        .collect();
     assert_eq!(paused, [100, 200]);
 }
 
@@ -46,7 +52,9 @@ async fn the_last_error_is_returned_when_all_retries_are_used() {
 async fn no_retries_means_one_attempt() {
     let downstream = Downstream::default();
     let never = exact().to_builder().max_retries(0).build();
-    let result = never.run(async || downstream.call(2, Failure::Busy).await).await;
+    let result = never
+        .run(async || downstream.call(2, Failure::Busy).await)
+        .await;
     assert_eq!((result, downstream.calls()), (Err(Failure::Busy), 1));
 }
 
@@ -63,7 +71,9 @@ async fn an_error_that_is_not_worth_it_is_returned_at_once() {
 async fn nothing_is_called_until_it_is_awaited_and_nothing_after_it_is_dropped() {
     let downstream = Downstream::default();
     let policy = exact();
-    let call = policy.run(async || downstream.call(0, Failure::Busy).await).into_future();
+    let call = policy
+        .run(async || downstream.call(0, Failure::Busy).await)
+        .into_future();
     assert_eq!(downstream.calls(), 0);
     assert!(tokio::time::timeout(ms(150), call).await.is_err());
     assert_eq!(downstream.calls(), 2);
@@ -87,10 +97,15 @@ async fn a_call_can_be_spawned() {
 
 #[tokio::test(start_paused = true)]
 async fn calls_do_not_share_a_sequence_of_delays() {
-    let policy = RetryPolicy::builder().max_retries(4).jitter(Jitter::Decorrelated).build();
+    let policy = RetryPolicy::builder()
+        .max_retries(4)
+        .jitter(Jitter::Decorrelated)
+        .build();
     let (one, two) = (Downstream::default(), Downstream::default());
     let run = async |downstream: &Downstream| {
-        let _ = policy.run(async || downstream.call(0, Failure::Busy).await).await;
+        let _ = policy
+            .run(async || downstream.call(0, Failure::Busy).await)
+            .await;
     };
     tokio::join!(run(&one), run(&two));
     assert_ne!(one.pauses(), two.pauses());
@@ -112,7 +127,10 @@ async fn an_attempt_that_cannot_end_before_the_deadline_is_not_started() {
 #[tokio::test(start_paused = true)]
 async fn an_attempt_under_way_is_dropped_at_the_deadline() {
     let begun = Instant::now();
-    let result: Result<(), Error> = exact().run(async || pending().await).deadline(secs(2)).await;
+    let result: Result<(), Error> = exact()
+        .run(async || pending().await)
+        .deadline(secs(2))
+        .await;
     assert!(matches!(result, Err(Error::DeadlineExceeded { after }) if after == secs(2)));
     assert_eq!(begun.elapsed().as_secs(), 2);
 }
@@ -122,7 +140,10 @@ async fn a_deadline_of_no_time_starts_nothing() {
     let downstream = Downstream::default();
     let policy = exact();
     let call = policy.run(async || downstream.call(1, Failure::Busy).await);
-    assert!(matches!(call.deadline(Duration::ZERO).await, Err(Failure::Ours(_))));
+    assert!(matches!(
+        call.deadline(Duration::ZERO).await,
+        Err(Failure::Ours(_))
+    ));
     assert_eq!(downstream.calls(), 0);
 }
 
@@ -131,7 +152,10 @@ async fn times_that_no_clock_reaches_are_no_limit() {
     let downstream = Downstream::default();
     let policy = exact();
     let call = policy.run(async || downstream.call(2, Failure::Busy).await);
-    let result = call.deadline(Duration::MAX).attempt_timeout(Duration::MAX).await;
+    let result = call
+        .deadline(Duration::MAX)
+        .attempt_timeout(Duration::MAX)
+        .await;
     assert_eq!(result, Ok(2));
 }
 
@@ -166,19 +190,31 @@ async fn what_a_server_asks_for_is_a_floor() {
     let call = policy.run(async || downstream.call(3, Failure::Busy).await);
     let result = call.retry_after(|_| Some(ms(150))).await;
     assert_eq!(result, Ok(3));
-    let paused: Vec<_> = downstream.pauses().iter().map(Duration::as_millis).collect();
+    let paused: Vec<_> = downstream
+        .pauses()
+        .iter()
+        .map(Duration::as_millis)
+        .collect();
     assert_eq!(paused, [150, 200]);
 }
 
 #[tokio::test(start_paused = true)]
 async fn jitter_comes_on_top_of_the_floor() {
-    let policy = RetryPolicy::builder().max_retries(100).initial_delay(ms(100)).multiplier(1.0).build();
+    let policy = RetryPolicy::builder()
+        .max_retries(100)
+        .initial_delay(ms(100))
+        .multiplier(1.0)
+        .build();
     let downstream = Downstream::default();
     let call = policy.run(async || downstream.call(0, Failure::Busy).await);
     let _ = call.retry_after(|_| Some(secs(5))).await;
     let pauses = downstream.pauses();
     assert_eq!(pauses.len(), 100);
-    assert!(pauses.iter().all(|pause| *pause >= secs(5) && *pause <= ms(5_102)));
+    assert!(
+        pauses
+            .iter()
+            .all(|pause| *pause >= secs(5) && *pause <= ms(5_102))
+    );
     assert!(pauses.iter().any(|pause| *pause > ms(5_020)));
 }
 
@@ -200,7 +236,10 @@ async fn the_floor_is_bounded_by_the_cap_and_by_the_deadline() {
 #[tokio::test(start_paused = true)]
 async fn retrying_stops_when_the_breaker_is_open_and_says_so() {
     let downstream = Downstream::default();
-    let breaker = CircuitBreaker::builder().name("gateway").failure_threshold(2).build();
+    let breaker = CircuitBreaker::builder()
+        .name("gateway")
+        .failure_threshold(2)
+        .build();
     let begun = Instant::now();
     let policy = exact();
     let call = policy.run(async || {
@@ -208,7 +247,10 @@ async fn retrying_stops_when_the_breaker_is_open_and_says_so() {
         result.map_err(|_| Error::AttemptTimeout { after: secs(1) })
     });
     let retry_after = match call.retry_if(|_| true).with_breaker(&breaker).await {
-        Err(Error::CircuitOpen { name: "gateway", retry_after }) => retry_after,
+        Err(Error::CircuitOpen {
+            name: "gateway",
+            retry_after,
+        }) => retry_after,
         other => panic!("{other:?}"),
     };
     assert_eq!(retry_after, secs(60));
@@ -220,9 +262,16 @@ async fn retrying_stops_when_the_breaker_is_open_and_says_so() {
 #[tokio::test(start_paused = true)]
 async fn each_attempt_goes_through_the_breaker() {
     let downstream = Downstream::default();
-    let breaker = CircuitBreaker::builder().failure_threshold(2).reset_timeout(secs(60)).build();
+    let breaker = CircuitBreaker::builder()
+        .failure_threshold(2)
+        .reset_timeout(secs(60))
+        .build();
     let policy = exact();
-    let call = || policy.run(async || downstream.call(3, Failure::Busy).await).with_breaker(&breaker);
+    let call = || {
+        policy
+            .run(async || downstream.call(3, Failure::Busy).await)
+            .with_breaker(&breaker)
+    };
     let Err(Failure::Ours(open)) = call().await else {
         panic!("the breaker is open after two failures");
     };
@@ -240,7 +289,10 @@ async fn an_error_that_is_not_worth_a_retry_tells_the_breaker_nothing() {
     let breaker = CircuitBreaker::builder().failure_threshold(1).build();
     let policy = exact();
     let call = policy.run(async || downstream.call(0, Failure::Refused).await);
-    let result = call.with_breaker(&breaker).retry_if(Failure::is_transient).await;
+    let result = call
+        .with_breaker(&breaker)
+        .retry_if(Failure::is_transient)
+        .await;
     assert_eq!(result, Err(Failure::Refused));
     assert_eq!(breaker.state(), coord::policy::BreakerState::Closed);
 }
@@ -251,7 +303,10 @@ async fn an_attempt_that_is_cut_off_is_a_failure_for_the_breaker() {
     let policy = exact();
     let call = policy.run(async || pending::<Result<(), Error>>().await);
     let result = call.attempt_timeout(secs(1)).with_breaker(&breaker).await;
-    assert!(matches!(result, Err(Error::CircuitOpen { .. })), "{result:?}");
+    assert!(
+        matches!(result, Err(Error::CircuitOpen { .. })),
+        "{result:?}"
+    );
     assert_eq!(breaker.state(), coord::policy::BreakerState::Open);
 }
 

@@ -18,7 +18,9 @@ impl Site {
         Self {
             coord: Coordinator::builder().build(),
             downstream: Downstream::default(),
-            breaker: CircuitBreaker::builder().failure_threshold(failures).build(),
+            breaker: CircuitBreaker::builder()
+                .failure_threshold(failures)
+                .build(),
             tokens: std::sync::Mutex::default(),
         }
     }
@@ -174,7 +176,10 @@ async fn every_attempt_locks_the_same_key() {
         Ok((text, lease.token().into()))
     }
     let coord = Coordinator::builder().build();
-    let (text, token) = coord.scope(changes(&Downstream::default(), "a".to_owned())).await.unwrap();
+    let (text, token) = coord
+        .scope(changes(&Downstream::default(), "a".to_owned()))
+        .await
+        .unwrap();
     assert_eq!(text, "a!");
     let next = coord.lock("text:a").acquire().await.unwrap();
     assert_eq!(u64::from(next.token()), token + 1);

@@ -19,7 +19,10 @@ fn series(recorder: &DebuggingRecorder) -> Vec<(String, DebugValue)> {
                 .labels()
                 .map(|label| format!("{}={}", label.key(), label.value()))
                 .collect();
-            (format!("{}{{{}}}", key.key().name(), labels.join(",")), value)
+            (
+                format!("{}{{{}}}", key.key().name(), labels.join(",")),
+                value,
+            )
         })
         .collect();
     series.sort_by(|(one, _), (two, _)| one.cmp(two));
@@ -35,7 +38,11 @@ fn counter(series: &[(String, DebugValue)], name: &str) -> u64 {
 }
 
 fn policy(name: &'static str) -> RetryPolicy {
-    RetryPolicy::builder().name(name).max_retries(2).jitter(Jitter::None).build()
+    RetryPolicy::builder()
+        .name(name)
+        .max_retries(2)
+        .jitter(Jitter::None)
+        .build()
 }
 
 #[tokio::test(start_paused = true)]
@@ -55,11 +62,16 @@ async fn the_attempts_of_every_call_are_told() {
         let _ = call.retry_if(Failure::is_transient).await;
     }
     let told = series(&recorder);
-    let attempts = told.iter().find(|(name, _)| name == "coord_retry_attempts{name=attempts}");
+    let attempts = told
+        .iter()
+        .find(|(name, _)| name == "coord_retry_attempts{name=attempts}");
     let Some((_, DebugValue::Histogram(attempts))) = attempts else {
         panic!("{told:?}");
     };
-    let attempts: Vec<_> = attempts.iter().map(|attempts| attempts.into_inner()).collect();
+    let attempts: Vec<_> = attempts
+        .iter()
+        .map(|attempts| attempts.into_inner())
+        .collect();
     assert_eq!(attempts, [1.0, 3.0, 3.0, 1.0]);
     let exhausted = |reason| {
         let name = format!("coord_retry_exhausted_total{{name=attempts,reason={reason}}}");
@@ -80,9 +92,15 @@ async fn why_a_call_was_given_up_is_told() {
     let downstream = Downstream::default();
     let fail = async || downstream.call(0, Failure::Busy).await;
     let budget = coord::policy::RetryBudget::new(0.0).reserve(0);
-    let breaker = CircuitBreaker::builder().name("reasons").failure_threshold(1).build();
+    let breaker = CircuitBreaker::builder()
+        .name("reasons")
+        .failure_threshold(1)
+        .build();
     let _ = policy.run(fail).with_budget(&budget).await;
-    let _ = policy.run(fail).deadline(std::time::Duration::from_millis(50)).await;
+    let _ = policy
+        .run(fail)
+        .deadline(std::time::Duration::from_millis(50))
+        .await;
     let _ = policy.run(fail).with_breaker(&breaker).await;
     let told = series(&recorder);
     for reason in ["budget", "deadline", "circuit_open"] {
@@ -144,7 +162,9 @@ async fn retries_are_a_span_and_a_first_success_is_none() {
             policy.run(async || Ok::<_, Failure>(())).await.unwrap();
             let downstream = Downstream::default();
             let call = policy.run(async || {
-                let inside = tracing::Span::current().metadata().map(tracing::Metadata::name);
+                let inside = tracing::Span::current()
+                    .metadata()
+                    .map(tracing::Metadata::name);
                 assert_eq!(inside.is_some(), downstream.calls() > 0);
                 downstream.call(2, Failure::Busy).await
             });
@@ -161,7 +181,10 @@ async fn retries_are_a_span_and_a_first_success_is_none() {
         assert_eq!(span.field("attempts"), Some(attempts));
     }
     let said = recording.everything();
-    assert!(said.contains("is tried again") && said.contains("is given up"), "{said}");
+    assert!(
+        said.contains("is tried again") && said.contains("is given up"),
+        "{said}"
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -176,7 +199,11 @@ async fn a_breaker_tells_each_transition() {
     tokio::time::advance(secs(1)).await;
     call(&breaker, true).await;
     let said = recording.everything();
-    for message in ["circuit breaker open", "circuit breaker half open", "circuit breaker closed"] {
+    for message in [
+        "circuit breaker open",
+        "circuit breaker half open",
+        "circuit breaker closed",
+    ] {
         assert!(said.contains(message), "{message} is not in {said}");
     }
 }

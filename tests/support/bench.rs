@@ -102,7 +102,11 @@ pub fn compare_small(contestants: &mut [Small<'_>]) {
         }
     }
     for (index, (name, _)) in contestants.iter().enumerate() {
-        let ratios = costs[index].iter().zip(&costs[0]).map(|(cost, first)| cost / first).collect();
+        let ratios = costs[index]
+            .iter()
+            .zip(&costs[0])
+            .map(|(cost, first)| cost / first)
+            .collect();
         println!(
             "  {name:<34} {:>7.1} ns   {:>5.2} of the first",
             median(costs[index].clone()),

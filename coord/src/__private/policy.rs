@@ -5,10 +5,10 @@ use std::borrow::Borrow;
 use std::future::Future;
 use std::time::Duration;
 
-pub use crate::policy::{CircuitBreaker, Jitter, RetryPolicy};
 use crate::error::Error;
-use crate::policy::{RetryBudget, guard, run};
 use crate::observe::RetryLabel;
+pub use crate::policy::{CircuitBreaker, Jitter, RetryPolicy};
+use crate::policy::{RetryBudget, guard, run};
 
 /// An error on its way through the layers of a stack of attributes.
 #[derive(Debug)]
@@ -130,10 +130,10 @@ pub struct Retried {
 
 impl Retried {
     /// A call under `policy`.
-    pub fn new(site: &'static RetrySite, policy: RetryPolicy) -> Self {
+    pub fn new(site: &'static RetrySite, policy: &RetryPolicy) -> Self {
         Self {
             site,
-            policy,
+            policy: policy.clone(),
             deadline: None,
             attempt_timeout: None,
             budget: None,
@@ -214,12 +214,21 @@ impl Retried {
 #[must_use = "nothing is called until `run` is awaited"]
 pub struct Guarded<B = &'static CircuitBreaker>(B);
 
-impl<B: Borrow<CircuitBreaker>> Guarded<B> {
-    /// A call through `breaker`.
-    pub fn new(breaker: B) -> Self {
+impl Guarded {
+    /// A call through the breaker of the function.
+    pub fn new(breaker: &'static CircuitBreaker) -> Self {
         Self(breaker)
     }
+}
 
+impl Guarded<CircuitBreaker> {
+    /// `breaker = …`
+    pub fn by(breaker: &CircuitBreaker) -> Self {
+        Self(breaker.clone())
+    }
+}
+
+impl<B: Borrow<CircuitBreaker>> Guarded<B> {
     /// Makes the call that `start` begins, unless the breaker is open. `failed` is there for its type.
     pub async fn run<Start, Body, T, E>(
         self,

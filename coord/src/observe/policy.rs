@@ -208,9 +208,8 @@ impl Series for BreakerSeries {
         Self {
             states: BreakerEvent::ALL
                 .map(|state| Gauge::new("coord_breaker_state", &labels("state", state))),
-            transitions: BreakerEvent::ALL.map(|state| {
-                Counter::new("coord_breaker_transitions_total", &labels("to", state))
-            }),
+            transitions: BreakerEvent::ALL
+                .map(|state| Counter::new("coord_breaker_transitions_total", &labels("to", state))),
         }
     }
 }

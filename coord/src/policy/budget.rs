@@ -55,20 +55,17 @@ impl RetryBudget {
     /// A budget of so many retries for each call, such as `0.2`, and of 10 a second in any case. Up to 100
     /// can be saved up. What is not a number from zero up counts as zero.
     pub fn new(retries_per_call: f64) -> Self {
-        Self::with(
-            scaled(retries_per_call),
-            DEFAULT_BURST,
-            DEFAULT_RESERVE,
-        )
+        Self::with(scaled(retries_per_call), DEFAULT_BURST, DEFAULT_RESERVE)
     }
 
-    /// The same, new and with as many retries a second in any case; zero for none.
+    /// As many retries a second in any case; zero for none. Said before the budget is shared: what this returns is
+    /// another budget, with nothing saved up.
     pub fn reserve(self, retries_per_second: u32) -> Self {
         let burst = u32::try_from(self.shared.capacity / RETRY).unwrap_or(u32::MAX);
         Self::with(self.shared.deposit, burst, retries_per_second)
     }
 
-    /// The same, new and with as many retries that can be saved up.
+    /// How many retries can be saved up. Another budget as well.
     pub fn burst(self, retries: u32) -> Self {
         Self::with(self.shared.deposit, retries, self.shared.reserve)
     }
@@ -123,9 +120,10 @@ impl Account {
     /// Takes in what time pays.
     fn receive(&mut self, reserve: u32) {
         let now = Instant::now();
-        let since = self.paid.replace(now).map_or(Duration::ZERO, |paid| {
-            now.saturating_duration_since(paid)
-        });
+        let since = self
+            .paid
+            .replace(now)
+            .map_or(Duration::ZERO, |paid| now.saturating_duration_since(paid));
         let most = u64::from(reserve) * RETRY;
         let paid = u64::try_from(since.as_micros()).unwrap_or(u64::MAX);
         let paid = paid.saturating_mul(u64::from(reserve));
@@ -133,7 +131,11 @@ impl Account {
     }
 }
 
-#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_precision_loss)]
+#[allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    clippy::cast_precision_loss
+)]
 fn scaled(retries: f64) -> u64 {
     // The cast saturates, and takes what is no number, or below zero, for zero.
     (retries * RETRY as f64).round() as u64

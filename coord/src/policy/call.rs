@@ -9,9 +9,7 @@
 //! 3. The result is that of the last attempt: the body's own, or ours if the attempt was cut off or refused.
 //! 4. A first attempt that succeeds looks at no clock, unless it was given a time.
 
-use std::any::Any;
-use std::fmt;
-use std::future::{Future, IntoFuture, poll_fn};
+use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::time::Duration;
 
@@ -20,202 +18,13 @@ use tracing::{Instrument, Span, field};
 
 use super::backoff::Delays;
 use super::breaker::{CircuitBreaker, Verdict};
-use super::budget::RetryBudget;
-use super::retry::RetryPolicy;
-use super::start::Start;
+use super::plan::{Limits, Plan};
 use crate::context::Context;
 use crate::error::Error;
-use crate::observe::{GivenUp, RetryEvent, RetryLabel, emit};
+use crate::observe::{GivenUp, RetryEvent, emit};
 
-/// A call that is retried, from [`RetryPolicy::run`](super::RetryPolicy::run). Await it.
-#[must_use = "nothing is called until this is awaited"]
-pub struct Retry<'a, E, S> {
-    pub(super) plan: Plan<'a, E>,
-    pub(super) start: S,
-}
-
-/// What to do for one call.
-pub struct Plan<'a, E> {
-    policy: &'a RetryPolicy,
-    label: &'a RetryLabel,
-    budget: Option<&'a RetryBudget>,
-    retry_if: Option<Predicate<'a, E>>,
-    retry_after: Option<RetryAfter<'a, E>>,
-    /// Finds an error of ours that an attempt ended with.
-    own: fn(&E) -> Option<&Error>,
-    limits: Option<Limits<'a, E>>,
-}
-
-/// A box without an allocation, for a closure that captures nothing.
-type Predicate<'a, E> = Box<dyn FnMut(&E) -> bool + Send + 'a>;
-type RetryAfter<'a, E> = Box<dyn FnMut(&E) -> Option<Duration> + Send + 'a>;
-
-/// What can end a call with an error of ours.
-pub(crate) struct Limits<'a, E> {
-    deadline: Option<Duration>,
-    attempt_timeout: Option<Duration>,
-    breaker: Option<&'a CircuitBreaker>,
-    failed: fn(Error) -> E,
-}
-
-impl<'a, E, S> Retry<'a, E, S> {
-    /// Retries only errors for which this is true. The default is all of them. An attempt that was cut off by
-    /// [`attempt_timeout`](Self::attempt_timeout) is retried in any case.
-    pub fn retry_if(mut self, is_worth_it: impl FnMut(&E) -> bool + Send + 'a) -> Self {
-        self.plan = self.plan.retry_if(is_worth_it);
-        self
-    }
-
-    /// How long the server asked to be left alone, as in a `Retry-After` header. No less is waited: it is the
-    /// floor of the delay, with jitter on top. The policy's `max_delay` bounds it, as it does every delay, and
-    /// a deadline that comes before makes the call return its error at once.
-    pub fn retry_after(mut self, asked: impl FnMut(&E) -> Option<Duration> + Send + 'a) -> Self {
-        self.plan = self.plan.retry_after(asked);
-        self
-    }
-
-    /// Retries only as far as this budget, shared with others, allows.
-    pub fn with_budget(mut self, budget: &'a RetryBudget) -> Self {
-        self.plan = self.plan.budget(budget);
-        self
-    }
-
-    /// How long all attempts together may take, delays included. The attempt that is under way then is
-    /// dropped: [`Error::DeadlineExceeded`]. An attempt that could only start after it is not waited for: the
-    /// error of the last one is returned at once.
-    pub fn deadline(mut self, deadline: Duration) -> Self
-    where
-        E: From<Error>,
-    {
-        self.plan = self.plan.limit(E::from, |limits| limits.deadline(deadline));
-        self
-    }
-
-    /// How long one attempt may take. One that takes longer is dropped, and counts as failed:
-    /// [`Error::AttemptTimeout`], if it was the last.
-    pub fn attempt_timeout(mut self, timeout: Duration) -> Self
-    where
-        E: From<Error>,
-    {
-        self.plan = self.plan.limit(E::from, |limits| limits.attempt_timeout(timeout));
-        self
-    }
-
-    /// Makes each attempt through a circuit breaker, and stops retrying when it is open:
-    /// [`Error::CircuitOpen`]. An error that is not worth a retry tells the breaker nothing, nor does one of
-    /// ours that only says that the caller was turned away, such as [`Error::LockTimeout`].
-    pub fn with_breaker(mut self, breaker: &'a CircuitBreaker) -> Self
-    where
-        E: From<Error> + 'static,
-    {
-        self.plan = self.plan.limit(E::from, |limits| limits.breaker(breaker));
-        self.plan.own = own_error;
-        self
-    }
-}
-
-/// An error of ours, where that is the body's error type.
-pub(super) fn own_error<E: 'static>(error: &E) -> Option<&Error> {
-    (error as &dyn Any).downcast_ref()
-}
-
-impl<'a, E, S> IntoFuture for Retry<'a, E, S>
-where
-    S: Start<Plan<'a, E>>,
-{
-    type Output = <S::Future as Future>::Output;
-    type IntoFuture = S::Future;
-
-    fn into_future(self) -> S::Future {
-        self.start.start(self.plan)
-    }
-}
-
-impl<E, S> fmt::Debug for Retry<'_, E, S> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Retry")
-            .field("name", &self.plan.label.name())
-            .finish_non_exhaustive()
-    }
-}
-
-impl<'a, E> Plan<'a, E> {
-    pub(super) fn new(policy: &'a RetryPolicy) -> Self {
-        Self {
-            policy,
-            label: &policy.label,
-            budget: None,
-            retry_if: None,
-            retry_after: None,
-            own: |_| None,
-            limits: None,
-        }
-    }
-
-    /// The same, told of under another name.
-    pub(crate) fn label(mut self, label: &'a RetryLabel) -> Self {
-        self.label = label;
-        self
-    }
-
-    /// The same, with another way to find errors of ours.
-    pub(crate) fn own(mut self, own: fn(&E) -> Option<&Error>) -> Self {
-        self.own = own;
-        self
-    }
-
-    pub(crate) fn retry_if(mut self, is_worth_it: impl FnMut(&E) -> bool + Send + 'a) -> Self {
-        self.retry_if = Some(Box::new(is_worth_it));
-        self
-    }
-
-    pub(crate) fn retry_after(
-        mut self,
-        asked: impl FnMut(&E) -> Option<Duration> + Send + 'a,
-    ) -> Self {
-        self.retry_after = Some(Box::new(asked));
-        self
-    }
-
-    pub(crate) fn budget(mut self, budget: &'a RetryBudget) -> Self {
-        self.budget = Some(budget);
-        self
-    }
-
-    /// Sets a limit; `failed` makes the error of a call that meets one.
-    pub(crate) fn limit(
-        mut self,
-        failed: fn(Error) -> E,
-        set: impl FnOnce(Limits<'a, E>) -> Limits<'a, E>,
-    ) -> Self {
-        self.limits = Some(set(self.limits.unwrap_or(Limits {
-            deadline: None,
-            attempt_timeout: None,
-            breaker: None,
-            failed,
-        })));
-        self
-    }
-}
-
-impl<'a, E> Limits<'a, E> {
-    pub(crate) fn deadline(mut self, deadline: Duration) -> Self {
-        self.deadline = Some(deadline);
-        self
-    }
-
-    pub(crate) fn attempt_timeout(mut self, timeout: Duration) -> Self {
-        self.attempt_timeout = Some(timeout);
-        self
-    }
-
-    pub(crate) fn breaker(mut self, breaker: &'a CircuitBreaker) -> Self {
-        self.breaker = Some(breaker);
-        self
-    }
-}
-
-/// Makes the call. A first attempt without limits stands here by itself, as what most calls are.
+/// Makes the call. A first attempt without limits, which is all there is to most calls, stands here by itself;
+/// the rest is boxed, so that such a call does not carry room for it.
 pub(crate) async fn run<F, Body, T, E>(mut plan: Plan<'_, E>, mut body: F) -> Result<T, E>
 where
     F: FnMut() -> Body,
@@ -225,14 +34,14 @@ where
         budget.deposit();
     }
     if plan.limits.is_some() {
-        return Call::begin(&mut plan).run(None, body).await;
+        return Box::pin(Call::begin(&mut plan).run(None, body)).await;
     }
     match body().await {
         Ok(value) => {
             emit(plan.label, RetryEvent::Succeeded { attempts: 1 });
             Ok(value)
         }
-        Err(error) => Call::begin(&mut plan).run(Some(error), body).await,
+        Err(error) => Box::pin(Call::begin(&mut plan).run(Some(error), body)).await,
     }
 }
 
@@ -316,8 +125,8 @@ impl<'p, 'a, E> Call<'p, 'a, E> {
     where
         Body: Future<Output = Result<T, E>>,
     {
-        self.attempts = self.attempts.saturating_add(1);
         let Some(limits) = &self.plan.limits else {
+            self.attempts = self.attempts.saturating_add(1);
             let result = body().instrument(self.span.clone()).await;
             return result.map_err(|error| self.judge(error).0);
         };
@@ -330,6 +139,7 @@ impl<'p, 'a, E> Call<'p, 'a, E> {
             Ok(ticket) => ticket,
             Err(refusal) => return Err(refused(failed(refusal))),
         };
+        self.attempts = self.attempts.saturating_add(1);
         // Pinned here, so that what goes around it holds it by reference.
         let attempt = pin!(body());
         let attempt = within(end, attempt.instrument(self.span.clone()));
@@ -411,11 +221,7 @@ impl<'p, 'a, E> Call<'p, 'a, E> {
     }
 
     /// The delay before another attempt, or why there is none.
-    fn next_delay(
-        &mut self,
-        error: E,
-        floor: Option<Duration>,
-    ) -> Result<Duration, (E, GivenUp)> {
+    fn next_delay(&mut self, error: E, floor: Option<Duration>) -> Result<Duration, (E, GivenUp)> {
         if self.attempts > self.plan.policy.max_retries {
             return Err((error, GivenUp::Retries));
         }
@@ -451,18 +257,6 @@ impl<'p, 'a, E> Call<'p, 'a, E> {
     fn record(&self, outcome: &'static str) {
         self.span.record("attempts", self.attempts);
         self.span.record("outcome", outcome);
-    }
-}
-
-impl<E> Plan<'_, E> {
-    fn is_worth_it(&mut self, error: &E) -> bool {
-        self.retry_if
-            .as_mut()
-            .is_none_or(|is_worth_it| is_worth_it(error))
-    }
-
-    fn floor(&mut self, error: &E) -> Option<Duration> {
-        self.retry_after.as_mut().and_then(|asked| asked(error))
     }
 }
 

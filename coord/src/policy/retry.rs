@@ -5,8 +5,9 @@ use std::future::Future;
 use std::time::Duration;
 
 use super::backoff::Backoff;
-use super::call::{Plan, Retry, run};
+use super::call::run;
 use super::jitter::Jitter;
+use super::plan::{Plan, Retry};
 use super::start::Start;
 use crate::observe::RetryLabel;
 
@@ -56,7 +57,12 @@ pub struct RetryPolicy {
 impl RetryPolicy {
     /// For calls that are answered in milliseconds: 10 retries, 50 ms to 1 s.
     pub fn fast() -> Self {
-        Self::preset("fast", 10, Duration::from_millis(50), Duration::from_secs(1))
+        Self::preset(
+            "fast",
+            10,
+            Duration::from_millis(50),
+            Duration::from_secs(1),
+        )
     }
 
     /// For work that may wait: 20 retries, 500 ms to 30 s.
@@ -71,9 +77,7 @@ impl RetryPolicy {
 
     /// A policy of one's own. What is not said is as in the [default](Self::default) policy.
     pub fn builder() -> RetryPolicyBuilder {
-        let mut policy = Self::default();
-        policy.label = RetryLabel::new("retry");
-        RetryPolicyBuilder { policy }
+        Self::default().to_builder().name("retry")
     }
 
     /// A builder that starts from this policy.
@@ -113,7 +117,8 @@ impl RetryPolicy {
     /// from around it; what it changes belongs into a `Cell`, an atomic or a mutex, or into an
     /// `|| async move { … }` that clones what each attempt takes.
     ///
-    /// A first attempt that succeeds costs nothing beyond the call: no allocation, no clock, no timer.
+    /// A first attempt that succeeds costs next to nothing beyond the call: no allocation, no clock, no timer.
+    /// A retry, and a call with a limit such as a deadline, allocates once.
     ///
     /// # Errors
     ///
@@ -126,15 +131,10 @@ impl RetryPolicy {
     ///
     /// Dropping the future drops the attempt that is under way and makes no other. Nothing outlives the
     /// process. A panic of the body is not retried.
-    pub fn run<'a, F, Body, T, E>(
-        &'a self,
+    pub fn run<F, Body, T, E>(
+        &self,
         body: F,
-    ) -> Retry<
-        'a,
-        E,
-        impl Start<Plan<'a, E>, Future = impl Future<Output = Result<T, E>> + use<'a, F, Body, T, E>>
-        + use<'a, F, Body, T, E>,
-    >
+    ) -> Retry<'_, E, impl Start<Plan<'_, E>, Future = impl Future<Output = Result<T, E>>>>
     where
         F: FnMut() -> Body,
         Body: Future<Output = Result<T, E>>,

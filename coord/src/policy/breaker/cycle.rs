@@ -180,7 +180,11 @@ impl Cycle {
             Verdict::Success => false,
             Verdict::Failure => true,
         };
-        *failures = if failed { failures.saturating_add(1) } else { 0 };
+        *failures = if failed {
+            failures.saturating_add(1)
+        } else {
+            0
+        };
         let too_many = settings.failures.is_some_and(|most| *failures >= most);
         let too_often = settings.rate.is_some_and(|rate| {
             let window = window.get_or_insert_with(|| Window::new(rate.window, now));

@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::CircuitBreaker;
 use super::ticket::{Ticket, Verdict};
 use crate::error::Error;
-use crate::policy::call::own_error;
+use crate::policy::plan::own_error;
 use crate::policy::start::Start;
 
 /// Why a call through a breaker gave no value.
@@ -65,9 +65,11 @@ pub struct Guarded<'a, E, S> {
 /// What can be said of a call.
 pub struct Options<'a, E> {
     breaker: &'a CircuitBreaker,
-    /// A box without an allocation, for a closure that captures nothing.
-    is_failure: Option<Box<dyn FnOnce(&E) -> bool + Send + 'a>>,
+    is_failure: Option<Predicate<'a, E>>,
 }
+
+/// A box without an allocation, for a closure that captures nothing.
+type Predicate<'a, E> = Box<dyn FnOnce(&E) -> bool + Send + 'a>;
 
 impl<'a, E, S> Guarded<'a, E, S> {
     /// Counts only errors for which this is true as failures. The others are neutral: neither failures nor

@@ -106,16 +106,13 @@ impl CircuitBreaker {
     ///
     /// Dropping the future drops the call, which then counts as neither; a probe's permit is given back. A
     /// panic of the body counts as a failure. Breakers are per process and end with it.
-    pub fn run<'a, F, T, E>(
-        &'a self,
+    pub fn run<F, T, E>(
+        &self,
         body: F,
     ) -> Guarded<
-        'a,
+        '_,
         E,
-        impl Start<
-            Options<'a, E>,
-            Future = impl Future<Output = Result<T, BreakerError<E>>> + use<'a, F, T, E>,
-        > + use<'a, F, T, E>,
+        impl Start<Options<'_, E>, Future = impl Future<Output = Result<T, BreakerError<E>>>>,
     >
     where
         F: AsyncFnOnce() -> Result<T, E>,

@@ -112,7 +112,11 @@ impl CircuitBreakerBuilder {
     pub fn build(self) -> CircuitBreaker {
         let rate = self.failure_rate.map(|threshold| Rate {
             // What is no number is not above zero.
-            threshold: if threshold > 0.0 { threshold.min(1.0) } else { 0.0 },
+            threshold: if threshold > 0.0 {
+                threshold.min(1.0)
+            } else {
+                0.0
+            },
             window: self.window,
             minimum_calls: self.minimum_calls,
         });

@@ -43,7 +43,9 @@ impl Window {
 
     /// The part of the calls that failed, if there were enough.
     pub(super) fn failure_rate(&self, minimum_calls: u32) -> Option<f64> {
-        let sum = |of: fn(&Slot) -> u32| -> u64 { self.slots.iter().map(|slot| u64::from(of(slot))).sum() };
+        let sum = |of: fn(&Slot) -> u32| -> u64 {
+            self.slots.iter().map(|slot| u64::from(of(slot))).sum()
+        };
         let (calls, failures) = (sum(|slot| slot.calls), sum(|slot| slot.failures));
         if calls == 0 || calls < u64::from(minimum_calls) {
             return None;
@@ -56,7 +58,9 @@ impl Window {
     fn slide_to(&mut self, now: Instant) {
         let step = (self.length.as_nanos() / SLOTS as u128).max(1);
         let age = now.saturating_duration_since(self.began).as_nanos();
-        let newest = u64::try_from(age / step).unwrap_or(u64::MAX).max(self.newest);
+        let newest = u64::try_from(age / step)
+            .unwrap_or(u64::MAX)
+            .max(self.newest);
         let passed = (newest - self.newest).min(SLOTS as u64);
         for slot in 0..passed {
             self.slots[index(newest - slot)] = Slot::default();

@@ -47,7 +47,7 @@ async fn everything(id: u64) -> Result<u64, Error> {
     Ok(id)
 }
 
-#[circuit_breaker(failure_rate = 1, is_failure = |error| is_down(error))]
+#[circuit_breaker(failure_rate = 1, is_failure = |error| !is_down(error))]
 fn boxed(id: &u64) -> Pin<Box<dyn Future<Output = Result<&u64, Error>> + Send + '_>> {
     Box::pin(async move { Ok(id) })
 }
@@ -62,7 +62,11 @@ impl Service {
     #[circuit_breaker(failures = 3)]
     #[locked("order:<id>")]
     #[retry("fast")]
-    fn stacked(&self, id: u64, owned: String) -> impl Future<Output = Result<String, Error>> + Send {
+    fn stacked(
+        &self,
+        id: u64,
+        owned: String,
+    ) -> impl Future<Output = Result<String, Error>> + Send {
         async move {
             let _ = (&self.breaker, id);
             Ok(owned)

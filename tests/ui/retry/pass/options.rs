@@ -65,7 +65,7 @@ async fn as_documented(id: u64) -> Result<u64, ShopError> {
     max_delay = "5s",
     multiplier = 1.5,
     jitter = "25%",
-    if = |error| error.is_transient(),
+    if = |error| !matches!(error, ShopError::Coordination(_)),
     retry_after = ShopError::retry_after,
     deadline = LIMIT,
     attempt_timeout = "1s",
@@ -87,7 +87,12 @@ async fn expressions() -> Result<(), Error> {
 
 impl Service {
     #[retry(policy = self.policy, breaker = self.breaker, budget = self.budget)]
-    async fn given(&self, mut names: Vec<String>, (a, _): (u8, u8), _unused: u8) -> Result<usize, Error> {
+    async fn given(
+        &self,
+        mut names: Vec<String>,
+        (a, _): (u8, u8),
+        _unused: u8,
+    ) -> Result<usize, Error> {
         names.push(self.name.clone());
         Ok(names.len() + usize::from(a))
     }
@@ -106,7 +111,11 @@ impl Service {
 }
 
 #[retry("fast")]
-async fn generic<T: Clone, const N: usize>(value: T, of: impl Clone, _: [u8; N]) -> Result<impl Clone, Error> {
+async fn generic<T: Clone, const N: usize>(
+    value: T,
+    of: impl Clone,
+    _: [u8; N],
+) -> Result<impl Clone, Error> {
     Ok((value, of))
 }
 
