@@ -3,6 +3,8 @@
 //! The shapes that are accepted are compiled here too, so that the workspace's lints look at the generated
 //! code as they would in a user's crate.
 
+#[path = "ui/circuit_breaker/pass/options.rs"]
+mod circuit_breaker_options;
 #[path = "ui/idempotent/pass/options.rs"]
 mod idempotent_options;
 #[path = "ui/idempotent/pass/shapes.rs"]
@@ -11,6 +13,8 @@ mod idempotent_shapes;
 mod keys;
 #[path = "ui/locked/pass/options.rs"]
 mod options;
+#[path = "ui/retry/pass/options.rs"]
+mod retry_options;
 #[path = "ui/locked/pass/shapes.rs"]
 mod shapes;
 
@@ -20,7 +24,11 @@ fn macros_accept_and_refuse_as_documented() {
     cases.pass("ui/locked/pass/*.rs");
     cases.pass("ui/idempotent/pass/*.rs");
     cases.pass("ui/key/pass/*.rs");
+    cases.pass("ui/retry/pass/*.rs");
+    cases.pass("ui/circuit_breaker/pass/*.rs");
     cases.compile_fail("ui/locked/fail/*.rs");
     cases.compile_fail("ui/idempotent/fail/*.rs");
     cases.compile_fail("ui/key/fail/*.rs");
+    cases.compile_fail("ui/retry/fail/*.rs");
+    cases.compile_fail("ui/circuit_breaker/fail/*.rs");
 }

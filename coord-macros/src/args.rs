@@ -105,6 +105,22 @@ pub(crate) fn read<A: Templated>(tokens: TokenStream, mistakes: &mut Mistakes) -
     (templates, read_options(options, mistakes))
 }
 
+/// Reads options that no key template stands before. What stands there as a literal is the caller's to judge.
+pub(crate) fn read_named<A: Options>(
+    tokens: TokenStream,
+    mistakes: &mut Mistakes,
+) -> (Vec<Lit>, A) {
+    let items = mistakes.catch(NestedMeta::parse_meta_list(tokens));
+    let (mut literals, mut options) = (Vec::new(), Vec::new());
+    for item in items.unwrap_or_default() {
+        match item {
+            NestedMeta::Lit(literal) => literals.push(literal),
+            option => options.push(option),
+        }
+    }
+    (literals, read_options(options, mistakes))
+}
+
 /// Reads the options in an attribute of its own, such as `#[key_part(crate = path)]`.
 pub(crate) fn read_attribute<A: Options>(attribute: &Attribute, mistakes: &mut Mistakes) -> A {
     let tokens = mistakes
@@ -412,17 +428,17 @@ impl ExprArg {
     pub(crate) fn local(place: Span) -> Ident {
         Ident::new("coordinator", Span::mixed_site().located_at(place))
     }
+}
 
-    /// `&coord`, with parentheses where they are needed.
-    pub(crate) fn borrowed(&self) -> TokenStream {
-        let reference = ExprReference {
-            attrs: Vec::new(),
-            and_token: Token![&](Span::mixed_site()),
-            mutability: None,
-            expr: Box::new(self.0.clone()),
-        };
-        quote_spanned!(Span::mixed_site()=> #reference)
-    }
+/// `&expression`, with parentheses where they are needed, seen from where the expression stands.
+pub(crate) fn borrowed(expression: &Expr) -> TokenStream {
+    let reference = ExprReference {
+        attrs: Vec::new(),
+        and_token: Token![&](Span::mixed_site().located_at(expression.span())),
+        mutability: None,
+        expr: Box::new(expression.clone()),
+    };
+    quote_spanned!(Span::mixed_site()=> #reference)
 }
 
 /// `crate = some::path`
@@ -461,13 +477,13 @@ impl FromMeta for Word {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use crate::idempotent_args::IdempotentArgs;
 
     /// The names that the struct knows and the names that the messages show are two lists.
     #[track_caller]
-    fn knows_its_names<A: Options>() {
+    pub(crate) fn knows_its_names<A: Options>() {
         for name in A::NAMES {
             let option = NestedMeta::Meta(Meta::Path(Ident::new(name, Span::call_site()).into()));
             if let Err(error) = A::from_list(&[option]) {

@@ -10,7 +10,7 @@ use syn::{
 };
 
 /// A function as it was written. Its body stays the tokens it was.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Function {
     pub(crate) attrs: Vec<Attribute>,
     pub(crate) visibility: Visibility,
@@ -156,6 +156,30 @@ impl Function {
             }
         }
         names.0
+    }
+}
+
+impl Function {
+    /// The names that the arguments bind, but for `self`, each with its `mut`.
+    pub(crate) fn arguments(&self) -> Vec<(Option<Token![mut]>, Ident)> {
+        let mut arguments = Arguments(Vec::new());
+        for argument in &self.signature.inputs {
+            if let FnArg::Typed(argument) = argument {
+                arguments.visit_pat(&argument.pat);
+            }
+        }
+        arguments.0
+    }
+}
+
+struct Arguments(Vec<(Option<Token![mut]>, Ident)>);
+
+impl Visit<'_> for Arguments {
+    fn visit_pat_ident(&mut self, binding: &PatIdent) {
+        // `ref mut` says what the reference is to, not that the binding changes.
+        let mutability = binding.mutability.filter(|_| binding.by_ref.is_none());
+        self.0.push((mutability, binding.ident.clone()));
+        syn::visit::visit_pat_ident(self, binding);
     }
 }
 

@@ -11,7 +11,8 @@ use quote::ToTokens as _;
 use syn::visit_mut::{self, VisitMut};
 use syn::{Attribute, Block, Expr, File, ImplItem, Item, Meta, TraitItem, parse_quote};
 
-use crate::{key, key_part, stack};
+use crate::stack::{self, Kind};
+use crate::{key, key_part};
 
 #[test]
 fn expansions_are_as_checked_in() {
@@ -64,27 +65,27 @@ impl VisitMut for Expand {
 
     fn visit_item_mut(&mut self, item: &mut Item) {
         if let Item::Fn(function) = item
-            && let Some(args) = take(&mut function.attrs)
+            && let Some((kind, args)) = take(&mut function.attrs)
         {
-            *item = parse(&expand(args, &item.to_token_stream()));
+            *item = parse(&stack::expand(kind, args, &item.to_token_stream()));
         }
         visit_mut::visit_item_mut(self, item);
     }
 
     fn visit_impl_item_mut(&mut self, item: &mut ImplItem) {
         if let ImplItem::Fn(function) = item
-            && let Some(args) = take(&mut function.attrs)
+            && let Some((kind, args)) = take(&mut function.attrs)
         {
-            *item = parse(&expand(args, &item.to_token_stream()));
+            *item = parse(&stack::expand(kind, args, &item.to_token_stream()));
         }
         visit_mut::visit_impl_item_mut(self, item);
     }
 
     fn visit_trait_item_mut(&mut self, item: &mut TraitItem) {
         if let TraitItem::Fn(function) = item
-            && let Some(args) = take(&mut function.attrs)
+            && let Some((kind, args)) = take(&mut function.attrs)
         {
-            *item = parse(&expand(args, &item.to_token_stream()));
+            *item = parse(&stack::expand(kind, args, &item.to_token_stream()));
         }
         visit_mut::visit_trait_item_mut(self, item);
     }
@@ -100,21 +101,17 @@ impl VisitMut for Expand {
     }
 }
 
-/// Takes the first attribute of ours off, as the compiler does, and returns it with its arguments.
-fn take(attributes: &mut Vec<Attribute>) -> Option<(stack::Kind, TokenStream)> {
+/// Takes the first attribute of ours off, as the compiler does, and returns which it is and its arguments.
+fn take(attributes: &mut Vec<Attribute>) -> Option<(Kind, TokenStream)> {
     let place = attributes
         .iter()
-        .position(|attribute| stack::Kind::of(attribute.path()).is_some())?;
+        .position(|attribute| Kind::of(attribute.path()).is_some())?;
     let attribute = attributes.remove(place);
-    let kind = stack::Kind::of(attribute.path())?;
-    match attribute.meta {
-        Meta::List(list) => Some((kind, list.tokens)),
-        _ => Some((kind, TokenStream::new())),
-    }
-}
-
-fn expand((kind, args): (stack::Kind, TokenStream), item: &TokenStream) -> TokenStream {
-    stack::expand(kind, args, item)
+    let args = match &attribute.meta {
+        Meta::List(list) => list.tokens.clone(),
+        _ => TokenStream::new(),
+    };
+    Some((Kind::of(attribute.path())?, args))
 }
 
 /// The implementation derived for `item`, if it asks for one.

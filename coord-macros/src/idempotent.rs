@@ -15,14 +15,14 @@ use quote::{ToTokens, quote};
 use syn::Type;
 use syn::ext::IdentExt as _;
 
-use crate::args::{self, DurationArg, ExprArg};
+use crate::args::{self, DurationArg, ExprArg, borrowed};
 use crate::diagnose::Mistakes;
 use crate::idempotent_args::{FingerprintArg, IdempotentArgs, InProgressArg};
 use crate::paths::Paths;
 use crate::render::render;
 use crate::scope::{Roots, Scope};
 use crate::template::Template;
-use crate::wrap::Layer;
+use crate::wrap::{Calls, Layer};
 
 /// One `#[idempotent]`.
 #[derive(Debug)]
@@ -70,10 +70,17 @@ impl Idempotent {
         Layer {
             setup: self.setup(roots),
             method: quote!(#local.run),
+            local,
+            calls: Calls::Once,
             arguments: self.arguments(output),
             parameter: self.parameter(),
             bindings: self.bindings(),
         }
+    }
+
+    /// What to say about a second `#[idempotent]`.
+    pub(crate) fn repeated() -> String {
+        "this function is `#[idempotent]` already; keep one of the two".to_owned()
     }
 
     /// The names that the body counts on, bound to nothing, for a body that is not wrapped.
@@ -106,7 +113,7 @@ impl Idempotent {
     /// `let coordinator = &…;`, apart from the call, which would force its own idea of the type on it.
     fn coordinator(&self) -> Option<TokenStream> {
         let coord = self.args.coord.as_ref()?;
-        let (local, reference) = (ExprArg::local(Span::call_site()), coord.borrowed());
+        let (local, reference) = (ExprArg::local(Span::call_site()), borrowed(&coord.0));
         Some(quote!(let #local = #reference;))
     }
 

@@ -1,12 +1,13 @@
 //! The attributes of the [`coord`](https://docs.rs/coord) crate. Use them through it: `coord::locked`,
-//! `coord::idempotent`, `coord::key!` and `#[derive(coord::KeyPart)]`.
+//! `coord::idempotent`, `coord::retry`, `coord::circuit_breaker`, `coord::key!` and `#[derive(coord::KeyPart)]`.
 //!
 //! The way of a macro through this crate: `args` and `template` read what the user wrote, `function` and
-//! `scope` what it is written on, `locked`, `idempotent`, `key` and `key_part` check the one against the other, and
+//! `scope` what it is written on, a file for each macro checks the one against the other, and
 //! `render` and `wrap` write the code, naming everything through `paths`. What is wrong is gathered in
 //! `diagnose`, so that one compilation tells all of it.
 
 mod args;
+mod circuit_breaker;
 mod diagnose;
 mod duration;
 mod function;
@@ -16,7 +17,9 @@ mod key;
 mod key_part;
 mod locked;
 mod paths;
+mod policy_args;
 mod render;
+mod retry;
 mod scope;
 mod stack;
 mod template;
@@ -194,6 +197,150 @@ pub fn locked(args: TokenStream, item: TokenStream) -> TokenStream {
 #[proc_macro_attribute]
 pub fn idempotent(args: TokenStream, item: TokenStream) -> TokenStream {
     stack::expand(stack::Kind::Idempotent, args.into(), &item.into()).into()
+}
+
+/// Makes an async function try again when it fails.
+///
+/// In front may stand a preset: `"fast"`, `"default"` or `"conservative"`, as `RetryPolicy` documents them.
+/// Options follow.
+///
+/// ```
+/// use coord::{Error, retry};
+///
+/// #[derive(Debug)]
+/// enum FetchError { Busy, Refused, Coordination(Error) }
+///
+/// impl FetchError {
+///     fn is_transient(&self) -> bool { matches!(self, FetchError::Busy) }
+/// }
+///
+/// impl From<Error> for FetchError {
+///     fn from(error: Error) -> Self { FetchError::Coordination(error) }
+/// }
+///
+/// #[retry(max_retries = 3, initial_delay = "200ms", if = FetchError::is_transient)]
+/// async fn fetch(url: &str) -> Result<String, FetchError> {
+/// #   if url.is_empty() { return Err(FetchError::Refused) }
+///     Ok(format!("the page at {url}"))
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// assert!(fetch("https://example.com").await.is_ok());
+/// # assert!(fetch("").await.is_err());
+/// # }
+/// ```
+///
+/// # What it does
+///
+/// A call runs the body until it succeeds, fails with an error that is not worth a retry, or the policy is at
+/// its end, and returns what the last attempt returned. Between attempts it waits, longer each time, and
+/// spread at random.
+///
+/// The function returns a `Result` whose error implements `From<coord::Error>`, and is `'static`. That error
+/// says that an attempt was cut off by its time limit, or not made because a circuit breaker is open.
+///
+/// Dropping the call's future drops the attempt that is under way, and no other follows. A panic is not
+/// retried.
+///
+/// # Arguments
+///
+/// The body runs several times, and each time it has all arguments for itself: what is taken by `&` is
+/// shared, and all else is cloned for each attempt, so it has to be `Clone`. Take large things by `&` or in an
+/// `Arc`. `&mut` arguments and `&mut self` cannot be given to several attempts and are refused.
+///
+/// # Options
+///
+/// | option | what it does | if left out |
+/// |---|---|---|
+/// | `max_retries = 3` | how many times the body is run again at most; a `u32` | that of the preset |
+/// | `initial_delay = "200ms"` | the delay before the first retry | that of the preset |
+/// | `max_delay = "5s"` | no delay is longer, whatever else is said | that of the preset |
+/// | `multiplier = 1.5` | how much longer each delay is than the one before; an `f64` | 2 |
+/// | `jitter = "full"` | `"none"`, `"full"`, `"equal"`, `"decorrelated"`, a percentage such as `"25%"`, or a `Jitter` | `"25%"` |
+/// | `if = E::is_transient` | which errors of the body are worth a retry: a function of `&E`, or a closure | all |
+/// | `retry_after = E::retry_after` | how long the server asked to be left alone: a function from `&E` to `Option<Duration>`, or a closure | not at all |
+/// | `deadline = "1m"` | how long all attempts together may take, delays included | as long as it takes |
+/// | `attempt_timeout = "5s"` | how long one attempt may take; one that takes longer is retried | as long as it takes |
+/// | `policy = self.policy` | a `RetryPolicy`, in place of a preset and the options it is made of | |
+/// | `budget = self.budget` | a `RetryBudget` that pays for the retries | as many as the policy has |
+/// | `breaker = self.breaker` | a `CircuitBreaker` that each attempt goes through; retrying stops when it is open | |
+/// | `name = "gateway"` | the name in metrics, spans and events; a constant | the path of the function |
+/// | `crate = path` | where the `coord` crate is, if it is not `::coord` | |
+///
+/// Durations are written as in [`locked`](macro@locked).
+///
+/// # Together with others
+///
+/// Attributes of ours on one function run in the order written, the top one outermost:
+///
+/// ```
+/// # use coord::{Error, circuit_breaker, locked, retry};
+/// // Each attempt takes the lock anew. Below `#[locked]`, all of them would run under one.
+/// #[retry("fast")]
+/// #[locked("order:<id>", wait = "1s")]
+/// #[circuit_breaker(failures = 5, reset = "1m")]
+/// async fn ship(id: u64) -> Result<u64, Error> {
+///     Ok(id)
+/// }
+/// ```
+///
+/// An error of ours from further inside, such as a lock that was not free in time, is retried if
+/// `coord::Error::is_retryable` says so; `if` is asked about errors of the body only. Keys are rendered once,
+/// before the first attempt.
+#[proc_macro_attribute]
+pub fn retry(args: TokenStream, item: TokenStream) -> TokenStream {
+    stack::expand(stack::Kind::Retry, args.into(), &item.into()).into()
+}
+
+/// Stops calling an async function that keeps failing, and tries it again after a while.
+///
+/// ```
+/// use coord::{Error, circuit_breaker};
+///
+/// #[circuit_breaker(failures = 5, reset = "1m")]
+/// async fn charge(amount: u64) -> Result<u64, Error> {
+///     Ok(amount)
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// assert_eq!(charge(7).await.unwrap(), 7);
+/// # }
+/// ```
+///
+/// # What it does
+///
+/// The function has one `CircuitBreaker`, for all of its calls in this process, also if it is generic or a
+/// method. While that is open, a call returns `coord::Error::CircuitOpen` at once, converted, and the body is not
+/// run. So the function returns a `Result` whose error implements `From<coord::Error>`, and is `'static`.
+///
+/// An error of ours from further inside that only says that the caller was turned away, such as a lock that was
+/// not free in time, is neither a failure nor a success. A panic is a failure. A call that is dropped counts as
+/// nothing.
+///
+/// # Options
+///
+/// | option | what it does | if left out |
+/// |---|---|---|
+/// | `failures = 5` | opens after so many failures in a row; a `u32`, and not zero | 5, or never with `failure_rate` |
+/// | `failure_rate = 0.5` | opens when at least this part of the calls failed; an `f64`, above 0 and at most 1 | never |
+/// | `window = "10s"` | how far back the failure rate looks | 1 minute |
+/// | `minimum_calls = 20` | how many calls there must be in the window for the rate to count | 10 |
+/// | `reset = "1m"` | for how long it refuses all calls once it is open | 1 minute |
+/// | `probes = 2` | how many calls may then be under way at once to see whether things are better | 1 |
+/// | `successes = 3` | how many of these must succeed to close it | 1 |
+/// | `is_failure = E::is_down` | which errors of the body count: a function of `&E`, or a closure; the others are neither failures nor successes | all |
+/// | `breaker = self.breaker` | another `CircuitBreaker` in place of one for the function, shared or for each instance | |
+/// | `name = "gateway"` | the name in metrics, events and errors; a constant | the path of the function |
+/// | `crate = path` | where the `coord` crate is, if it is not `::coord` | |
+///
+/// The breaker is made at the first call and lasts as long as the process, so its options cannot use
+/// arguments; `breaker` can. Attributes of ours on one function run in the order written, as
+/// [`retry`](macro@retry#together-with-others) shows.
+#[proc_macro_attribute]
+pub fn circuit_breaker(args: TokenStream, item: TokenStream) -> TokenStream {
+    stack::expand(stack::Kind::CircuitBreaker, args.into(), &item.into()).into()
 }
 
 /// Renders a key from a template: an expression of type `Result<Key, Error>`.

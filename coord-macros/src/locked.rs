@@ -15,13 +15,13 @@ use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, quote};
 use syn::Type;
 
-use crate::args::{self, DurationArg, ExprArg, LockedArgs};
+use crate::args::{self, DurationArg, ExprArg, LockedArgs, borrowed};
 use crate::diagnose::Mistakes;
 use crate::paths::Paths;
 use crate::render::render;
 use crate::scope::{Roots, Scope};
 use crate::template::Template;
-use crate::wrap::Layer;
+use crate::wrap::{Calls, Layer};
 
 /// One `#[locked]`.
 #[derive(Debug)]
@@ -65,6 +65,8 @@ impl Locked {
     pub(crate) fn layer(&self, roots: &Roots, output: &Type) -> Layer {
         Layer {
             setup: self.setup(roots),
+            local: local(),
+            calls: Calls::Once,
             method: self.method(),
             arguments: self.arguments(output),
             parameter: self.parameter(),
@@ -80,8 +82,19 @@ impl Locked {
             .unwrap_or_default()
     }
 
+    /// What to say about a second `#[locked]`.
+    pub(crate) fn repeated(&self, second: &Self) -> String {
+        let templates = [self.written_templates(), second.written_templates()]
+            .concat()
+            .join(", ");
+        format!(
+            "this function is `#[locked]` already; put all keys in one attribute, which locks all or \
+             none: `#[locked({templates})]`"
+        )
+    }
+
     /// The templates, as an attribute lists them.
-    pub(crate) fn written_templates(&self) -> Vec<String> {
+    fn written_templates(&self) -> Vec<String> {
         self.templates
             .iter()
             .map(|template| template.literal().to_token_stream().to_string())
@@ -107,7 +120,7 @@ impl Locked {
     /// `let coordinator = &…;`, apart from the call, which would force its own idea of the type on it.
     fn coordinator(&self) -> Option<TokenStream> {
         let coord = self.args.coord.as_ref()?;
-        let (local, reference) = (ExprArg::local(Span::call_site()), coord.borrowed());
+        let (local, reference) = (ExprArg::local(Span::call_site()), borrowed(&coord.0));
         Some(quote!(let #local = #reference;))
     }
 

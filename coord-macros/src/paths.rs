@@ -3,7 +3,7 @@
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{quote, quote_spanned};
 use syn::spanned::Spanned as _;
-use syn::{Path, Type};
+use syn::{Path, Type, parse_quote_spanned};
 
 /// Paths into the runtime crate, wherever the user has it.
 #[derive(Debug, Clone)]
@@ -45,6 +45,71 @@ impl Paths {
 
     pub(crate) fn key_writer(&self) -> TokenStream {
         self.private("KeyWriter")
+    }
+
+    pub(crate) fn retried(&self) -> TokenStream {
+        self.private("Retried")
+    }
+
+    pub(crate) fn retry_site(&self) -> TokenStream {
+        self.private("RetrySite")
+    }
+
+    pub(crate) fn retry_policy(&self) -> TokenStream {
+        self.private("RetryPolicy")
+    }
+
+    pub(crate) fn jitter(&self) -> TokenStream {
+        self.private("Jitter")
+    }
+
+    pub(crate) fn guarded(&self) -> TokenStream {
+        self.private("Guarded")
+    }
+
+    pub(crate) fn circuit_breaker(&self) -> TokenStream {
+        self.private("CircuitBreaker")
+    }
+
+    /// The function that says that any error is worth a retry.
+    pub(crate) fn always(&self) -> TokenStream {
+        self.private("always")
+    }
+
+    /// The function that says that no server asked for anything.
+    pub(crate) fn never(&self) -> TokenStream {
+        self.private("never")
+    }
+
+    /// The function that says which errors a breaker counts by default.
+    pub(crate) fn is_failure(&self) -> TokenStream {
+        self.private("is_failure")
+    }
+
+    /// The function that makes an argument to be given to the body once more.
+    pub(crate) fn again(&self) -> TokenStream {
+        self.private("again")
+    }
+
+    /// The function that checks the same of `self`.
+    pub(crate) fn self_again(&self) -> TokenStream {
+        self.private("self_again")
+    }
+
+    /// The function that tells errors of the body from ours, for the layers around it.
+    pub(crate) fn raised(&self) -> TokenStream {
+        self.private("raised")
+    }
+
+    /// The function that makes one of both again, outside of all layers.
+    pub(crate) fn settled(&self) -> TokenStream {
+        self.private("settled")
+    }
+
+    /// What the layers of a stack return in which errors of the body are told from ours.
+    pub(crate) fn raised_output(&self, output: &Type) -> Type {
+        let raised = self.private("Raised");
+        parse_quote_spanned!(output.span()=> ::core::result::Result<_, #raised<_>>)
     }
 
     /// `Result<Key, Error>`, the type of a rendered key.

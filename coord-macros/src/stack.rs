@@ -5,14 +5,17 @@
 //! the lowest would end up outermost. The topmost therefore takes them all off, and wraps the body in
 //! their written order.
 
-use proc_macro2::TokenStream;
+use proc_macro2::{Ident, TokenStream};
 use quote::{ToTokens, quote};
 use syn::{Attribute, Meta, Path, Type};
 
+use crate::circuit_breaker::CircuitBreaker;
 use crate::diagnose::Mistakes;
 use crate::function::Function;
 use crate::idempotent::Idempotent;
 use crate::locked::Locked;
+use crate::paths::Paths;
+use crate::retry::{self, Retry};
 use crate::scope::{Roots, Scope};
 use crate::wrap::{Layer, nameable, unwrapped, wrapped};
 
@@ -21,15 +24,24 @@ use crate::wrap::{Layer, nameable, unwrapped, wrapped};
 pub(crate) enum Kind {
     Locked,
     Idempotent,
+    Retry,
+    CircuitBreaker,
 }
 
 impl Kind {
-    const ALL: [Self; 2] = [Self::Locked, Self::Idempotent];
+    const ALL: [Self; 4] = [
+        Self::Locked,
+        Self::Idempotent,
+        Self::Retry,
+        Self::CircuitBreaker,
+    ];
 
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Locked => "locked",
             Self::Idempotent => "idempotent",
+            Self::Retry => "retry",
+            Self::CircuitBreaker => "circuit_breaker",
         }
     }
 
@@ -44,17 +56,33 @@ impl Kind {
 
     fn read(self, args: TokenStream, mistakes: &mut Mistakes) -> Stacked {
         match self {
-            Self::Locked => Stacked::Locked(Box::new(Locked::read(args, mistakes))),
-            Self::Idempotent => Stacked::Idempotent(Box::new(Idempotent::read(args, mistakes))),
+            Self::Locked => Stacked::Locked(Locked::read(args, mistakes).into()),
+            Self::Idempotent => Stacked::Idempotent(Idempotent::read(args, mistakes).into()),
+            Self::Retry => Stacked::Retry(Retry::read(args, mistakes).into()),
+            Self::CircuitBreaker => {
+                Stacked::CircuitBreaker(CircuitBreaker::read(args, mistakes).into())
+            }
         }
     }
 }
 
-/// One attribute with its arguments read.
+/// One attribute with its arguments read, which are large and of different sizes.
 #[derive(Debug)]
 enum Stacked {
     Locked(Box<Locked>),
     Idempotent(Box<Idempotent>),
+    Retry(Box<Retry>),
+    CircuitBreaker(Box<CircuitBreaker>),
+}
+
+/// What a layer is made for.
+struct Site<'a> {
+    /// The name of the function.
+    name: &'a Ident,
+    /// What it returns.
+    output: &'a Type,
+    /// What the layers inside of it return.
+    inner_output: &'a Type,
 }
 
 impl Stacked {
@@ -62,20 +90,26 @@ impl Stacked {
         match self {
             Self::Locked(_) => Kind::Locked,
             Self::Idempotent(_) => Kind::Idempotent,
+            Self::Retry(_) => Kind::Retry,
+            Self::CircuitBreaker(_) => Kind::CircuitBreaker,
         }
     }
 
+    /// Checks the arguments against the names of the function, and gives what each segment stands for.
     fn resolve(&self, scope: &Scope, mistakes: &mut Mistakes) -> Roots {
         match self {
             Self::Locked(locked) => locked.resolve(scope, mistakes),
             Self::Idempotent(idempotent) => idempotent.resolve(scope, mistakes),
+            Self::Retry(_) | Self::CircuitBreaker(_) => Roots::new(),
         }
     }
 
-    fn layer(&self, roots: &Roots, output: &Type) -> Layer {
+    fn layer(&self, roots: &Roots, site: &Site<'_>) -> Layer {
         match self {
-            Self::Locked(locked) => locked.layer(roots, output),
-            Self::Idempotent(idempotent) => idempotent.layer(roots, output),
+            Self::Locked(locked) => locked.layer(roots, site.inner_output),
+            Self::Idempotent(idempotent) => idempotent.layer(roots, site.inner_output),
+            Self::Retry(retry) => retry.layer(site.name, site.output),
+            Self::CircuitBreaker(breaker) => breaker.layer(site.name, site.output),
         }
     }
 
@@ -83,6 +117,26 @@ impl Stacked {
         match self {
             Self::Locked(locked) => locked.placeholders(scope),
             Self::Idempotent(idempotent) => idempotent.placeholders(scope),
+            Self::Retry(_) | Self::CircuitBreaker(_) => TokenStream::new(),
+        }
+    }
+
+    /// Where the runtime is, if this is a policy: it looks at errors, and has to tell ours from the body's.
+    fn policy(&self) -> Option<&Paths> {
+        match self {
+            Self::Locked(_) | Self::Idempotent(_) => None,
+            Self::Retry(retry) => Some(retry.paths()),
+            Self::CircuitBreaker(breaker) => Some(breaker.paths()),
+        }
+    }
+
+    /// What to say about a second attribute of this kind.
+    fn repeated(&self, second: &Self) -> String {
+        match (self, second) {
+            (Self::Locked(first), Self::Locked(second)) => first.repeated(second),
+            (Self::Idempotent(_), _) => Idempotent::repeated(),
+            (Self::Retry(_), _) => Retry::repeated(),
+            _ => CircuitBreaker::repeated(),
         }
     }
 }
@@ -95,50 +149,75 @@ pub(crate) fn expand(first: Kind, args: TokenStream, item: &TokenStream) -> Toke
         let errors = mistakes.finish();
         return quote!(#item #errors);
     };
-    absorb(&mut function, &mut stack, &mut mistakes);
+    let absorbed = absorb(&mut function, &mut stack, &mut mistakes);
     let scope = Scope::new(function.bindings());
     let roots: Vec<_> = stack
         .iter()
         .map(|attribute| attribute.resolve(&scope, &mut mistakes))
         .collect();
+    if stack
+        .iter()
+        .any(|attribute| attribute.kind() == Kind::Retry)
+    {
+        retry::check_arguments(&function, &mut mistakes);
+    }
     let shape = mistakes.catch(function.shape(first.name()));
     match (mistakes.finish(), shape) {
         (None, Some(shape)) => {
-            let layer = |(attribute, roots): (&Stacked, &Roots)| {
-                attribute.layer(roots, &nameable(shape.output()))
+            let raising = stack.iter().find_map(Stacked::policy);
+            let output = nameable(shape.output());
+            let raised = raising.map(|paths| paths.raised_output(&output));
+            let site = Site {
+                name: &function.signature.ident,
+                output: &output,
+                inner_output: raised.as_ref().unwrap_or(&output),
             };
-            wrapped(
-                &function,
-                shape,
-                &stack.iter().zip(&roots).map(layer).collect::<Vec<_>>(),
-            )
+            let mut layers: Vec<_> = stack
+                .iter()
+                .zip(&roots)
+                .map(|(attribute, roots)| attribute.layer(roots, &site))
+                .collect();
+            if let Some(outermost) = layers.first_mut() {
+                let setup = &outermost.setup;
+                outermost.setup = quote!(#absorbed #setup);
+            }
+            wrapped(&function, shape, &layers, raising)
         }
         (errors, _) => {
             let placeholders: TokenStream = stack
                 .iter()
                 .map(|attribute| attribute.placeholders(&scope))
                 .collect();
-            let function = unwrapped(&function, &placeholders);
+            let function = unwrapped(&function, &quote!(#absorbed #placeholders));
             quote!(#function #errors)
         }
     }
 }
 
-/// Takes our attributes off the function and adds them to the stack.
-fn absorb(function: &mut Function, stack: &mut Vec<Stacked>, mistakes: &mut Mistakes) {
+/// Takes our attributes off the function and adds them to the stack. The compiler does not get to see them any
+/// more, so what is returned uses their names: an import of one is not unused, and a missing one is missed.
+fn absorb(
+    function: &mut Function,
+    stack: &mut Vec<Stacked>,
+    mistakes: &mut Mistakes,
+) -> TokenStream {
+    let mut uses = TokenStream::new();
     for attribute in function
         .attrs
         .extract_if(.., |attribute| Kind::of(attribute.path()).is_some())
     {
-        let Some(kind) = Kind::of(attribute.path()) else {
+        let path = attribute.path();
+        let Some(kind) = Kind::of(path) else {
             continue;
         };
+        uses.extend(quote!(#[allow(unused_imports)] use #path as _;));
         let sibling = kind.read(args_of(&attribute), mistakes);
         match stack.iter().find(|earlier| earlier.kind() == kind) {
-            Some(earlier) => mistakes.under(attribute.path(), repeated(earlier, &sibling)),
+            Some(earlier) => mistakes.under(path, earlier.repeated(&sibling)),
             None => stack.push(sibling),
         }
     }
+    uses
 }
 
 fn args_of(attribute: &Attribute) -> TokenStream {
@@ -147,19 +226,4 @@ fn args_of(attribute: &Attribute) -> TokenStream {
         Meta::List(list) => list.tokens.clone(),
         Meta::NameValue(pair) => pair.value.to_token_stream(),
     }
-}
-
-/// What to say about a second attribute of one kind.
-fn repeated(first: &Stacked, second: &Stacked) -> String {
-    let (Stacked::Locked(first), Stacked::Locked(second)) = (first, second) else {
-        let name = first.kind().name();
-        return format!("this function is `#[{name}]` already; keep one of the two");
-    };
-    let templates = [first.written_templates(), second.written_templates()]
-        .concat()
-        .join(", ");
-    format!(
-        "this function is `#[locked]` already; put all keys in one attribute, which locks all or \
-         none: `#[locked({templates})]`"
-    )
 }

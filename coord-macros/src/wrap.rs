@@ -1,11 +1,13 @@
 //! Putting wrappers around a body: the signature stays, and the body becomes the last argument of a call.
 
-use proc_macro2::{Span, TokenStream};
+use proc_macro2::{Ident, Span, TokenStream};
 use quote::{quote, quote_spanned};
+use syn::spanned::Spanned as _;
 use syn::visit_mut::{self, VisitMut};
-use syn::{Lifetime, TraitBound, Type, TypeFnPtr};
+use syn::{Lifetime, PatIdent, Receiver, ReceiverKind, Token, TraitBound, Type, TypeFnPtr};
 
 use crate::function::{Function, Shape};
+use crate::paths::Paths;
 
 /// What one attribute puts around a body.
 #[derive(Debug)]
@@ -13,6 +15,10 @@ pub(crate) struct Layer {
     /// Statements that stand before everything else, so that whatever borrows from the arguments is over
     /// before anything is awaited.
     pub(crate) setup: TokenStream,
+    /// The local that the setup binds, which has to be `Clone` if a layer further out calls several times.
+    pub(crate) local: Ident,
+    /// How often the layer starts what is inside of it.
+    pub(crate) calls: Calls,
     /// What is called: `locked.run`.
     pub(crate) method: TokenStream,
     /// Its arguments but the last, which is the body, each with its comma: `from_error,`.
@@ -23,29 +29,97 @@ pub(crate) struct Layer {
     pub(crate) bindings: TokenStream,
 }
 
-/// The function with `layers` around its body, the first one outermost.
-pub(crate) fn wrapped(function: &Function, shape: Shape<'_>, layers: &[Layer]) -> TokenStream {
+/// How often a layer starts what is inside of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Calls {
+    /// Once at most.
+    Once,
+    /// Any number of times, so that what is inside gets clones of the arguments and of the layers' locals.
+    Again,
+}
+
+/// The function with `layers` around its body, the first one outermost. With `raising`, the layers are told
+/// which errors are the body's and which are ours.
+pub(crate) fn wrapped(
+    function: &Function,
+    shape: Shape<'_>,
+    layers: &[Layer],
+    raising: Option<&Paths>,
+) -> TokenStream {
     let setups = layers.iter().map(|layer| &layer.setup);
     let body = &function.body;
-    let future = layers
-        .iter()
-        .rev()
-        .fold(None, |inner: Option<TokenStream>, layer| {
-            let inner = inner.map_or_else(
-                || innermost(function, shape),
-                |future| quote!(#future.await),
-            );
-            Some(around(layer, &nameable(shape.output()), &inner))
-        });
+    let output = nameable(shape.output());
+    let edge = return_type_edge(&output);
+    let innermost = innermost(function, shape);
+    // The edge stands in the block that the body may return from.
+    let (edge, inner) = match raising {
+        None => (edge, innermost),
+        Some(paths) => {
+            let raised = paths.raised();
+            let body = quote_spanned!(Span::mixed_site()=> async move { #edge #innermost });
+            (TokenStream::new(), quote!(#raised(#body.await)))
+        }
+    };
+    let mut future = None;
+    for (index, layer) in layers.iter().enumerate().rev() {
+        let inner = future.map_or_else(|| inner.clone(), |future| quote!(#future.await));
+        let again = match layer.calls {
+            Calls::Once => None,
+            Calls::Again => Some(clones(function, &layers[index + 1..], raising)),
+        };
+        future = Some(around(layer, &edge, again.as_ref(), &inner));
+    }
     let Some(future) = future else {
         return item(function, body);
     };
-    let result = match shape {
-        Shape::Async { .. } => quote!(#future.await),
-        Shape::Returning { boxed: true, .. } => quote!(::std::boxed::Box::pin(#future)),
-        Shape::Returning { boxed: false, .. } => future,
+    let mut function = function.clone();
+    if layers.iter().any(|layer| layer.calls == Calls::Again) {
+        WithoutMut.visit_signature_mut(&mut function.signature);
+    }
+    let settled = raising.map(|paths| {
+        let (settled, from_error) = (paths.settled(), paths.error_conversion(&output));
+        quote!(#settled(#from_error, #future.await))
+    });
+    let result = match (shape, settled) {
+        (Shape::Async { .. }, None) => quote!(#future.await),
+        (Shape::Async { .. }, Some(settled)) => settled,
+        (Shape::Returning { boxed, .. }, settled) => {
+            let future = settled.map_or(future, |settled| quote!(async move { #settled }));
+            if boxed {
+                quote!(::std::boxed::Box::pin(#future))
+            } else {
+                future
+            }
+        }
     };
-    item(function, quote!({ #(#setups)* #result }))
+    item(&function, quote!({ #(#setups)* #result }))
+}
+
+/// Statements that give the body its arguments, and the layers `inside` their locals, once more.
+fn clones(function: &Function, inside: &[Layer], paths: Option<&Paths>) -> TokenStream {
+    let arguments = paths.map(|paths| {
+        let arguments = function.arguments();
+        let argument = |(mutability, name): &(Option<Token![mut]>, Ident)| {
+            let again = paths.again();
+            let value = quote_spanned!(Span::mixed_site().located_at(name.span())=> #again(&#name));
+            quote! {
+                #[allow(unused_variables, clippy::used_underscore_binding, clippy::no_effect_underscore_binding)]
+                let #mutability #name = #value;
+            }
+        };
+        let owned = |receiver: &&Receiver| !matches!(receiver.kind, ReceiverKind::Reference(..));
+        let receiver = function.signature.receiver().filter(owned).map(|receiver| {
+            let (place, check) = (receiver.self_token, paths.self_again());
+            quote_spanned!(Span::mixed_site().located_at(place.span)=> #check(&#place);)
+        });
+        let arguments = arguments.iter().map(argument);
+        quote!(#receiver #(#arguments)*)
+    });
+    let locals = inside.iter().map(|layer| &layer.local);
+    quote! {
+        #arguments
+        #(let #locals = ::core::clone::Clone::clone(&#locals);)*
+    }
 }
 
 /// The function without any wrapper, for when the attribute is wrong. `bindings` are the names that the
@@ -68,8 +142,13 @@ fn item(function: &Function, body: impl quote::ToTokens) -> TokenStream {
     quote!(#(#attrs)* #visibility #signature #body)
 }
 
-/// One layer's call, with `inner` as the body.
-fn around(layer: &Layer, output: &Type, inner: &TokenStream) -> TokenStream {
+/// One layer's call, with `inner` as the body. `again` are the statements before each start of it.
+fn around(
+    layer: &Layer,
+    edge: &TokenStream,
+    again: Option<&TokenStream>,
+    inner: &TokenStream,
+) -> TokenStream {
     let Layer {
         method,
         arguments,
@@ -77,9 +156,13 @@ fn around(layer: &Layer, output: &Type, inner: &TokenStream) -> TokenStream {
         bindings,
         ..
     } = layer;
-    let edge = return_type_edge(output);
+    let body = quote_spanned!(Span::mixed_site()=> async move { #edge #bindings #inner });
+    let start = match again {
+        None => body,
+        Some(again) => quote!({ #again #body }),
+    };
     quote_spanned! {Span::mixed_site()=>
-        #method(#arguments move |#parameter| async move { #edge #bindings #inner })
+        #method(#arguments move |#parameter| #start)
     }
 }
 
@@ -131,6 +214,18 @@ impl VisitMut for OpaqueToInferred {
         } else {
             visit_mut::visit_type_mut(self, ty);
         }
+    }
+}
+
+/// Takes the `mut` off arguments: what may change is the clone that an attempt gets.
+struct WithoutMut;
+
+impl VisitMut for WithoutMut {
+    fn visit_pat_ident_mut(&mut self, binding: &mut PatIdent) {
+        if binding.by_ref.is_none() {
+            binding.mutability = None;
+        }
+        visit_mut::visit_pat_ident_mut(self, binding);
     }
 }
 

@@ -1,5 +1,7 @@
 //! What generated code calls. Not for people: anything here may change in any release.
 
+mod policy;
+
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,6 +16,10 @@ pub use crate::idempotency::{Codec, FingerprintParts, IdempotencyContext};
 pub use crate::key::{Key, KeyPart, KeyWriter, Renderer};
 pub use crate::lock::Lease;
 use crate::lock::{LockBuilder, Target, run_held, without_repeats};
+pub use policy::{
+    Again, CircuitBreaker, Guarded, Jitter, Raised, Retried, RetryPolicy, RetrySite, SelfAgain,
+    again, always, is_failure, never, raised, self_again, settled,
+};
 
 /// What a function of ours returns: something that can say that it failed, as a lock that was lost.
 #[diagnostic::on_unimplemented(
@@ -111,6 +117,7 @@ impl<T: Serialize + ?Sized> FingerprintPart for T {
 }
 
 /// One call of an `#[idempotent]` function.
+#[derive(Clone)]
 #[must_use = "nothing is run until `run` is awaited"]
 pub struct Idempotent {
     coordinator: Option<Coordinator>,
@@ -203,7 +210,7 @@ impl Idempotent {
 }
 
 /// One call of a `#[locked]` function.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 #[must_use = "nothing is locked until `run` is awaited"]
 pub struct Locked {
     coordinator: Option<Coordinator>,

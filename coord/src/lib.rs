@@ -6,6 +6,7 @@
 //! - [`locked`], [`key!`] and the derive of [`KeyPart`]: what the compiler checks.
 //! - [`idempotent`] and [`idempotency`]: calls that have their effect once.
 //! - [`Lease`]: a held lock, its [`FencingToken`], its loss.
+//! - [`RetryPolicy`], [`CircuitBreaker`], [`retry`], [`circuit_breaker`]: calling again, and not calling.
 //! - [`store`]: the contract for backends, and the backends.
 //! - [`Error`]: what can go wrong, and what to do about it.
 //!
@@ -24,6 +25,12 @@
 //! `coord.idempotency` with the fields `template`, `correlation_id`, `outcome` (`executed`, `replayed`,
 //! `in_progress`, `mismatch`, `lost` or `failed`), `attempt`, and, of a replay, `executed_by`: the correlation
 //! id of the call that ran the body, which leads to its trace.
+//! Policies are labelled `name`. `coord_retry_attempts` is a histogram of attempts per call (buckets 1, 2, 3, 5,
+//! 8 fit), and `coord_retry_exhausted_total` counts calls that were given up, with the label `reason`: `retries`,
+//! `deadline`, `budget` or `circuit_open`. `coord_breaker_state` is a gauge for each `state`, 1 for the current
+//! one and 0 for the others, and `coord_breaker_transitions_total` counts changes `to` a state. A call that is
+//! retried is a span `coord.retry` from its first failure on, with the fields `name`, `correlation_id`,
+//! `attempts` and `outcome`.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
@@ -35,6 +42,7 @@ pub mod idempotency;
 pub mod key;
 pub mod lock;
 mod observe;
+pub mod policy;
 pub mod store;
 #[cfg(feature = "testing")]
 pub mod testing;
@@ -44,10 +52,11 @@ pub mod __private;
 
 pub use context::Context;
 #[cfg(feature = "macros")]
-pub use coord_macros::{KeyPart, idempotent, key, locked};
+pub use coord_macros::{KeyPart, circuit_breaker, idempotent, key, locked, retry};
 pub use coordinator::{Coordinator, CoordinatorBuilder};
 pub use error::{Error, StoreError, StoreErrorKind};
 pub use idempotency::{IdempotencyContext, Outcome};
 pub use key::{IntoKey, Key, KeyPart};
 pub use lock::Lease;
+pub use policy::{BreakerError, CircuitBreaker, Jitter, RetryPolicy};
 pub use store::FencingToken;

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 const ROUNDS: usize = 7;
 const ROUND: Duration = Duration::from_millis(600);
+const TURNS: u32 = 4_000_000;
 
 type Work = Pin<Box<dyn Future<Output = ()> + Send>>;
 
@@ -81,6 +82,37 @@ async fn rate(tasks: usize, contestant: &Contestant) -> f64 {
         cycles += f64::from(task.await.expect("a task that ends"));
     }
     cycles / started.elapsed().as_secs_f64()
+}
+
+/// Something too small to be timed alone: a name, and the work to be done so many times in a row.
+pub type Small<'a> = (&'static str, &'a mut dyn FnMut(u32));
+
+/// Runs the contestants in turns, and prints the median time that each needs, and its ratio to the first,
+/// taken round by round.
+pub fn compare_small(contestants: &mut [Small<'_>]) {
+    let mut costs = vec![Vec::with_capacity(ROUNDS); contestants.len()];
+    for round in 0..=ROUNDS {
+        for (index, (_, work)) in contestants.iter_mut().enumerate() {
+            let started = Instant::now();
+            work(TURNS);
+            // The first round warms up.
+            if round > 0 {
+                costs[index].push(started.elapsed().as_secs_f64() * 1e9 / f64::from(TURNS));
+            }
+        }
+    }
+    for (index, (name, _)) in contestants.iter().enumerate() {
+        let ratios = costs[index]
+            .iter()
+            .zip(&costs[0])
+            .map(|(cost, first)| cost / first)
+            .collect();
+        println!(
+            "  {name:<34} {:>7.1} ns   {:>5.2} of the first",
+            median(costs[index].clone()),
+            median(ratios)
+        );
+    }
 }
 
 /// The middle one of some values.

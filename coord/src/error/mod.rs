@@ -173,6 +173,38 @@ pub enum Error {
         problem: Cow<'static, str>,
     },
 
+    /// A circuit breaker is open, and the call was not made.
+    #[error(
+        "the circuit breaker `{name}` is open, so the call was not made: try again in {retry_after:?}"
+    )]
+    CircuitOpen {
+        /// The breaker's name.
+        name: &'static str,
+        /// How long it will be before the breaker lets a call through.
+        retry_after: Duration,
+    },
+
+    /// An attempt took longer than its `attempt_timeout` and was dropped. What it had begun may have happened.
+    #[error(
+        "the last attempt was dropped after {after:?}, its `attempt_timeout`: what it had begun may have \
+         happened"
+    )]
+    AttemptTimeout {
+        /// The attempt's timeout.
+        after: Duration,
+    },
+
+    /// The deadline of a retried call passed during an attempt, which was dropped. What it had begun may have
+    /// happened.
+    #[error(
+        "the `deadline` of {after:?} for all attempts passed before one of them was done: what the last one had \
+         begun may have happened"
+    )]
+    DeadlineExceeded {
+        /// How long all attempts together were allowed to take.
+        after: Duration,
+    },
+
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -182,7 +214,11 @@ impl Error {
     /// Whether the same call may succeed if it is made again, unchanged.
     pub fn is_retryable(&self) -> bool {
         match self {
-            Self::LockTimeout { .. } | Self::LockLost { .. } | Self::InProgress { .. } => true,
+            Self::LockTimeout { .. }
+            | Self::LockLost { .. }
+            | Self::InProgress { .. }
+            | Self::CircuitOpen { .. }
+            | Self::AttemptTimeout { .. } => true,
             Self::Store(error) => error.is_retryable(),
             _ => false,
         }
@@ -202,6 +238,14 @@ impl Error {
             | Self::ResultShapeChanged { template, .. } => Some(template),
             _ => None,
         }
+    }
+
+    /// Whether something that was called has failed, and not merely the caller been turned away.
+    pub(crate) fn is_failure_of_a_call(&self) -> bool {
+        matches!(
+            self,
+            Self::AttemptTimeout { .. } | Self::DeadlineExceeded { .. } | Self::Store(_)
+        )
     }
 
     pub(crate) fn invalid_option(

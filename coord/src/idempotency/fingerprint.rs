@@ -21,7 +21,7 @@ impl Fingerprint {
 }
 
 /// The named parts of a fingerprint, put together one by one.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct FingerprintParts {
     digest: Sha256,
     problem: Option<Error>,

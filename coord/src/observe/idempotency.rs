@@ -1,12 +1,11 @@
 //! What is told of idempotent calls.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use tracing::{debug, warn};
 
 use super::Event;
-use super::series::{Counter, Histogram, Registry};
+use super::series::{Counter, Histogram, Label, Registry, Series};
 
 static CALLS: Registry<IdempotencySeries> = Registry::new();
 
@@ -32,24 +31,28 @@ struct IdempotencySeries {
     execution_seconds: Histogram,
 }
 
-impl IdempotencySeries {
-    fn of(template: &'static str) -> Arc<Self> {
-        CALLS.of(template, |template| Self {
-            hit: Counter::new("coord_idempotency_hit_total", template),
-            miss: Counter::new("coord_idempotency_miss_total", template),
-            executed: Counter::new("coord_idempotency_executed_total", template),
-            failed: Counter::new("coord_idempotency_failed_total", template),
+impl Series for IdempotencySeries {
+    fn new(template: &'static str) -> Self {
+        let labels = &[Label::from_static_parts("template", template)];
+        Self {
+            hit: Counter::new("coord_idempotency_hit_total", labels),
+            miss: Counter::new("coord_idempotency_miss_total", labels),
+            executed: Counter::new("coord_idempotency_executed_total", labels),
+            failed: Counter::new("coord_idempotency_failed_total", labels),
             execution_seconds: Histogram::new(
                 "coord_idempotency_execution_duration_seconds",
-                template,
+                labels,
             ),
-        })
+        }
     }
 }
 
 impl Event for IdempotencyEvent {
+    /// The template.
+    type Subject<'a> = &'static str;
+
     fn tell(self, template: &'static str) {
-        let series = IdempotencySeries::of(template);
+        let series = CALLS.of(template);
         match self {
             Self::Hit => {
                 series.hit.increment();

@@ -1,0 +1,373 @@
+use coord::{Error, circuit_breaker, locked, retry};
+async fn fetch(url: &str, owned: String, _: u8) -> Result<Page, FetchError> {
+    #[allow(clippy::used_underscore_binding)]
+    let retried = {
+        static SITE: ::coord::__private::RetrySite = ::coord::__private::RetrySite::new(
+            ::core::concat!(::core::module_path!(), "::", "fetch"),
+        );
+        ::coord::__private::Retried::new(
+            &SITE,
+            &::coord::__private::RetryPolicy::fast().to_builder().build(),
+        )
+    };
+    ::coord::__private::settled(
+        <Result<Page, FetchError> as ::coord::__private::Fallible>::from_error,
+        retried
+            .run(
+                <Result<Page, FetchError> as ::coord::__private::Fallible>::from_error,
+                ::coord::__private::always,
+                ::coord::__private::never,
+                move || {
+                    #[allow(
+                        unused_variables,
+                        clippy::used_underscore_binding,
+                        clippy::no_effect_underscore_binding
+                    )]
+                    let url = ::coord::__private::again(&url);
+                    #[allow(
+                        unused_variables,
+                        clippy::used_underscore_binding,
+                        clippy::no_effect_underscore_binding
+                    )]
+                    let mut owned = ::coord::__private::again(&owned);
+                    async move {
+                        ::coord::__private::raised(
+                            async move {
+                                #[allow(clippy::type_complexity)]
+                                if let ::core::option::Option::Some(output) = ::core::option::Option::None::<
+                                    Result<Page, FetchError>,
+                                > {
+                                    return output;
+                                }
+                                {
+                                    owned.push('!');
+                                    get(url, owned).await
+                                }
+                            }
+                                .await,
+                        )
+                    }
+                },
+            )
+            .await,
+    )
+}
+async fn options(limit: Duration) -> Result<(), FetchError> {
+    #[allow(clippy::used_underscore_binding)]
+    let retried = {
+        static SITE: my::coord::__private::RetrySite = my::coord::__private::RetrySite::new(
+            "gateway",
+        );
+        my::coord::__private::Retried::new(&SITE, &self::POLICY)
+            .deadline(::core::time::Duration::new(60u64, 0u32))
+            .attempt_timeout(limit)
+            .budget(&BUDGET)
+            .breaker(&BREAKER)
+    };
+    my::coord::__private::settled(
+        <Result<(), FetchError> as my::coord::__private::Fallible>::from_error,
+        retried
+            .run(
+                <Result<(), FetchError> as my::coord::__private::Fallible>::from_error,
+                FetchError::is_transient,
+                |error| error.retry_after(),
+                move || {
+                    #[allow(
+                        unused_variables,
+                        clippy::used_underscore_binding,
+                        clippy::no_effect_underscore_binding
+                    )]
+                    let limit = my::coord::__private::again(&limit);
+                    async move {
+                        my::coord::__private::raised(
+                            async move {
+                                #[allow(clippy::type_complexity)]
+                                if let ::core::option::Option::Some(output) = ::core::option::Option::None::<
+                                    Result<(), FetchError>,
+                                > {
+                                    return output;
+                                }
+                                { get(limit).await }
+                            }
+                                .await,
+                        )
+                    }
+                },
+            )
+            .await,
+    )
+}
+async fn guarded() -> Result<impl Iterator<Item = u8>, Error> {
+    #[allow(clippy::used_underscore_binding)]
+    let guarded = ::coord::__private::Guarded::new({
+        static BREAKER: ::std::sync::LazyLock<::coord::__private::CircuitBreaker> = ::std::sync::LazyLock::new(||
+        {
+            ::coord::__private::CircuitBreaker::builder()
+                .name(::core::concat!(::core::module_path!(), "::", "guarded"))
+                .failure_threshold(5)
+                .reset_timeout(::core::time::Duration::new(60u64, 0u32))
+                .build()
+        });
+        &*BREAKER
+    });
+    ::coord::__private::settled(
+        <Result<_, Error> as ::coord::__private::Fallible>::from_error,
+        guarded
+            .run(
+                <Result<_, Error> as ::coord::__private::Fallible>::from_error,
+                ::coord::__private::is_failure,
+                move || async move {
+                    ::coord::__private::raised(
+                        async move {
+                            #[allow(clippy::type_complexity)]
+                            if let ::core::option::Option::Some(output) = ::core::option::Option::None::<
+                                Result<_, Error>,
+                            > {
+                                return output;
+                            }
+                            { Ok([1].into_iter()) }
+                        }
+                            .await,
+                    )
+                },
+            )
+            .await,
+    )
+}
+fn by_rate() -> BoxFuture<'static, Result<(), Error>> {
+    #[allow(clippy::used_underscore_binding)]
+    let guarded = ::coord::__private::Guarded::new({
+        static BREAKER: ::std::sync::LazyLock<::coord::__private::CircuitBreaker> = ::std::sync::LazyLock::new(||
+        {
+            ::coord::__private::CircuitBreaker::builder()
+                .name(::core::concat!(::core::module_path!(), "::", "by_rate"))
+                .failure_rate(0.5f64)
+                .window(::core::time::Duration::new(10u64, 0u32))
+                .minimum_calls(20)
+                .half_open_probes(2)
+                .success_threshold(3)
+                .build()
+        });
+        &*BREAKER
+    });
+    ::std::boxed::Box::pin(async move {
+        ::coord::__private::settled(
+            <Result<(), Error> as ::coord::__private::Fallible>::from_error,
+            guarded
+                .run(
+                    <Result<(), Error> as ::coord::__private::Fallible>::from_error,
+                    is_down,
+                    move || async move {
+                        ::coord::__private::raised(
+                            async move {
+                                #[allow(clippy::type_complexity)]
+                                if let ::core::option::Option::Some(output) = ::core::option::Option::None::<
+                                    Result<(), Error>,
+                                > {
+                                    return output;
+                                }
+                                #[allow(clippy::type_complexity)]
+                                let start = move || -> BoxFuture<'_, Result<(), Error>> {
+                                    Box::pin(async { Ok(()) })
+                                };
+                                start().await
+                            }
+                                .await,
+                        )
+                    },
+                )
+                .await,
+        )
+    })
+}
+impl Service {
+    async fn ship(
+        &self,
+        order: Order,
+        (a, ref b): (A, B),
+    ) -> Result<Receipt, ShopError> {
+        #[allow(unused_imports)]
+        use circuit_breaker as _;
+        #[allow(unused_imports)]
+        use locked as _;
+        #[allow(clippy::used_underscore_binding)]
+        let retried = {
+            static SITE: ::coord::__private::RetrySite = ::coord::__private::RetrySite::new(
+                ::core::concat!(::core::module_path!(), "::", "ship"),
+            );
+            ::coord::__private::Retried::new(
+                &SITE,
+                &::coord::__private::RetryPolicy::default()
+                    .to_builder()
+                    .max_retries(3)
+                    .initial_delay(::core::time::Duration::new(0u64, 200000000u32))
+                    .max_delay(::core::time::Duration::new(5u64, 0u32))
+                    .multiplier(1.5f64)
+                    .jitter(::coord::__private::Jitter::Proportional(0.25f64))
+                    .build(),
+            )
+        };
+        #[allow(clippy::used_underscore_binding)]
+        let guarded = ::coord::__private::Guarded::by(&self.breaker);
+        #[allow(clippy::used_underscore_binding)]
+        let locked = {
+            ::coord::__private::Locked::new([
+                {
+                    let value0 = &order.id;
+                    ::coord::__private::Renderer::new("order:<order.id>")
+                        .literal("order:")
+                        .value("order.id", value0, "")
+                        .finish()
+                },
+            ])
+        };
+        ::coord::__private::settled(
+            <Result<Receipt, ShopError> as ::coord::__private::Fallible>::from_error,
+            retried
+                .run(
+                    <Result<
+                        Receipt,
+                        ShopError,
+                    > as ::coord::__private::Fallible>::from_error,
+                    ::coord::__private::always,
+                    ::coord::__private::never,
+                    move || {
+                        #[allow(
+                            unused_variables,
+                            clippy::used_underscore_binding,
+                            clippy::no_effect_underscore_binding
+                        )]
+                        let order = ::coord::__private::again(&order);
+                        #[allow(
+                            unused_variables,
+                            clippy::used_underscore_binding,
+                            clippy::no_effect_underscore_binding
+                        )]
+                        let a = ::coord::__private::again(&a);
+                        #[allow(
+                            unused_variables,
+                            clippy::used_underscore_binding,
+                            clippy::no_effect_underscore_binding
+                        )]
+                        let b = ::coord::__private::again(&b);
+                        let guarded = ::core::clone::Clone::clone(&guarded);
+                        let locked = ::core::clone::Clone::clone(&locked);
+                        async move {
+                            guarded
+                                .run(
+                                    <Result<
+                                        Receipt,
+                                        ShopError,
+                                    > as ::coord::__private::Fallible>::from_error,
+                                    ::coord::__private::is_failure,
+                                    move || async move {
+                                        locked
+                                            .run(
+                                                <::core::result::Result<
+                                                    _,
+                                                    ::coord::__private::Raised<_>,
+                                                > as ::coord::__private::Fallible>::from_error,
+                                                move |guard: ::std::sync::Arc<::coord::__private::Lease>| async move {
+                                                    #[allow(clippy::no_effect_underscore_binding)]
+                                                    let lease: &::coord::__private::Lease = &guard;
+                                                    ::coord::__private::raised(
+                                                        async move {
+                                                            #[allow(clippy::type_complexity)]
+                                                            if let ::core::option::Option::Some(output) = ::core::option::Option::None::<
+                                                                Result<Receipt, ShopError>,
+                                                            > {
+                                                                return output;
+                                                            }
+                                                            { self.carrier.ship(order, a, b, lease.token()).await }
+                                                        }
+                                                            .await,
+                                                    )
+                                                },
+                                            )
+                                            .await
+                                    },
+                                )
+                                .await
+                        }
+                    },
+                )
+                .await,
+        )
+    }
+    async fn by_value(self, id: u64) -> Result<(), Error> {
+        #[allow(unused_imports)]
+        use coord::retry as _;
+        #[allow(clippy::used_underscore_binding)]
+        let locked = {
+            ::coord::__private::Locked::new([
+                {
+                    let value0 = &id;
+                    ::coord::__private::Renderer::new("order:<id>")
+                        .literal("order:")
+                        .value("id", value0, "")
+                        .finish()
+                },
+            ])
+        };
+        #[allow(clippy::used_underscore_binding)]
+        let retried = {
+            static SITE: ::coord::__private::RetrySite = ::coord::__private::RetrySite::new(
+                ::core::concat!(::core::module_path!(), "::", "by_value"),
+            );
+            ::coord::__private::Retried::new(
+                &SITE,
+                &::coord::__private::RetryPolicy::default().to_builder().build(),
+            )
+        };
+        ::coord::__private::settled(
+            <Result<(), Error> as ::coord::__private::Fallible>::from_error,
+            locked
+                .run_or_skip(
+                    <::core::result::Result<
+                        _,
+                        ::coord::__private::Raised<_>,
+                    > as ::coord::__private::Fallible>::from_error,
+                    <::core::result::Result<
+                        _,
+                        ::coord::__private::Raised<_>,
+                    > as ::coord::__private::Skippable>::skipped,
+                    move |_: ::std::sync::Arc<::coord::__private::Lease>| async move {
+                        retried
+                            .run(
+                                <Result<
+                                    (),
+                                    Error,
+                                > as ::coord::__private::Fallible>::from_error,
+                                ::coord::__private::always,
+                                ::coord::__private::never,
+                                move || {
+                                    ::coord::__private::self_again(&self);
+                                    #[allow(
+                                        unused_variables,
+                                        clippy::used_underscore_binding,
+                                        clippy::no_effect_underscore_binding
+                                    )]
+                                    let id = ::coord::__private::again(&id);
+                                    async move {
+                                        ::coord::__private::raised(
+                                            async move {
+                                                #[allow(clippy::type_complexity)]
+                                                if let ::core::option::Option::Some(output) = ::core::option::Option::None::<
+                                                    Result<(), Error>,
+                                                > {
+                                                    return output;
+                                                }
+                                                { Ok(()) }
+                                            }
+                                                .await,
+                                        )
+                                    }
+                                },
+                            )
+                            .await
+                    },
+                )
+                .await,
+        )
+    }
+}

@@ -1,0 +1,8 @@
+use coord::retry;
+
+#[retry(crate = elsewhere)]
+async fn call(id: u64) -> Result<u64, coord::Error> {
+    Ok(id)
+}
+
+fn main() {}

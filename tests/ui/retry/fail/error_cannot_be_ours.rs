@@ -1,0 +1,8 @@
+use coord::retry;
+
+#[retry("fast")]
+async fn call(id: u64) -> Result<u64, std::fmt::Error> {
+    Ok(id)
+}
+
+fn main() {}

@@ -1,0 +1,10 @@
+use coord::{circuit_breaker, locked, retry};
+
+#[retry("fats")]
+#[locked("order:<idd>")]
+#[circuit_breaker(failures = 0)]
+async fn call(id: u64) -> Result<u64, coord::Error> {
+    Ok(id)
+}
+
+fn main() {}

@@ -1,0 +1,8 @@
+use coord::retry;
+
+#[retry(max_retries = 3, max_retries = 4)]
+async fn call(id: u64) -> Result<u64, coord::Error> {
+    Ok(id)
+}
+
+fn main() {}

@@ -1,0 +1,9 @@
+use coord::retry;
+
+#[retry("fast")]
+#[retry(max_retries = 3)]
+async fn call(id: u64) -> Result<u64, coord::Error> {
+    Ok(id)
+}
+
+fn main() {}
