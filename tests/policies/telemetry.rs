@@ -124,21 +124,21 @@ async fn all_states_of_a_breaker_are_set_and_transitions_counted() {
         ["closed", "open", "half_open"].map(|state| {
             let name = format!("coord_breaker_state{{name=states,state={state}}}");
             match told.iter().find(|(found, _)| *found == name) {
-                Some((_, DebugValue::Gauge(value))) => value.into_inner(),
+                Some((_, DebugValue::Gauge(value))) => value.to_string(),
                 other => panic!("{name}: {other:?}"),
             }
         })
     };
-    assert_eq!(states(), [1.0, 0.0, 0.0]);
+    assert_eq!(states(), ["1", "0", "0"]);
     call(&breaker, false).await;
-    assert_eq!(states(), [0.0, 1.0, 0.0]);
+    assert_eq!(states(), ["0", "1", "0"]);
     tokio::time::advance(secs(1)).await;
     let probe = breaker.run(async || {
-        assert_eq!(states(), [0.0, 0.0, 1.0]);
+        assert_eq!(states(), ["0", "0", "1"]);
         Ok::<_, Failure>(())
     });
     probe.await.unwrap();
-    assert_eq!(states(), [1.0, 0.0, 0.0]);
+    assert_eq!(states(), ["1", "0", "0"]);
     call(&breaker, false).await;
 
     let recorder = DebuggingRecorder::new();
