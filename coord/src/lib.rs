@@ -25,8 +25,10 @@
 //! `coord.idempotency` with the fields `template`, `correlation_id`, `outcome` (`executed`, `replayed`,
 //! `in_progress`, `mismatch`, `lost` or `failed`), `attempt`, and, of a replay, `executed_by`: the correlation
 //! id of the call that ran the body, which leads to its trace.
-//! Policies are labelled `name`. `coord_retry_attempts` is a histogram of attempts per call (buckets 1, 2, 3, 5,
-//! 8 fit), and `coord_retry_exhausted_total` counts calls that were given up, with the label `reason`: `retries`,
+//!
+//! Policies are labelled `name`. `coord_retry_attempts` is a histogram of attempts per call that did not succeed at
+//! once (buckets 1, 2, 3, 5, 8 fit; 1 is an error that was not worth a retry), and
+//! `coord_retry_exhausted_total` counts calls that were given up, with the label `reason`: `retries`,
 //! `deadline`, `budget` or `circuit_open`. `coord_breaker_state` is a gauge for each `state`, 1 for the current
 //! one and 0 for the others, and `coord_breaker_transitions_total` counts changes `to` a state. A call that is
 //! retried is a span `coord.retry` from its first failure on, with the fields `name`, `correlation_id`,

@@ -1,5 +1,6 @@
 //! What a policy adds to a call that succeeds at once: a retry beside that of `backon`, and a closed circuit
-//! breaker beside that of `failsafe`, in the same run. The body is the same trivial future for all.
+//! breaker beside that of `failsafe`, in the same run. The call is the same for all, and one that the compiler does
+//! not look into.
 //!
 //! `cargo bench -p coord-tests --bench policies`
 
@@ -9,14 +10,30 @@ use std::time::Duration;
 use backon::{ExponentialBuilder, Retryable as _};
 use coord::{CircuitBreaker, RetryPolicy};
 use coord_tests::bench::compare_small;
-use failsafe::failure_policy::success_rate_over_time_window;
+use failsafe::failure_policy::{consecutive_failures, success_rate_over_time_window};
 use failsafe::futures::CircuitBreaker as _;
 
 #[derive(Debug)]
 struct Failure;
 
-async fn call() -> Result<u64, Failure> {
-    black_box(Ok(black_box(42)))
+// It could fail, for all that its callers know.
+#[allow(clippy::unnecessary_wraps)]
+#[inline(never)]
+fn answer() -> Result<u64, Failure> {
+    Ok(black_box(42))
+}
+
+/// A contestant that awaits a call, so many times.
+macro_rules! awaiting {
+    ($runtime:ident, $call:expr) => {
+        &mut |turns| {
+            $runtime.block_on(async {
+                for _ in 0..turns {
+                    black_box($call.await.expect("a value"));
+                }
+            });
+        }
+    };
 }
 
 fn main() {
@@ -25,85 +42,54 @@ fn main() {
         .build()
         .expect("a runtime");
 
-    let policy = RetryPolicy::fast();
     println!("\na retried call that succeeds at once");
+    let theirs = ExponentialBuilder::default().with_jitter();
+    let ours = RetryPolicy::fast();
     compare_small(&mut [
-        ("backon", &mut |turns| {
-            runtime.block_on(async {
-                let backoff = ExponentialBuilder::default().with_jitter();
-                for _ in 0..turns {
-                    black_box(call.retry(backoff).await).expect("a value");
-                }
-            });
-        }),
-        ("coord", &mut |turns| {
-            runtime.block_on(async {
-                for _ in 0..turns {
-                    black_box(policy.run(call).await).expect("a value");
-                }
-            });
-        }),
-        ("coord, with a condition", &mut |turns| {
-            runtime.block_on(async {
-                for _ in 0..turns {
-                    let retried = policy.run(call).retry_if(|_| true);
-                    black_box(retried.await).expect("a value");
-                }
-            });
-        }),
-        ("the call alone", &mut |turns| {
-            runtime.block_on(async {
-                for _ in 0..turns {
-                    black_box(call().await).expect("a value");
-                }
-            });
-        }),
+        (
+            "backon",
+            awaiting!(runtime, (async || answer()).retry(theirs)),
+        ),
+        ("coord", awaiting!(runtime, ours.run(async || answer()))),
+        (
+            "coord, with a condition",
+            awaiting!(runtime, ours.run(async || answer()).retry_if(|_| true)),
+        ),
+        ("the call alone", awaiting!(runtime, async { answer() })),
     ]);
 
-    let backoff = failsafe::backoff::constant(Duration::from_secs(60));
-    let in_a_row = failsafe::failure_policy::consecutive_failures(5, backoff.clone());
-    let failsafe = failsafe::Config::new().failure_policy(in_a_row).build();
-    let window = Duration::from_secs(10);
-    let success_rate = success_rate_over_time_window(0.5, 10, window, backoff);
-    let failsafe_by_rate = failsafe::Config::new().failure_policy(success_rate).build();
-    let breaker = CircuitBreaker::builder().build();
-    let by_rate = CircuitBreaker::builder()
-        .failure_rate(0.5)
-        .window(window)
-        .build();
+    let (window, reset) = (Duration::from_secs(10), Duration::from_secs(60));
+    let constant = failsafe::backoff::constant(reset);
+
     println!("\na call through a closed circuit breaker that counts failures in a row");
+    let in_a_row = consecutive_failures(5, constant.clone());
+    let theirs = failsafe::Config::new().failure_policy(in_a_row).build();
+    let ours = CircuitBreaker::builder()
+        .failure_threshold(5)
+        .reset_timeout(reset)
+        .build();
     compare_small(&mut [
-        ("failsafe", &mut |turns| {
-            runtime.block_on(async {
-                for _ in 0..turns {
-                    assert!(black_box(failsafe.call(call()).await).is_ok());
-                }
-            });
-        }),
-        ("coord", &mut |turns| {
-            runtime.block_on(async {
-                for _ in 0..turns {
-                    assert!(black_box(breaker.run(call).await).is_ok());
-                }
-            });
-        }),
+        (
+            "failsafe",
+            awaiting!(runtime, theirs.call(async { answer() })),
+        ),
+        ("coord", awaiting!(runtime, ours.run(async || answer()))),
     ]);
 
     println!("\na call through a closed circuit breaker with a failure rate");
+    let rate = success_rate_over_time_window(0.5, 10, window, constant);
+    let theirs = failsafe::Config::new().failure_policy(rate).build();
+    let ours = CircuitBreaker::builder()
+        .failure_rate(0.5)
+        .minimum_calls(10)
+        .window(window)
+        .reset_timeout(reset)
+        .build();
     compare_small(&mut [
-        ("failsafe", &mut |turns| {
-            runtime.block_on(async {
-                for _ in 0..turns {
-                    assert!(black_box(failsafe_by_rate.call(call()).await).is_ok());
-                }
-            });
-        }),
-        ("coord", &mut |turns| {
-            runtime.block_on(async {
-                for _ in 0..turns {
-                    assert!(black_box(by_rate.run(call).await).is_ok());
-                }
-            });
-        }),
+        (
+            "failsafe",
+            awaiting!(runtime, theirs.call(async { answer() })),
+        ),
+        ("coord", awaiting!(runtime, ours.run(async || answer()))),
     ]);
 }

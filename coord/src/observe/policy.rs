@@ -37,10 +37,10 @@ impl GivenUp {
     }
 }
 
-/// Something that happened to a call that is retried.
+/// Something that happened to a call under a retry policy. One that succeeds at once is not told of.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum RetryEvent {
-    /// It succeeded.
+    /// It succeeded, but not at once.
     Succeeded { attempts: u32 },
     /// It failed in a way that is not worth a retry.
     Failed { attempts: u32 },
@@ -58,9 +58,7 @@ impl Event for RetryEvent {
         match self {
             Self::Succeeded { attempts } => {
                 series.attempts.record(f64::from(attempts));
-                if attempts > 1 {
-                    debug!(name, attempts, "succeeded after retries");
-                }
+                debug!(name, attempts, "succeeded after retries");
             }
             Self::Failed { attempts } => {
                 series.attempts.record(f64::from(attempts));

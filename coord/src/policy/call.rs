@@ -7,7 +7,7 @@
 //! 2. Each attempt that a breaker admitted gives its permit back exactly once, however it ends: the ticket is
 //!    part of the attempt's future.
 //! 3. The result is that of the last attempt: the body's own, or ours if the attempt was cut off or refused.
-//! 4. A first attempt that succeeds looks at no clock, unless it was given a time.
+//! 4. A first attempt that succeeds looks at no clock, unless it was given a time, and at no metrics.
 
 use std::future::{Future, poll_fn};
 use std::pin::pin;
@@ -25,23 +25,28 @@ use crate::observe::{GivenUp, RetryEvent, emit};
 
 /// Makes the call. A first attempt without limits, which is all there is to most calls, stands here by itself;
 /// the rest is boxed, so that such a call does not carry room for it.
-pub(crate) async fn run<F, Body, T, E>(mut plan: Plan<'_, E>, mut body: F) -> Result<T, E>
+// An `async fn` would begin by copying its arguments, which costs more than all the rest of such a call.
+#[allow(clippy::manual_async_fn)]
+pub(crate) fn run<F, Body, T, E>(
+    mut plan: Plan<'_, E>,
+    mut body: F,
+) -> impl Future<Output = Result<T, E>>
 where
     F: FnMut() -> Body,
     Body: Future<Output = Result<T, E>>,
 {
-    if let Some(budget) = plan.budget {
-        budget.deposit();
-    }
-    if plan.limits.is_some() {
-        return Box::pin(Call::begin(&mut plan).run(None, body)).await;
-    }
-    match body().await {
-        Ok(value) => {
-            emit(plan.label, RetryEvent::Succeeded { attempts: 1 });
-            Ok(value)
+    async move {
+        if let Some(budget) = plan.budget {
+            budget.deposit();
         }
-        Err(error) => Box::pin(Call::begin(&mut plan).run(Some(error), body)).await,
+        let mut first = None;
+        if plan.limits.is_none() {
+            match body().await {
+                Ok(value) => return Ok(value),
+                Err(error) => first = Some(error),
+            }
+        }
+        Box::pin(Call::begin(&mut plan).run(first, body)).await
     }
 }
 
@@ -156,7 +161,7 @@ impl<'p, 'a, E> Call<'p, 'a, E> {
             }
             Err(cut) => (Err(cut.failed(failed)), Verdict::Failure),
         };
-        if let Some(ticket) = ticket {
+        if let Some(ticket) = &mut ticket {
             ticket.settle(verdict);
         }
         result
@@ -185,10 +190,14 @@ impl<'p, 'a, E> Call<'p, 'a, E> {
         (Failed { error, floor, next }, verdict)
     }
 
+    /// Tells of a success, unless it came at once: that is what most calls do, and is not worth a look-up.
     fn succeeded(&self) {
-        self.record("succeeded");
         let attempts = self.attempts;
-        emit(self.plan.label, RetryEvent::Succeeded { attempts });
+        if attempts > 1 {
+            self.record("succeeded");
+            let _inside = self.span.enter();
+            emit(self.plan.label, RetryEvent::Succeeded { attempts });
+        }
     }
 
     /// How long to wait before the next attempt, or the error if there is none.

@@ -117,7 +117,8 @@ impl RetryPolicy {
     /// from around it; what it changes belongs into a `Cell`, an atomic or a mutex, or into an
     /// `|| async move { … }` that clones what each attempt takes.
     ///
-    /// A first attempt that succeeds costs next to nothing beyond the call: no allocation, no clock, no timer.
+    /// A first attempt that succeeds costs next to nothing beyond the call: no allocation, no clock, no timer,
+    /// no metrics.
     /// A retry, and a call with a limit such as a deadline, allocates once.
     ///
     /// # Errors

@@ -110,27 +110,29 @@ impl<E, S> fmt::Debug for Guarded<'_, E, S> {
 }
 
 /// Makes the call.
-pub(super) async fn run<F, T, E>(options: Options<'_, E>, body: F) -> Result<T, BreakerError<E>>
+// An `async fn` would begin by copying its arguments, which costs more than all the rest.
+#[allow(clippy::manual_async_fn)]
+pub(super) fn run<F, T, E>(
+    options: Options<'_, E>,
+    body: F,
+) -> impl Future<Output = Result<T, BreakerError<E>>>
 where
     F: AsyncFnOnce() -> Result<T, E>,
     E: 'static,
 {
-    let Options {
-        breaker,
-        is_failure,
-    } = options;
-    let is_failure = |error: &E| match is_failure {
-        Some(is_failure) => is_failure(error),
-        None => own_error(error).is_none_or(Error::is_failure_of_a_call),
-    };
-    let mut ticket = match Ticket::of(&breaker.shared) {
-        Ok(ticket) => ticket,
-        Err(retry_after) => return Err(BreakerError::Open { retry_after }),
-    };
-    let mut call = pin!(body());
-    let result = poll_fn(|cx| ticket.poll(call.as_mut(), cx)).await;
-    settle(ticket, &result, is_failure);
-    result.map_err(BreakerError::Inner)
+    async move {
+        let mut ticket = match Ticket::of(&options.breaker.shared) {
+            Ok(ticket) => ticket,
+            Err(retry_after) => return Err(BreakerError::Open { retry_after }),
+        };
+        let mut call = pin!(body());
+        let result = poll_fn(|cx| ticket.poll(call.as_mut(), cx)).await;
+        ticket.settle(verdict(&result, |error| match options.is_failure {
+            Some(is_failure) => is_failure(error),
+            None => own_error(error).is_none_or(Error::is_failure_of_a_call),
+        }));
+        result.map_err(BreakerError::Inner)
+    }
 }
 
 /// The same for errors that can be one of ours.
@@ -147,14 +149,14 @@ where
     let mut ticket = breaker.admit()?;
     let mut call = pin!(start());
     let result = poll_fn(|cx| ticket.poll(call.as_mut(), cx)).await;
-    settle(ticket, &result, is_failure);
+    ticket.settle(verdict(&result, is_failure));
     result
 }
 
-fn settle<T, E>(ticket: Ticket<'_>, result: &Result<T, E>, is_failure: impl FnOnce(&E) -> bool) {
-    ticket.settle(match result {
+fn verdict<T, E>(result: &Result<T, E>, is_failure: impl FnOnce(&E) -> bool) -> Verdict {
+    match result {
         Ok(_) => Verdict::Success,
         Err(error) if is_failure(error) => Verdict::Failure,
         Err(_) => Verdict::Neutral,
-    });
+    }
 }

@@ -58,14 +58,9 @@ impl<'a> Ticket<'a> {
         polled
     }
 
-    /// Says how the call ended.
+    /// Says how the call ended. Only the first word counts, and dropping the ticket is one.
     #[inline]
-    pub(in crate::policy) fn settle(mut self, verdict: Verdict) {
-        self.tell(verdict);
-    }
-
-    #[inline]
-    fn tell(&mut self, verdict: Verdict) {
+    pub(in crate::policy) fn settle(&mut self, verdict: Verdict) {
         if std::mem::replace(&mut self.settled, true) {
             return;
         }
@@ -85,6 +80,6 @@ impl<'a> Ticket<'a> {
 impl Drop for Ticket<'_> {
     #[inline]
     fn drop(&mut self) {
-        self.tell(self.dropped);
+        self.settle(self.dropped);
     }
 }
