@@ -5,9 +5,9 @@ use std::time::Duration;
 use darling::FromMeta;
 use darling::ast::NestedMeta;
 use proc_macro2::{Ident, Span, TokenStream, TokenTree};
-use quote::{ToTokens, quote_spanned};
+use quote::ToTokens;
 use syn::spanned::Spanned as _;
-use syn::{Attribute, Expr, ExprReference, Lit, LitBool, LitStr, Meta, Path, Token};
+use syn::{Attribute, Expr, Lit, LitBool, LitStr, Meta, Path};
 
 use crate::diagnose::{Mistakes, listed, nearest};
 use crate::duration;
@@ -428,17 +428,6 @@ impl ExprArg {
     pub(crate) fn local(place: Span) -> Ident {
         Ident::new("coordinator", Span::mixed_site().located_at(place))
     }
-}
-
-/// `&expression`, with parentheses where they are needed, seen from where the expression stands.
-pub(crate) fn borrowed(expression: &Expr) -> TokenStream {
-    let reference = ExprReference {
-        attrs: Vec::new(),
-        and_token: Token![&](Span::mixed_site().located_at(expression.span())),
-        mutability: None,
-        expr: Box::new(expression.clone()),
-    };
-    quote_spanned!(Span::mixed_site()=> #reference)
 }
 
 /// `crate = some::path`

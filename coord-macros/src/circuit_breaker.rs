@@ -13,10 +13,11 @@ use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, quote, quote_spanned};
 use syn::Type;
 
-use crate::args::{self, Options as _, borrowed};
+use crate::args::{self, Options as _};
 use crate::diagnose::{Mistakes, listed};
 use crate::paths::Paths;
 use crate::policy_args::{CircuitBreakerArgs, TextArg};
+use crate::render::borrowed;
 use crate::retry::function_or;
 use crate::wrap::{Calls, Layer};
 

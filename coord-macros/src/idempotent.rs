@@ -15,11 +15,11 @@ use quote::{ToTokens, quote};
 use syn::Type;
 use syn::ext::IdentExt as _;
 
-use crate::args::{self, DurationArg, ExprArg, borrowed};
+use crate::args::{self, DurationArg, ExprArg};
 use crate::diagnose::Mistakes;
 use crate::idempotent_args::{FingerprintArg, IdempotentArgs, InProgressArg};
 use crate::paths::Paths;
-use crate::render::render;
+use crate::render::{borrowed, render};
 use crate::scope::{Roots, Scope};
 use crate::template::Template;
 use crate::wrap::{Calls, Layer};

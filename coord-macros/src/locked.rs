@@ -15,10 +15,10 @@ use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, quote};
 use syn::Type;
 
-use crate::args::{self, DurationArg, ExprArg, LockedArgs, borrowed};
+use crate::args::{self, DurationArg, ExprArg, LockedArgs};
 use crate::diagnose::Mistakes;
 use crate::paths::Paths;
-use crate::render::render;
+use crate::render::{borrowed, render};
 use crate::scope::{Roots, Scope};
 use crate::template::Template;
 use crate::wrap::{Calls, Layer};

@@ -1,7 +1,10 @@
-//! The expression that renders a key: `Renderer::new("order:<id>").literal("order:").value(…).finish()`.
+//! Expressions from what the user wrote: the one that renders a key,
+//! `Renderer::new("order:<id>").literal("order:").value(…).finish()`, and a borrowed one.
 
 use proc_macro2::{Ident, Literal, Span, TokenStream};
 use quote::{format_ident, quote, quote_spanned};
+use syn::spanned::Spanned as _;
+use syn::{Expr, ExprReference, Token};
 
 use crate::paths::Paths;
 use crate::template::{Piece, Segment, Template};
@@ -65,4 +68,15 @@ fn value_at(index: usize, root: &Ident) -> Ident {
         &local(index).to_string(),
         Span::mixed_site().located_at(root.span()),
     )
+}
+
+/// `&expression`, with parentheses where they are needed, seen from where the expression stands.
+pub(crate) fn borrowed(expression: &Expr) -> TokenStream {
+    let reference = ExprReference {
+        attrs: Vec::new(),
+        and_token: Token![&](Span::mixed_site().located_at(expression.span())),
+        mutability: None,
+        expr: Box::new(expression.clone()),
+    };
+    quote_spanned!(Span::mixed_site()=> #reference)
 }

@@ -14,11 +14,12 @@ use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, quote, quote_spanned};
 use syn::{FnArg, Lit, Receiver, ReceiverKind, Type};
 
-use crate::args::{self, borrowed};
+use crate::args;
 use crate::diagnose::{Mistakes, listed, nearest};
 use crate::function::Function;
 use crate::paths::Paths;
 use crate::policy_args::{FunctionArg, JitterArg, RetryArgs, TextArg};
+use crate::render::borrowed;
 use crate::wrap::{Calls, Layer};
 
 /// The policies that have a name, each the one of its constructor.

@@ -225,3 +225,72 @@ async fn an_error_of_ours_that_cannot_get_better_is_not_retried() {
     assert!(matches!(refused, Err(Failure::Ours(error)) if error.starts_with("InvalidKey")));
     assert!(begun.elapsed() < ms(1));
 }
+
+/// An idempotent call between a retry and what it guards.
+mod with_idempotent {
+    use coord::{Coordinator, Error, circuit_breaker, idempotent, locked, retry};
+    use serde::{Deserialize, Serialize};
+
+    use crate::support::{Downstream, Failure};
+
+    #[derive(Debug, PartialEq, Serialize, Deserialize)]
+    struct Refused(String);
+
+    impl From<Error> for Refused {
+        fn from(error: Error) -> Self {
+            Self(format!("ours: {error}"))
+        }
+    }
+
+    #[idempotent("pay:<id>", coord = coord)]
+    #[coord::locked("pay:<id>", coord = coord)]
+    #[retry(max_retries = 2, initial_delay = "10ms")]
+    #[circuit_breaker(failures = 100)]
+    async fn outermost(coord: &Coordinator, id: u64, to: &Downstream) -> Result<u64, Failure> {
+        to.call(2, Failure::Busy).await?;
+        Ok(id)
+    }
+
+    #[retry(max_retries = 2, initial_delay = "10ms")]
+    #[coord::idempotent("pay:<id>", coord = coord)]
+    #[locked("pay:<id>", coord = coord)]
+    async fn inside(coord: &Coordinator, id: u64, to: &Downstream) -> Result<u64, Failure> {
+        to.call(2, Failure::Busy).await?;
+        Ok(id)
+    }
+
+    #[retry(max_retries = 2, initial_delay = "10ms")]
+    #[idempotent("refuse:<id>", coord = coord, remember_errors)]
+    async fn remembers(coord: &Coordinator, id: u64, to: &Downstream) -> Result<u64, Refused> {
+        let _ = to.call(0, Failure::Busy).await;
+        Err(Refused(id.to_string()))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_call_outside_of_its_retries_runs_once_and_is_replayed() {
+        let (coord, downstream) = (Coordinator::builder().build(), Downstream::default());
+        for _ in 0..2 {
+            assert_eq!(outermost(&coord, 7, &downstream).await.unwrap(), 7);
+        }
+        assert_eq!(downstream.calls(), 2);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_retry_outside_of_a_call_begins_it_anew_until_it_has_a_result() {
+        let (coord, downstream) = (Coordinator::builder().build(), Downstream::default());
+        for _ in 0..2 {
+            assert_eq!(inside(&coord, 7, &downstream).await.unwrap(), 7);
+        }
+        assert_eq!(downstream.calls(), 2);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_remembered_error_is_replayed_to_each_attempt() {
+        let (coord, downstream) = (Coordinator::builder().build(), Downstream::default());
+        for _ in 0..2 {
+            let refused = remembers(&coord, 7, &downstream).await;
+            assert_eq!(refused, Err(Refused("7".to_owned())));
+        }
+        assert_eq!(downstream.calls(), 1);
+    }
+}
