@@ -122,6 +122,8 @@ impl Service {
 }
 /// The first is the outer one, whatever the compiler hands out first.
 async fn stacked(id: u64) -> Result<u64, Error> {
+    #[allow(unused_imports)]
+    use locked as _;
     #[allow(clippy::used_underscore_binding)]
     let idempotent = {
         ::coord::__private::Idempotent::new({

@@ -98,5 +98,8 @@ async fn a_waiter_asks_no_more_than_it_must() {
     first.await.unwrap().unwrap();
     assert_eq!(waits.await.unwrap().unwrap(), Outcome::Replayed(7));
     assert_eq!(proxy.requests_of("SUBSCRIBE"), 1);
-    assert_eq!(costs(&proxy), (4, 3));
+    // One less if the result came in between.
+    let (requests, round_trips) = costs(&proxy);
+    assert!(requests <= 4, "{requests} requests");
+    assert!(round_trips <= 3, "{round_trips} round trips");
 }
