@@ -23,6 +23,8 @@ mod clock;
 mod context;
 mod coordinator;
 mod error;
+#[cfg(feature = "http")]
+pub mod http;
 pub mod idempotency;
 pub mod key;
 pub mod lock;
