@@ -209,3 +209,29 @@ fn decoded(stored: &[u8]) -> Result<Response<Bytes>, String> {
 fn length(bytes: usize) -> u64 {
     u64::try_from(bytes).unwrap_or(u64::MAX)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+
+    use bytes::Bytes;
+    use http::{HeaderValue, Response};
+    use http_body_util::{BodyExt, Full};
+
+    use super::{Answer, LARGEST_STORED};
+
+    /// Larger than a server sends, but not than a service makes.
+    #[tokio::test]
+    async fn headers_that_no_store_keeps_are_too_large() {
+        for (length, is_kept) in [(1000, true), (LARGEST_STORED, false)] {
+            let mut response = Response::new(Full::new(Bytes::from_static(b"said")));
+            let value = HeaderValue::try_from("x".repeat(length)).unwrap();
+            response.headers_mut().insert("x-large", value);
+            let answer = Answer::<Infallible>::of(response, true, usize::MAX).await;
+            assert_eq!(matches!(answer, Answer::Executed { .. }), is_kept);
+            let Ok(response) = answer.into_response();
+            let body = response.into_body().collect().await.unwrap().to_bytes();
+            assert_eq!(body, "said");
+        }
+    }
+}

@@ -23,7 +23,7 @@ pub(super) struct Problem {
     status: StatusCode,
     detail: Cow<'static, str>,
     retry_after: Option<Duration>,
-    error: Option<Error>,
+    error: Option<Box<Error>>,
 }
 
 /// Its body.
@@ -128,7 +128,7 @@ impl Problem {
             ),
         };
         Self {
-            error: Some(error),
+            error: Some(Box::new(error)),
             ..problem
         }
     }
@@ -157,7 +157,7 @@ impl Problem {
             headers.insert(RETRY_AFTER, HeaderValue::from(whole_seconds(time)));
         }
         if let Some(error) = self.error {
-            response.extensions_mut().insert(error);
+            response.extensions_mut().insert(*error);
         }
         response
     }
