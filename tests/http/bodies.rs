@@ -1,13 +1,12 @@
 //! Bodies that are too large, or break off.
 
-use std::sync::Arc;
+use std::io::Error;
 
 use axum::body::Body;
-use axum::response::Response;
 use bytes::Bytes;
 use coord_tests::fleet::Fleet;
 use futures_util::stream;
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use crate::server::{Ask, Count, KEY, Server, layer};
@@ -15,7 +14,7 @@ use crate::server::{Ask, Count, KEY, Server, layer};
 /// A body whose length is not known before it ends.
 fn streamed(pieces: impl IntoIterator<Item = String, IntoIter: Send + 'static>) -> Body {
     let pieces = pieces.into_iter().map(Bytes::from);
-    Body::from_stream(stream::iter(pieces.map(Ok::<_, std::io::Error>)))
+    Body::from_stream(stream::iter(pieces.map(Ok::<_, Error>)))
 }
 
 pub(crate) async fn a_request_that_is_too_large_is_refused(fleet: &Fleet) {
@@ -40,7 +39,7 @@ pub(crate) async fn a_request_that_is_too_large_is_refused(fleet: &Fleet) {
     server.ask(unguarded).await.assert_ran("run 2");
 }
 
-/// Serves answers of this many pieces of 100 bytes, which arrive whole and are never made again.
+/// The server's answer of this length arrives whole, and is not made again.
 async fn is_made_once(server: Server, runs: Count, length: usize) {
     let first = server.post(KEY, "").await;
     assert_eq!(first.status, 200);
@@ -106,9 +105,7 @@ pub(crate) async fn a_request_that_breaks_off_runs_nothing(fleet: &Fleet) {
     stream.shutdown().await.unwrap();
     // The server has read it to its end when it closes.
     let mut said = Vec::new();
-    tokio::io::AsyncReadExt::read_to_end(&mut stream, &mut said)
-        .await
-        .unwrap();
+    stream.read_to_end(&mut said).await.unwrap();
     assert_eq!(runs.get(), 0);
     server.post(KEY, "another body").await.assert_ran("run 1");
 }
@@ -117,17 +114,14 @@ pub(crate) async fn a_request_that_breaks_off_runs_nothing(fleet: &Fleet) {
 pub(crate) async fn an_answer_that_breaks_off_is_no_result(fleet: &Fleet) {
     let runs = Count::default();
     let counted = runs.clone();
-    let broken = Arc::new(|| {
-        let pieces = [Ok("half"), Err(std::io::Error::other("the disk is gone"))];
-        Body::from_stream(stream::iter(pieces))
-    });
     let answer = move || {
-        let (run, broken) = (counted.add(), Arc::clone(&broken));
+        let run = counted.add();
         async move {
-            match run {
-                1 => Response::new(broken()),
-                run => Response::new(Body::from(format!("run {run}"))),
-            }
+            let pieces = match run {
+                1 => vec![Ok("half".to_owned()), Err(Error::other("the disk is gone"))],
+                run => vec![Ok(format!("run {run}"))],
+            };
+            Body::from_stream(stream::iter(pieces))
         }
     };
     let server = Server::guarded(layer(&fleet.process().await), answer).await;

@@ -8,7 +8,7 @@ use coord::testing::{Fault, Operation, Rule};
 use coord_tests::fleet::{Fleet, LONG};
 use tokio::task::JoinSet;
 
-use crate::server::{Ask, Door, KEY, Server, layer};
+use crate::server::{Ask, KEY, Server, layer};
 
 const LEASE: Duration = Duration::from_millis(1500);
 
@@ -98,7 +98,7 @@ pub(crate) async fn a_dead_process_is_followed_after_its_lease(fleet: &Fleet) {
     assert_eq!(stopped.retry_after(), Some(1));
     store.heal();
     // A handler that is stopped does not come back.
-    Door::open(&door);
+    door.open();
     server.post(KEY, "").await.assert_replayed("run 1");
     assert_eq!(runs.get(), 1);
 }
