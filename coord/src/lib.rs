@@ -7,6 +7,7 @@
 //! - [`idempotent`] and [`idempotency`]: calls that have their effect once.
 //! - [`Lease`]: a held lock, its [`FencingToken`], its loss.
 //! - [`RetryPolicy`], [`CircuitBreaker`], [`retry`], [`circuit_breaker`]: calling again, and not calling.
+//! - `http`, with the feature of that name: HTTP requests that clients can repeat.
 //! - [`store`]: the contract for backends, and the backends.
 //! - [`Error`]: what can go wrong, and what to do about it.
 //!
@@ -40,6 +41,8 @@ mod clock;
 mod context;
 mod coordinator;
 mod error;
+#[cfg(feature = "http")]
+pub mod http;
 pub mod idempotency;
 pub mod key;
 pub mod lock;

@@ -37,3 +37,5 @@ pub use context::IdempotencyContext;
 #[doc(hidden)]
 pub use fingerprint::FingerprintParts;
 pub use outcome::Outcome;
+#[cfg(feature = "http")]
+pub(crate) use record::State;
