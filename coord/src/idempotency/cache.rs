@@ -14,7 +14,6 @@ use bytes::Bytes;
 use super::call::Call;
 use crate::clock::{Deadline, Moment};
 use crate::coordinator::Service;
-use crate::error::Error;
 use crate::store::{Entry, Version};
 
 pub(crate) struct Cache {
@@ -75,20 +74,14 @@ impl Service for Cache {
 }
 
 impl Call {
-    /// The record of this key, if it is kept here. Another fingerprint is a mismatch here as anywhere.
-    pub(super) fn cached(&self) -> Result<Option<Entry>, Error> {
-        let Some(value) = self.cache.as_ref().and_then(|cache| cache.get(&self.name)) else {
-            return Ok(None);
-        };
-        let entry = Entry {
+    /// The record of this key, if it is kept here.
+    pub(super) fn cached(&self) -> Option<Entry> {
+        let value = self.cache.as_ref()?.get(&self.name)?;
+        Some(Entry {
             value,
             version: Version::from_bits(0),
             expires_in: None,
-        };
-        if self.differs(self.read(&entry)?.head.fingerprint) {
-            return Err(self.mismatch());
-        }
-        Ok(Some(entry))
+        })
     }
 
     /// Keeps a finished record that was read or written by a request sent at `sent`.

@@ -154,6 +154,7 @@ impl Call {
     ) -> Result<Output, Error> {
         let template = self.template;
         let record = self.read(entry)?;
+        self.check_fingerprint(&record.head)?;
         let text = || String::from_utf8_lossy(record.result).into_owned();
         match record.state {
             State::TooLarge => {

@@ -8,7 +8,7 @@ use crate::error::Error;
 
 /// A digest of the arguments of a call: 128 bits of a SHA-256.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Fingerprint(u128);
+pub(crate) struct Fingerprint(#[serde(with = "super::record::halves")] u128);
 
 impl Fingerprint {
     /// The fingerprint of a value as serde sees it. The order of a map's entries does not matter.

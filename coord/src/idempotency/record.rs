@@ -44,13 +44,22 @@ impl State {
         let known = Self::ALL.iter().find(|(_, known)| *known == letter);
         known.map(|(state, _)| *state)
     }
+
+    /// The state of a record, of which the rest is not read.
+    pub(crate) fn of_record(value: &[u8]) -> Option<Self> {
+        value.first().and_then(|letter| Self::of(*letter))
+    }
+
+    pub(crate) fn is_finished(self) -> bool {
+        self != Self::Running
+    }
 }
 
 /// What stands before the result. Names are short, since each call sends them.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Head<'a> {
     /// Which call's it is.
-    #[serde(rename = "o")]
+    #[serde(rename = "o", with = "halves")]
     pub(crate) owner: u128,
     #[serde(rename = "f", default, skip_serializing_if = "Option::is_none")]
     pub(crate) fingerprint: Option<Fingerprint>,
@@ -167,6 +176,28 @@ impl<'a> Record<'a> {
             head: serde_json::from_slice(head).map_err(|problem| problem.to_string())?,
             result: &result[1..],
         })
+    }
+}
+
+/// 128 bits as two numbers, which are read much faster than one of 39 digits.
+pub(super) mod halves {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    pub(in super::super) fn serialize<S: Serializer>(
+        bits: &u128,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        let bytes = bits.to_be_bytes();
+        let (upper, lower) = bytes.split_at(8);
+        let half = |bytes: &[u8]| u64::from_be_bytes(bytes.try_into().unwrap_or_default());
+        (half(upper), half(lower)).serialize(serializer)
+    }
+
+    pub(in super::super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<u128, D::Error> {
+        let (upper, lower) = <(u64, u64)>::deserialize(deserializer)?;
+        Ok(u128::from(upper) << 64 | u128::from(lower))
     }
 }
 

@@ -22,7 +22,6 @@ use tokio::time::Instant;
 
 use super::call::Call;
 use super::execute::Mine;
-use super::fingerprint::Fingerprint;
 use super::record::{Head, Known, State};
 use super::running::Running;
 use crate::clock::{Deadline, Moment};
@@ -49,13 +48,12 @@ pub(super) enum Settled<'c> {
 enum Found<'c> {
     Nothing(Mine<'c>),
     Finished(Entry),
-    OtherFingerprint,
     RunningHere(Mine<'c>),
     RunningElsewhere { lapses_in: Duration },
 }
 
 pub(super) async fn settle(call: &Call) -> Result<Settled<'_>, Error> {
-    if let Some(entry) = call.cached()? {
+    if let Some(entry) = call.cached() {
         return Ok(Settled::Finished(entry));
     }
     let mut looker = Looker::new(call);
@@ -63,7 +61,6 @@ pub(super) async fn settle(call: &Call) -> Result<Settled<'_>, Error> {
         match looker.look().await? {
             Found::Nothing(mine) | Found::RunningHere(mine) => return Ok(Settled::Ours(mine)),
             Found::Finished(entry) => return Ok(Settled::Finished(entry)),
-            Found::OtherFingerprint => return Err(call.mismatch()),
             Found::RunningElsewhere { lapses_in } => looker.wait(lapses_in).await?,
         }
     }
@@ -114,22 +111,22 @@ impl<'c> Looker<'c> {
                 lapses_in: Duration::ZERO,
             });
         };
-        let record = call.read(&entry)?;
-        if record.state == State::Running && record.head.owner == owner.to_bits() {
+        // What is finished is read once, where it is replayed.
+        if State::of_record(&entry.value).is_some_and(State::is_finished) {
+            mine.forget();
+            call.cache(&entry.value, asked, entry.expires_in);
+            return Ok(Found::Finished(entry));
+        }
+        let head = call.read(&entry)?.head;
+        if head.owner == owner.to_bits() {
             return Ok(Found::RunningHere(mine.begun(entry.version)));
         }
         mine.forget();
-        self.known.learn(&record.head);
-        if call.differs(record.head.fingerprint) {
-            return Ok(Found::OtherFingerprint);
-        }
-        if record.state == State::Running {
-            return Ok(Found::RunningElsewhere {
-                lapses_in: entry.expires_in.unwrap_or(NO_LAPSE),
-            });
-        }
-        call.cache(&entry.value, asked, entry.expires_in);
-        Ok(Found::Finished(entry))
+        self.known.learn(&head);
+        call.check_fingerprint(&head)?;
+        Ok(Found::RunningElsewhere {
+            lapses_in: entry.expires_in.unwrap_or(NO_LAPSE),
+        })
     }
 
     /// Sends the put, again with the same identity if an answer does not come, and subscribes on the way if that
@@ -184,16 +181,13 @@ impl Mine<'_> {
 }
 
 impl Call {
-    pub(super) fn mismatch(&self) -> Error {
-        Error::FingerprintMismatch {
-            template: self.template,
+    /// Refuses a record that is another request's. One without a fingerprint goes with every other.
+    pub(super) fn check_fingerprint(&self, stored: &Head<'_>) -> Result<(), Error> {
+        match self.fingerprint.zip(stored.fingerprint) {
+            Some((ours, stored)) if ours != stored => Err(Error::FingerprintMismatch {
+                template: self.template,
+            }),
+            _ => Ok(()),
         }
-    }
-
-    /// Whether a record of this fingerprint is another request's. One without goes with every other.
-    pub(super) fn differs(&self, stored: Option<Fingerprint>) -> bool {
-        self.fingerprint
-            .zip(stored)
-            .is_some_and(|(ours, stored)| ours != stored)
     }
 }

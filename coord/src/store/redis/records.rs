@@ -25,10 +25,9 @@ const LARGEST_IN_COMPANY: usize = 4_096;
 pub(super) async fn get(link: &Arc<Link>, key: &str) -> Result<Option<Entry>> {
     let mut command = Script::RecordGet.call(1, 0);
     command.arg(Name(key));
-    let found: Value = link.send("get", &command).await?;
-    match found {
+    match link.send("get", &command).await? {
         Value::Nil => Ok(None),
-        found => entry(found)
+        reply => found(reply)
             .map(Some)
             .ok_or_else(|| failure::of_reply("get")),
     }
@@ -66,42 +65,48 @@ impl Call for PutCall {
 
 fn put_command(calls: &[PutCall]) -> Cmd {
     let values: usize = calls.iter().map(|PutCall(put)| put.value.len()).sum();
-    let mut command = Script::RecordPut.call_with(1 + calls.len(), 6 * calls.len(), values);
+    let mut command = Script::RecordPut.call_with(1 + calls.len(), 3 * calls.len(), values);
     command.arg(INDEX);
     for PutCall(put) in calls {
         command.arg(Name(&put.key));
     }
     for PutCall(put) in calls {
-        command
-            .arg(&put.operation.to_bits().to_be_bytes()[..])
-            .arg(ConditionArg(&put.condition))
-            .arg(&put.value[..]);
+        command.arg(Written(put)).arg(ConditionArg {
+            tells: tells(put),
+            condition: &put.condition,
+        });
         match put.ttl {
             Some(ttl) => command.arg(milliseconds(ttl)),
             None => command.arg(""),
         };
-        command.arg(if put.listed { &put.key } else { "" });
-        if put.quiet {
-            command.arg("");
-        } else {
-            command.arg(Channel(&put.key));
-        }
     }
     command
 }
 
 fn put_answers(calls: &[PutCall], replies: Vec<Value>) -> Result<Vec<Result<Put>>> {
-    if replies.len() != calls.len() {
+    let mut replies = replies.into_iter();
+    let answers: Vec<_> = calls
+        .iter()
+        .map(|PutCall(put)| put_answer(put, &mut replies))
+        .collect();
+    if replies.next().is_some() {
         return Err(failure::of_reply("put"));
     }
-    let answer = |(PutCall(put), reply): (&PutCall, Value)| match reply {
-        Value::Int(1) => Ok(Put::Stored(put.operation.into())),
-        Value::Int(0) => Ok(Put::Conflict(None)),
-        found => entry(found)
-            .map(|entry| Put::Conflict(Some(entry)))
-            .ok_or_else(|| failure::of_reply("put")),
-    };
-    Ok(calls.iter().zip(replies).map(answer).collect())
+    Ok(answers)
+}
+
+/// The answer to one put: what comes next in the reply, and if that is a record, what it has left.
+fn put_answer(put: &PutRequest, replies: &mut impl Iterator<Item = Value>) -> Result<Put> {
+    match replies.next() {
+        Some(Value::Int(1)) => Ok(Put::Stored(put.operation.into())),
+        Some(Value::Int(0)) => Ok(Put::Conflict(None)),
+        Some(Value::BulkString(record)) => match replies.next() {
+            Some(Value::Int(expires_in)) => entry(record, expires_in).map(Some).map(Put::Conflict),
+            _ => None,
+        }
+        .ok_or_else(|| failure::of_reply("put")),
+        _ => Err(failure::of_reply("put")),
+    }
 }
 
 fn only<A>(answers: Vec<Result<A>>) -> Result<A> {
@@ -117,7 +122,10 @@ pub(super) async fn delete(link: &Arc<Link>, request: &DeleteRequest) -> Result<
         .arg(Name(&request.key))
         .arg(INDEX)
         .arg(&request.operation.to_bits().to_be_bytes()[..])
-        .arg(ConditionArg(&request.condition))
+        .arg(ConditionArg {
+            tells: b"",
+            condition: &request.condition,
+        })
         .arg(&request.key)
         .arg(Channel(&request.key));
     let deleted: i64 = link.send("delete", &command).await?;
@@ -194,8 +202,8 @@ async fn read(
                 command.arg(Name(&key)).arg(INDEX).arg(&key);
                 expired.add_command(command);
             }
-            found => {
-                let entry = entry(found).ok_or_else(|| failure::of_reply("list"))?;
+            reply => {
+                let entry = found(reply).ok_or_else(|| failure::of_reply("list"))?;
                 into.push((key, entry));
             }
         }
@@ -206,15 +214,19 @@ async fn read(
     Ok(())
 }
 
-/// An entry from what the scripts tell of a record: milliseconds left or -1, and the record as it is stored.
-fn entry(found: Value) -> Option<Entry> {
+/// An entry from what the script tells of a record that is there.
+fn found(found: Value) -> Option<Entry> {
     let Value::Array(parts) = found else {
         return None;
     };
-    let [Value::Int(expires_in), Value::BulkString(record)] = <[Value; 2]>::try_from(parts).ok()?
-    else {
-        return None;
-    };
+    match <[Value; 2]>::try_from(parts).ok()? {
+        [Value::Int(expires_in), Value::BulkString(record)] => entry(record, expires_in),
+        _ => None,
+    }
+}
+
+/// An entry from a record as it is stored, and the milliseconds that it has left, or -1.
+fn entry(record: Vec<u8>, expires_in: i64) -> Option<Entry> {
     let record = Bytes::from(record);
     let version: [u8; 16] = record.get(1..17)?.try_into().ok()?;
     let begins_at = 18 + 16 * usize::from(*record.get(17)?);
@@ -247,19 +259,57 @@ impl ToRedisArgs for Channel<'_> {
 
 impl ToSingleRedisArg for Channel<'_> {}
 
-/// A condition as the scripts read it: a letter, and what it compares with.
-struct ConditionArg<'a>(&'a Condition);
+/// A record as it is to be stored, with the earlier operations that its condition tells.
+struct Written<'a>(&'a PutRequest);
+
+impl ToRedisArgs for Written<'_> {
+    fn write_redis_args<W: RedisWrite + ?Sized>(&self, out: &mut W) {
+        let Self(put) = self;
+        let operation = put.operation.to_bits().to_be_bytes();
+        match put.condition {
+            Condition::Version(version) => {
+                let version = version.to_bits().to_be_bytes();
+                write_pieces(
+                    out,
+                    [b"L".as_slice(), &operation, &[1], &version, &put.value],
+                );
+            }
+            _ => write_pieces(out, [b"L".as_slice(), &operation, &[0], &put.value]),
+        }
+    }
+}
+
+impl ToSingleRedisArg for Written<'_> {}
+
+/// Whom a put is to tell, as the script reads it.
+fn tells(put: &PutRequest) -> &'static [u8] {
+    match (put.listed, put.quiet) {
+        (false, true) => b"0",
+        (true, true) => b"1",
+        (false, false) => b"2",
+        (true, false) => b"3",
+    }
+}
+
+/// A condition as the scripts read it: a letter, whom to tell, and what it compares with.
+struct ConditionArg<'a> {
+    tells: &'static [u8],
+    condition: &'a Condition,
+}
 
 impl ToRedisArgs for ConditionArg<'_> {
     fn write_redis_args<W: RedisWrite + ?Sized>(&self, out: &mut W) {
-        match self.0 {
-            Condition::Any => out.write_arg(b"n"),
-            Condition::Absent => out.write_arg(b"a"),
+        let of_version;
+        let (letter, compared): (&[u8], &[u8]) = match self.condition {
+            Condition::Any => (b"n", b""),
+            Condition::Absent => (b"a", b""),
             Condition::Version(version) => {
-                write_pieces(out, [b"v".as_slice(), &version.to_bits().to_be_bytes()]);
+                of_version = version.to_bits().to_be_bytes();
+                (b"v", &of_version)
             }
-            Condition::Value(value) => write_pieces(out, [b"e".as_slice(), value]),
-        }
+            Condition::Value(value) => (b"e", value),
+        };
+        write_pieces(out, [letter, self.tells, compared]);
     }
 }
 

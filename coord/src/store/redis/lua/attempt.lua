@@ -4,7 +4,7 @@ if not redis.REDIS_VERSION_NUM then redis.replicate_commands() end
 -- Does one of several things. If it fails, because something else has written under our keys, the others must
 -- not fail with it.
 local function attempt(call, ...)
-  local done, answer = pcall(call, ...)
-  if done then return answer end
+  local done, answer, more = pcall(call, ...)
+  if done then return answer, more end
   return {-2}
 end
