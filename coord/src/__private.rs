@@ -14,6 +14,11 @@ pub use crate::idempotency::{Codec, FingerprintParts, IdempotencyContext};
 pub use crate::key::{Key, KeyPart, KeyWriter, Renderer};
 pub use crate::lock::Lease;
 use crate::lock::{LockBuilder, Target, run_held, without_repeats};
+pub use crate::saga::{
+    Attempt, Call, Definition, Failed, Finished, Make, OutputOf, Registered, Retry, Saga,
+    SagaError, Step, StepContext, StepResult, Stored,
+};
+pub use inventory;
 
 /// What a locked function returns: something that can say that the lock failed.
 #[diagnostic::on_unimplemented(

@@ -1,5 +1,7 @@
 //! The coordinator: a handle to a store, with the defaults of a service, that everything else starts from.
 
+mod dependencies;
+
 use std::any::{Any, TypeId};
 use std::collections::HashMap;
 use std::fmt;
@@ -9,6 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 use std::time::Duration;
 
+pub(crate) use self::dependencies::{Dependencies, Dependency};
 use crate::error::Error;
 use crate::key::{Key, Renderer};
 use crate::store::{self, MemoryStore, Store};
@@ -44,6 +47,7 @@ struct Inner {
     namespace: String,
     lock_ttl: Duration,
     idempotency_cache: usize,
+    dependencies: Dependencies,
     services: RwLock<HashMap<TypeId, Arc<dyn Service>>>,
     shut_down: AtomicBool,
 }
@@ -77,6 +81,7 @@ impl Coordinator {
             namespace: DEFAULT_NAMESPACE.to_owned(),
             lock_ttl: DEFAULT_LOCK_TTL,
             idempotency_cache: 0,
+            dependencies: Dependencies::default(),
         }
     }
 
@@ -143,6 +148,11 @@ impl Coordinator {
         self.inner.idempotency_cache
     }
 
+    #[allow(dead_code, reason = "sagas read it")]
+    pub(crate) fn dependencies(&self) -> &Dependencies {
+        &self.inner.dependencies
+    }
+
     /// The name in the store of `key`, for things of this `kind`. The namespace has no `/`, so names of
     /// different namespaces and kinds never meet.
     pub(crate) fn name(&self, kind: &str, key: &Key) -> Arc<str> {
@@ -207,6 +217,7 @@ pub struct CoordinatorBuilder {
     namespace: String,
     lock_ttl: Duration,
     idempotency_cache: usize,
+    dependencies: Dependencies,
 }
 
 impl CoordinatorBuilder {
@@ -243,6 +254,21 @@ impl CoordinatorBuilder {
         self
     }
 
+    /// Provides a value to the steps of sagas, which ask for it by its type: `#[dep] gateway: &PaymentGateway`.
+    /// There is one of each type; a later one replaces an earlier one. What is shared elsewhere too is provided
+    /// as an `Arc`, and asked for as that.
+    ///
+    /// ```
+    /// struct PaymentGateway;
+    ///
+    /// let coord = coord::Coordinator::builder().provide(PaymentGateway).build();
+    /// # let _ = coord;
+    /// ```
+    pub fn provide<T: Any + Send + Sync>(mut self, dependency: T) -> Self {
+        self.dependencies.provide(dependency);
+        self
+    }
+
     /// The coordinator.
     pub fn build(self) -> Coordinator {
         let store = self.store.unwrap_or_else(|| Arc::new(MemoryStore::new()));
@@ -252,6 +278,7 @@ impl CoordinatorBuilder {
                 namespace: Renderer::encoded(&self.namespace),
                 lock_ttl: self.lock_ttl,
                 idempotency_cache: self.idempotency_cache,
+                dependencies: self.dependencies,
                 services: RwLock::default(),
                 shut_down: AtomicBool::new(false),
             }),

@@ -27,6 +27,7 @@ pub mod idempotency;
 pub mod key;
 pub mod lock;
 mod observe;
+pub mod saga;
 pub mod store;
 #[cfg(feature = "testing")]
 pub mod testing;
@@ -42,4 +43,5 @@ pub use error::{Error, StoreError, StoreErrorKind};
 pub use idempotency::{IdempotencyContext, Outcome};
 pub use key::{IntoKey, Key, KeyPart};
 pub use lock::Lease;
+pub use saga::{SagaError, StepContext, StepError};
 pub use store::FencingToken;

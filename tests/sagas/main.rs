@@ -1,0 +1,3 @@
+//! Sagas as their users see them.
+
+mod handwritten;
