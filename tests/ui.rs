@@ -11,6 +11,8 @@ mod idempotent_shapes;
 mod keys;
 #[path = "ui/locked/pass/options.rs"]
 mod options;
+#[path = "ui/saga/pass/shapes.rs"]
+mod saga_shapes;
 #[path = "ui/locked/pass/shapes.rs"]
 mod shapes;
 
@@ -19,8 +21,10 @@ fn macros_accept_and_refuse_as_documented() {
     let cases = trybuild::TestCases::new();
     cases.pass("ui/locked/pass/*.rs");
     cases.pass("ui/idempotent/pass/*.rs");
+    cases.pass("ui/saga/pass/*.rs");
     cases.pass("ui/key/pass/*.rs");
     cases.compile_fail("ui/locked/fail/*.rs");
     cases.compile_fail("ui/idempotent/fail/*.rs");
+    cases.compile_fail("ui/saga/fail/*.rs");
     cases.compile_fail("ui/key/fail/*.rs");
 }

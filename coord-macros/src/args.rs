@@ -18,6 +18,9 @@ use crate::duration;
 pub(crate) trait Options: FromMeta + Default {
     /// Their names, as the user writes them.
     const NAMES: &'static [&'static str];
+
+    /// Names that belong somewhere else, each with what to write instead.
+    const ELSEWHERE: &'static [(&'static str, &'static str)] = &[];
 }
 
 /// The options of a macro that key templates stand before.
@@ -138,6 +141,22 @@ pub(crate) fn read<A: Templated>(tokens: TokenStream, mistakes: &mut Mistakes) -
     };
     let (templates, options) = split::<A>(items, mistakes);
     (templates, read_options(options, mistakes))
+}
+
+/// Reads options that no key template stands before. What stands there as a literal is the caller's to judge.
+pub(crate) fn read_named<A: Options>(
+    tokens: TokenStream,
+    mistakes: &mut Mistakes,
+) -> (Vec<Lit>, A) {
+    let items = mistakes.catch(NestedMeta::parse_meta_list(tokens));
+    let (mut literals, mut options) = (Vec::new(), Vec::new());
+    for item in items.unwrap_or_default() {
+        match item {
+            NestedMeta::Lit(literal) => literals.push(literal),
+            option => options.push(option),
+        }
+    }
+    (literals, read_options(options, mistakes))
 }
 
 /// Reads the options in an attribute of its own, such as `#[key_part(crate = path)]`.
@@ -264,6 +283,9 @@ fn name_of(option: &NestedMeta) -> &Path {
 
 fn unknown_option<A: Options>(name: &Path) -> String {
     let name = name.to_token_stream().to_string();
+    if let Some((_, instead)) = A::ELSEWHERE.iter().find(|(known, _)| *known == name) {
+        return (*instead).to_owned();
+    }
     let known = A::NAMES.iter().copied();
     let question = nearest(&name, known.clone())
         .map(|near| format!("; did you mean `{near}`?"))
@@ -275,7 +297,7 @@ fn unknown_option<A: Options>(name: &Path) -> String {
 }
 
 /// The value of `name = value`, or an error that shows how to write the option.
-fn value_of<'a>(option: &'a Meta, example: &str) -> darling::Result<&'a Expr> {
+pub(crate) fn value_of<'a>(option: &'a Meta, example: &str) -> darling::Result<&'a Expr> {
     match option {
         Meta::NameValue(pair) => Ok(ungrouped(&pair.value)),
         Meta::Path(_) | Meta::List(_) => {
@@ -296,14 +318,14 @@ fn ungrouped(value: &Expr) -> &Expr {
     }
 }
 
-fn literal(value: &Expr) -> Option<&Lit> {
+pub(crate) fn literal(value: &Expr) -> Option<&Lit> {
     match value {
         Expr::Lit(literal) => Some(&literal.lit),
         _ => None,
     }
 }
 
-fn wrong(at: &impl ToTokens, message: impl std::fmt::Display) -> darling::Error {
+pub(crate) fn wrong(at: &impl ToTokens, message: impl std::fmt::Display) -> darling::Error {
     let error = syn::Error::new_spanned(at, message);
     darling::Error::from(error)
 }
@@ -555,12 +577,12 @@ impl FromMeta for Word {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
 
     /// The names that the struct knows and the names that the messages show are two lists.
     #[track_caller]
-    fn knows_its_names<A: Options>() {
+    pub(crate) fn knows_its_names<A: Options>() {
         for name in A::NAMES {
             let option = NestedMeta::Meta(Meta::Path(Ident::new(name, Span::call_site()).into()));
             if let Err(error) = A::from_list(&[option]) {

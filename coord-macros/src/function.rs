@@ -2,6 +2,7 @@
 //! in which it is asynchronous.
 
 use proc_macro2::{Group, Ident, TokenStream};
+use quote::{ToTokens, quote};
 use syn::parse::{Parse, ParseStream, Parser as _};
 use syn::visit::Visit;
 use syn::{
@@ -10,7 +11,7 @@ use syn::{
 };
 
 /// A function as it was written. Its body stays the tokens it was.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Function {
     pub(crate) attrs: Vec<Attribute>,
     pub(crate) visibility: Visibility,
@@ -74,7 +75,24 @@ impl Parse for Function {
     }
 }
 
-fn starts_signature(input: ParseStream<'_>) -> bool {
+impl ToTokens for Function {
+    fn to_tokens(&self, tokens: &mut TokenStream) {
+        let Self {
+            attrs,
+            visibility,
+            signature,
+            body,
+        } = self;
+        tokens.extend(quote!(#(#attrs)* #visibility #signature));
+        match body {
+            Some(body) => body.to_tokens(tokens),
+            None => tokens.extend(quote!(;)),
+        }
+    }
+}
+
+/// Whether what comes is a function, behind its attributes and visibility.
+pub(crate) fn starts_signature(input: ParseStream<'_>) -> bool {
     input.peek(Token![fn])
         || input.peek(Token![const]) && !input.peek2(syn::Ident)
         || input.peek(Token![async])
@@ -229,7 +247,7 @@ fn type_arguments(arguments: &PathArguments) -> impl DoubleEndedIterator<Item = 
 }
 
 /// `ty` without parentheses and the invisible delimiters of `macro_rules!`.
-fn ungrouped(ty: &Type) -> &Type {
+pub(crate) fn ungrouped(ty: &Type) -> &Type {
     match ty {
         Type::Group(group) => ungrouped(&group.elem),
         Type::Paren(paren) => ungrouped(&paren.elem),
@@ -239,8 +257,6 @@ fn ungrouped(ty: &Type) -> &Type {
 
 #[cfg(test)]
 mod tests {
-    use quote::ToTokens as _;
-
     use super::*;
 
     fn function(text: &str) -> Function {

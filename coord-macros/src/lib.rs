@@ -1,9 +1,10 @@
 //! The attributes of the [`coord`](https://docs.rs/coord) crate. Use them through it: `coord::locked`,
-//! `coord::idempotent`, `coord::key!` and `#[derive(coord::KeyPart)]`.
+//! `coord::idempotent`, `coord::saga`, `coord::key!` and `#[derive(coord::KeyPart)]`.
 //!
 //! The way of a macro through this crate: `args` and `template` read what the user wrote, `function` and
 //! `scope` what it is written on, `locked`, `idempotent`, `key` and `key_part` check the one against the other, and
-//! `render` and `wrap` write the code, naming everything through `paths`. What is wrong is gathered in
+//! `render` and `wrap` write the code, naming everything through `paths`. `saga` goes the same way in a folder of its
+//! own. What is wrong is gathered in
 //! `diagnose`, so that one compilation tells all of it.
 
 mod args;
@@ -16,6 +17,7 @@ mod key_part;
 mod locked;
 mod paths;
 mod render;
+mod saga;
 mod scope;
 mod stack;
 mod template;
@@ -193,6 +195,136 @@ pub fn locked(args: TokenStream, item: TokenStream) -> TokenStream {
 #[proc_macro_attribute]
 pub fn idempotent(args: TokenStream, item: TokenStream) -> TokenStream {
     stack::expand(stack::Kind::Idempotent, args.into(), &item.into()).into()
+}
+
+/// Declares a saga: work of several steps that is finished or undone, whatever dies on the way.
+///
+/// It stands twice: on the struct that is the saga's input, with a [key template](macro@key#templates) over its
+/// fields, and on the impl with its steps.
+///
+/// ```
+/// use coord::{StepContext, saga};
+/// use serde::{Deserialize, Serialize};
+///
+/// # struct StockService;
+/// # struct PaymentGateway;
+/// # #[derive(Serialize, Deserialize)] struct Reservation(u64);
+/// # #[derive(Serialize, Deserialize)] struct Charge(u64);
+/// # #[derive(Serialize, Deserialize)] struct Shipment(u64);
+/// # type ShopError = String;
+/// # impl StockService {
+/// #     async fn reserve(&self, items: &[String]) -> Result<Reservation, ShopError> { Ok(Reservation(1)) }
+/// #     async fn release(&self, reservation: &Reservation) -> Result<(), ShopError> { Ok(()) }
+/// # }
+/// # impl PaymentGateway {
+/// #     async fn charge(&self, total: u64, key: &str) -> Result<Charge, ShopError> { Ok(Charge(1)) }
+/// #     async fn refund(&self, charge: &Charge) -> Result<(), ShopError> { Ok(()) }
+/// # }
+/// #[saga("order:<order_id>")]
+/// #[derive(Serialize, Deserialize)]
+/// struct PlaceOrder { order_id: u64, items: Vec<String>, total: u64 }
+///
+/// #[saga]
+/// impl PlaceOrder {
+///     #[step(compensate = release_stock, retry = "fast", timeout = "10s")]
+///     async fn reserve_stock(&self, #[dep] stock: &StockService) -> Result<Reservation, ShopError> {
+///         stock.reserve(&self.items).await
+///     }
+///
+///     async fn release_stock(
+///         &self,
+///         reserve_stock: &Reservation,
+///         #[dep] stock: &StockService,
+///     ) -> Result<(), ShopError> {
+///         stock.release(reserve_stock).await
+///     }
+///
+///     #[step(compensate = refund)]
+///     async fn charge(&self, ctx: &StepContext, #[dep] gateway: &PaymentGateway) -> Result<Charge, ShopError> {
+///         // A gateway that knows this key charges once, however often this is run.
+///         gateway.charge(self.total, ctx.idempotency_key()).await
+///     }
+///
+///     async fn refund(&self, charge: &Charge, #[dep] gateway: &PaymentGateway) -> Result<(), ShopError> {
+///         gateway.refund(charge).await
+///     }
+///
+///     #[step]
+///     async fn ship(&self, charge: &Charge, reserve_stock: &Reservation) -> Result<Shipment, ShopError> {
+///         Ok(Shipment(charge.0 + reserve_stock.0))
+///     }
+/// }
+///
+/// // What the steps put out has a field for each of them.
+/// fn shipment(done: PlaceOrderOutputs) -> Shipment {
+///     done.ship
+/// }
+/// # let _ = shipment;
+/// ```
+///
+/// # The struct
+///
+/// It is the input and nothing else, owns what it is made of, and implements serde's `Serialize` and
+/// `Deserialize`. There is one saga for each key.
+///
+/// What its steps put out is called as the struct with `Outputs` behind it, and is as visible.
+///
+/// # The steps
+///
+/// A step is a method with `#[step]`. Steps run in the order written. Each takes `&self`, is an `async fn`, and
+/// returns a `Result` whose success implements `Serialize` and `Deserialize` and whose error implements `Display`.
+/// The success is stored before the next step starts.
+///
+/// Methods stay as they are written: they can be called by hand, and other attributes on them have their effect.
+///
+/// | a parameter | is given |
+/// |---|---|
+/// | `charge: &Charge` | the output of the step `charge`, which is an earlier one |
+/// | `charge: Option<&Charge>` | the same of a step with `when`: `None` if it was skipped |
+/// | `charge: &[Charge]` | the outputs of a step with `each`, one for each item |
+/// | `item: &Item` | in a step with `each`, the item that this run is about |
+/// | `ctx: &StepContext` | which saga and which attempt this is, and a key that makes its effect happen once |
+/// | `#[dep] gateway: &Gateway` | what `Coordinator::builder().provide(…)` was given of that type |
+///
+/// Nothing else can be asked for, and what is asked for is checked when the code is compiled.
+///
+/// A step may be run more than once: after a failure, and after a crash. What it asks of others it should ask under
+/// `ctx.idempotency_key()`.
+///
+/// | option of `#[step(…)]` | what it does | if left out |
+/// |---|---|---|
+/// | `compensate = method` | undoes the step when a later one fails for good | nothing is undone |
+/// | `retry = "fast"` | tries again; also `"default"`, `"conservative"`, or any expression that gives a policy | a step is tried once, and what undoes it ten times more |
+/// | `timeout = "10s"` | how long one attempt may take; more than zero | as long as it takes |
+/// | `pivot` | the point of no return: behind it the saga goes forward, and nothing is undone | |
+/// | `id = "…"` | what the step is called in the store, so that the method can be renamed while sagas are under way | the name of the method |
+/// | `parallel` | runs together with its neighbours that are parallel too | one after the other |
+/// | `each = items` | runs once for each item of a field, which is a `Vec` or anything else with `len()` and an index | |
+/// | `when = method` | runs only if the method, a `fn(&self, …) -> bool` that can ask for outputs, says so | |
+///
+/// Durations are as in [`locked`](macro@locked).
+///
+/// # Compensations
+///
+/// What `compensate` names is a method of the same impl, and like a step in what it takes and returns. Of outputs it
+/// can have that of the step that it undoes, under that step's name, and those of the steps before that.
+///
+/// With `charge: &Charge` it is called if the step is known to be done. With `charge: Option<&Charge>` it is also
+/// called, with `None`, if that is unknown: the step failed, took too long, or died with its process. In a step with
+/// `each` it is called for each item.
+///
+/// # Options of `#[saga]`
+///
+/// | option | what it does | if left out |
+/// |---|---|---|
+/// | `name = "…"`, on the impl | what the saga is called in the store; no two sagas of a program may share it | the name of the struct |
+/// | `crate = path`, on both | where the `coord` crate is | `::coord` |
+///
+/// A saga that was left behind by a crash is found by its name, so each saga is one type. A generic struct is made
+/// one by an impl for each type that fills it: `#[saga(name = "import-orders")] impl Import<Order> { … }`.
+#[proc_macro_attribute]
+pub fn saga(args: TokenStream, item: TokenStream) -> TokenStream {
+    saga::expand(args.into(), &item.into()).into()
 }
 
 /// Renders a key from a template: an expression of type `Result<Key, Error>`.

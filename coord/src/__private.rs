@@ -15,8 +15,9 @@ pub use crate::key::{Key, KeyPart, KeyWriter, Renderer};
 pub use crate::lock::Lease;
 use crate::lock::{LockBuilder, Target, run_held, without_repeats};
 pub use crate::saga::{
-    Attempt, Call, Definition, Failed, Finished, Make, OutputOf, Registered, Retry, Saga,
-    SagaError, Step, StepContext, StepResult, Stored,
+    Attempt, Call, Definition, Failed, Finished, Make, OutputOf, Registered, Retry, RetryPolicy,
+    Returned, Saga, SagaError, SagaKey, SagaSteps, Shown, ShownAnyway, Step, StepContext,
+    StepResult, Stored, SuccessOf,
 };
 pub use inventory;
 

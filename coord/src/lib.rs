@@ -37,7 +37,7 @@ pub mod __private;
 
 pub use context::Context;
 #[cfg(feature = "macros")]
-pub use coord_macros::{KeyPart, idempotent, key, locked};
+pub use coord_macros::{KeyPart, idempotent, key, locked, saga};
 pub use coordinator::{Coordinator, CoordinatorBuilder};
 pub use error::{Error, StoreError, StoreErrorKind};
 pub use idempotency::{IdempotencyContext, Outcome};

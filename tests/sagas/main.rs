@@ -1,3 +1,4 @@
 //! Sagas as their users see them.
 
+mod declared;
 mod handwritten;

@@ -1,0 +1,41 @@
+use coord::saga;
+use serde::{Deserialize, Serialize};
+
+#[saga]
+#[derive(Serialize, Deserialize)]
+struct Without {
+    order_id: u64,
+}
+
+#[saga("order:<order_idd>")]
+#[derive(Serialize, Deserialize)]
+struct Misspelt {
+    order_id: u64,
+}
+
+#[saga("order:<order_id", name = "order")]
+#[derive(Serialize, Deserialize)]
+struct Unclosed {
+    order_id: u64,
+}
+
+#[saga("order:{order_id}")]
+#[derive(Serialize, Deserialize)]
+struct Braced {
+    order_id: u64,
+}
+
+#[saga("order:<order_id>", "shop:<shop>", ttl = "5s")]
+#[derive(Serialize, Deserialize)]
+struct Several {
+    order_id: u64,
+    shop: u64,
+}
+
+#[saga("order:<order_id>")]
+#[derive(Serialize)]
+struct Borrowing<'a> {
+    order_id: &'a str,
+}
+
+fn main() {}
