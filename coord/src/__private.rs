@@ -16,7 +16,7 @@ pub use crate::lock::Lease;
 use crate::lock::{LockBuilder, Target, run_held, without_repeats};
 pub use crate::saga::{
     Attempt, Call, Definition, Failed, Finished, Make, OutputOf, Registered, Retry, Saga,
-    SagaError, Step, StepContext, StepResult, Stored,
+    SagaError, SagaHandle, Step, StepContext, StepResult, Stored, run_saga, start_saga,
 };
 pub use inventory;
 

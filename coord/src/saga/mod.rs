@@ -5,14 +5,26 @@
 
 // `definition` is a saga as data, made of what `step` says of each of its steps; `call` is what one attempt of
 // a step is given, `outputs` the stored outputs it may ask for. `registry` finds definitions by name.
-
-#![allow(dead_code, reason = "the executor reads what the interface says")]
+//
+// `conduct` finds out where a saga stands, and `drive` goes on with it if it is ours; what it does is written down
+// by `journal`: events of `log`, folded into `progress`, and the `head`. `executor` owns the tasks that conduct,
+// `membership` is what says that it is alive, and `recovery` looks for what the dead have left. `handle` starts.
 
 mod call;
+mod conduct;
 mod context;
 mod definition;
+mod drive;
 mod error;
+mod executor;
+mod handle;
+mod head;
+mod journal;
+mod log;
+mod membership;
 mod outputs;
+mod progress;
+mod recovery;
 mod registry;
 mod retry;
 mod step;
@@ -21,7 +33,12 @@ pub use call::{Call, OutputOf, StepResult};
 pub use context::StepContext;
 pub use definition::{Definition, Saga};
 pub use error::{SagaError, StepError};
+pub use handle::SagaHandle;
+#[doc(hidden)]
+pub use handle::{run_saga, start_saga};
+pub use head::SagaState;
 pub use outputs::{Finished, Outputs};
+pub use recovery::{Recovered, RecoveryBuilder};
 pub use registry::Registered;
 pub use retry::Retry;
 pub use step::{Attempt, Failed, Make, Step, Stored};
