@@ -1,6 +1,7 @@
 //! Sagas as their users see them: each case over every store.
 
 mod handwritten;
+mod inspecting;
 mod running;
 mod shop;
 
@@ -51,5 +52,15 @@ over_every_store! {
         shutting_down_leaves_the_saga_to_others
         each_step_costs_one_round_trip_and_the_saga_three
         a_long_saga_is_recovered_in_few_round_trips
+    }
+    inspecting {
+        sagas_are_listed_by_state_and_name_in_pages
+        a_history_tells_each_event
+        a_stuck_saga_is_resumed
+        a_saga_that_is_unknown_here_is_resumed_elsewhere
+        a_compensation_is_skipped_with_a_reason
+        a_step_is_not_skipped
+        a_stuck_saga_is_abandoned
+        a_running_saga_is_abandoned
     }
 }

@@ -8,7 +8,8 @@
 //
 // `conduct` finds out where a saga stands, and `drive` goes on with it if it is ours; what it does is written down
 // by `journal`: events of `log`, folded into `progress`, and the `head`. `executor` owns the tasks that conduct,
-// `membership` is what says that it is alive, and `recovery` looks for what the dead have left. `handle` starts.
+// `membership` is what says that it is alive, and `recovery` looks for what the dead have left. `handle` starts, and
+// `inspect` is for people.
 
 mod call;
 mod conduct;
@@ -19,6 +20,7 @@ mod error;
 mod executor;
 mod handle;
 mod head;
+mod inspect;
 mod journal;
 mod log;
 mod membership;
@@ -37,6 +39,9 @@ pub use handle::SagaHandle;
 #[doc(hidden)]
 pub use handle::{run_saga, start_saga};
 pub use head::SagaState;
+pub use inspect::{
+    HistoryEvent, HistoryKind, SagaFilter, SagaHistory, SagaPage, SagaSummary, Sagas,
+};
 pub use outputs::{Finished, Outputs};
 pub use recovery::{Recovered, RecoveryBuilder};
 pub use registry::Registered;

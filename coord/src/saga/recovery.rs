@@ -207,7 +207,7 @@ async fn recover_one(
 }
 
 /// Goes on with a saga in the background.
-fn resume(
+pub(super) fn resume(
     coordinator: &Coordinator,
     executor: &Arc<Executor>,
     definition: &Arc<Definition>,
