@@ -1,5 +1,7 @@
 //! Sagas as their users see them: each case over every store.
 
+mod closures;
+mod crashing;
 mod handwritten;
 mod inspecting;
 mod running;
@@ -52,6 +54,25 @@ over_every_store! {
         shutting_down_leaves_the_saga_to_others
         each_step_costs_one_round_trip_and_the_saga_three
         a_long_saga_is_recovered_in_few_round_trips
+    }
+    closures {
+        steps_run_once_however_often_the_saga_is_run
+        a_spawned_saga_runs
+        a_failure_undoes_what_was_done_in_reverse_by_running_the_body
+        a_body_that_deals_with_a_failure_goes_on
+        a_dropped_saga_is_gone_on_with_elsewhere
+        two_calls_take_turns
+        other_steps_than_those_stored_are_refused_by_name
+        two_steps_of_one_name_are_refused
+        a_compensation_that_fails_for_good_is_stuck_and_resumed
+        steps_of_closures_cost_one_round_trip_each_and_the_saga_three
+        answers_that_are_lost_run_no_step_twice
+    }
+    crashing {
+        a_saga_survives_a_crash_at_every_operation
+        a_saga_that_fails_survives_a_crash_at_every_operation
+        a_saga_of_closures_survives_a_crash_at_every_operation
+        a_saga_survives_the_loss_of_every_answer
     }
     inspecting {
         sagas_are_listed_by_state_and_name_in_pages

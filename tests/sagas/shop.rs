@@ -74,10 +74,15 @@ impl Shop {
         self.keys.lock().unwrap().clone()
     }
 
-    async fn does(&self, what: &'static str, call: Call<'_>) -> Result<String, ShopError> {
-        self.asked.lock().unwrap().push(what.to_owned());
+    async fn serves(&self, what: &'static str, call: Call<'_>) -> Result<String, ShopError> {
         let key = call.context().idempotency_key().to_owned();
         self.keys.lock().unwrap().push(key);
+        self.does(what, call.context().attempt()).await
+    }
+
+    /// Does what was ordered, and tells of which attempt.
+    pub(crate) async fn does(&self, what: &'static str, attempt: u32) -> Result<String, ShopError> {
+        self.asked.lock().unwrap().push(what.to_owned());
         let does = {
             let mut orders = self.orders.lock().unwrap();
             let does = orders.get(what).cloned();
@@ -101,7 +106,7 @@ impl Shop {
                 door.opened.notified().await;
             }
         }
-        Ok(format!("{what} {}", call.context().attempt()))
+        Ok(format!("{what} {attempt}"))
     }
 }
 
@@ -122,7 +127,7 @@ pub(crate) struct Ordered {
 macro_rules! does {
     ($what:literal) => {
         |_: &Self, call: Call<'_>| {
-            Box::pin(async move { call.finish(call.dep::<Shop>()?.does($what, call).await) })
+            Box::pin(async move { call.finish(call.dep::<Shop>()?.serves($what, call).await) })
         }
     };
 }
@@ -170,7 +175,7 @@ impl Saga for Order {
 async fn release(call: Call<'_>) -> Result<Stored, Failed> {
     let known = call.undone_if_known::<String>()?.is_some();
     let what = if known { "release" } else { "release unknown" };
-    call.finish(call.dep::<Shop>()?.does(what, call).await)
+    call.finish(call.dep::<Shop>()?.serves(what, call).await)
 }
 
 coord::__private::inventory::submit! { coord::__private::Registered::of::<Order>() }

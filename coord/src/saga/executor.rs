@@ -20,6 +20,8 @@ use crate::store::Store;
 pub(super) struct Executor {
     store: Arc<dyn Store>,
     running: Mutex<HashMap<Arc<str>, Arc<Running>>>,
+    /// The sagas of closures that calls in this process have.
+    claimed: Mutex<HashMap<Arc<str>, watch::Receiver<()>>>,
     member: RwLock<Option<Arc<Member>>>,
     /// One at a time becomes a member.
     joining: tokio::sync::Mutex<()>,
@@ -46,6 +48,7 @@ impl Executor {
         Self {
             store: Arc::clone(store),
             running: Mutex::default(),
+            claimed: Mutex::default(),
             member: RwLock::default(),
             joining: tokio::sync::Mutex::default(),
             former: Mutex::default(),
@@ -111,6 +114,19 @@ impl Executor {
         let context = Context::current().unwrap_or_else(Context::create);
         tokio::spawn(context.scope(place.occupy(conduct)));
         Ok(running)
+    }
+
+    /// Claims a saga of closures until what this returns is dropped; or gives what ends when the one goes that has
+    /// it.
+    pub(super) fn claim(&self, name: &Arc<str>) -> Result<watch::Sender<()>, watch::Receiver<()>> {
+        let mut claimed = lock(&self.claimed);
+        claimed.retain(|_, claim| claim.has_changed().is_ok());
+        if let Some(other) = claimed.get(name) {
+            return Err(other.clone());
+        }
+        let (claim, seen) = watch::channel(());
+        claimed.insert(Arc::clone(name), seen);
+        Ok(claim)
     }
 
     /// Whether it is conducted here.

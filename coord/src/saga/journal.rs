@@ -230,6 +230,15 @@ impl<F: Fold> Journal<F> {
         self.give_up_slot();
     }
 
+    /// What makes it a saga that nobody has, as long as the head is as it is now.
+    pub(super) fn disown(&self) -> PutRequest {
+        let mut head = self.head.clone();
+        head.about.owner = None;
+        PutRequest::new(&*self.head_key, head.write())
+            .when(Condition::Version(self.version))
+            .listed()
+    }
+
     async fn put_head(&mut self, head: Head, ttl: Option<Duration>) -> Result<(), Stop> {
         let request = PutRequest::new(&*self.head_key, head.write())
             .when(Condition::Version(self.version))

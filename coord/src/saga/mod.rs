@@ -12,6 +12,7 @@
 // `inspect` is for people.
 
 mod call;
+mod closures;
 mod conduct;
 mod context;
 mod definition;
@@ -32,6 +33,7 @@ mod retry;
 mod step;
 
 pub use call::{Call, OutputOf, StepResult};
+pub use closures::{ClosureSaga, ClosureStep, Compensation, NoCompensation, SagaBuilder};
 pub use context::StepContext;
 pub use definition::{Definition, Saga};
 pub use error::{SagaError, StepError};
