@@ -16,8 +16,8 @@ pub use crate::lock::Lease;
 use crate::lock::{LockBuilder, Target, run_held, without_repeats};
 pub use crate::saga::{
     Attempt, Call, Definition, Failed, Finished, Make, OutputOf, Registered, Retry, RetryPolicy,
-    Returned, Saga, SagaError, SagaKey, SagaSteps, Shown, ShownAnyway, Step, StepContext,
-    StepResult, Stored, SuccessOf,
+    Returned, Saga, SagaError, SagaHandle, SagaKey, SagaSteps, Shown, ShownAnyway, Step,
+    StepContext, StepResult, Stored, SuccessOf, run_saga, start_saga,
 };
 pub use inventory;
 

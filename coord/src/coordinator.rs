@@ -17,6 +17,7 @@ use crate::key::{Key, Renderer};
 use crate::store::{self, MemoryStore, Store};
 
 const DEFAULT_NAMESPACE: &str = "coord";
+const DEFAULT_SAGA_RETENTION: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 const DEFAULT_LOCK_TTL: Duration = Duration::from_secs(30);
 
 static INSTALLED: OnceLock<Coordinator> = OnceLock::new();
@@ -47,10 +48,16 @@ struct Inner {
     namespace: String,
     lock_ttl: Duration,
     idempotency_cache: usize,
+    saga_retention: Duration,
     dependencies: Dependencies,
     services: RwLock<HashMap<TypeId, Arc<dyn Service>>>,
     shut_down: AtomicBool,
 }
+
+/// What a layer above has to say before a coordinator becomes that of the process.
+pub(crate) struct InstallCheck(pub(crate) fn(&Coordinator) -> Result<(), Error>);
+
+inventory::collect!(InstallCheck);
 
 /// Background work that a coordinator owns, one of each type. The layers above bring their own.
 pub(crate) trait Service: Any + Send + Sync {
@@ -81,6 +88,7 @@ impl Coordinator {
             namespace: DEFAULT_NAMESPACE.to_owned(),
             lock_ttl: DEFAULT_LOCK_TTL,
             idempotency_cache: 0,
+            saga_retention: DEFAULT_SAGA_RETENTION,
             dependencies: Dependencies::default(),
         }
     }
@@ -89,8 +97,12 @@ impl Coordinator {
     ///
     /// # Errors
     ///
-    /// [`Error::AlreadyInstalled`] if there is one.
+    /// [`Error::AlreadyInstalled`] if there is one; [`Error::MissingDependency`] if a saga that is compiled in
+    /// asks for something that the coordinator was not given.
     pub fn install(&self) -> Result<(), Error> {
+        for InstallCheck(check) in inventory::iter::<InstallCheck> {
+            check(self)?;
+        }
         INSTALLED
             .set(self.clone())
             .map_err(|_| Error::AlreadyInstalled)
@@ -148,7 +160,10 @@ impl Coordinator {
         self.inner.idempotency_cache
     }
 
-    #[allow(dead_code, reason = "sagas read it")]
+    pub(crate) fn saga_retention(&self) -> Duration {
+        self.inner.saga_retention
+    }
+
     pub(crate) fn dependencies(&self) -> &Dependencies {
         &self.inner.dependencies
     }
@@ -159,6 +174,11 @@ impl Coordinator {
         [&self.inner.namespace, "/", kind, "/", key.as_str()]
             .concat()
             .into()
+    }
+
+    /// What the names of all things of this `kind` begin with.
+    pub(crate) fn prefix(&self, kind: &str) -> String {
+        [&self.inner.namespace, "/", kind, "/"].concat()
     }
 
     /// The service of type `S`, made by `make` if it is the first time.
@@ -217,6 +237,7 @@ pub struct CoordinatorBuilder {
     namespace: String,
     lock_ttl: Duration,
     idempotency_cache: usize,
+    saga_retention: Duration,
     dependencies: Dependencies,
 }
 
@@ -254,6 +275,13 @@ impl CoordinatorBuilder {
         self
     }
 
+    /// How long a saga that has ended is kept, with its history: for that long, starting it again returns its
+    /// result. The default is 7 days. A saga that has not ended is kept for as long as it takes.
+    pub fn saga_retention(mut self, retention: Duration) -> Self {
+        self.saga_retention = retention;
+        self
+    }
+
     /// Provides a value to the steps of sagas, which ask for it by its type: `#[dep] gateway: &PaymentGateway`.
     /// There is one of each type; a later one replaces an earlier one. What is shared elsewhere too is provided
     /// as an `Arc`, and asked for as that.
@@ -278,6 +306,7 @@ impl CoordinatorBuilder {
                 namespace: Renderer::encoded(&self.namespace),
                 lock_ttl: self.lock_ttl,
                 idempotency_cache: self.idempotency_cache,
+                saga_retention: self.saga_retention,
                 dependencies: self.dependencies,
                 services: RwLock::default(),
                 shut_down: AtomicBool::new(false),

@@ -1,7 +1,5 @@
 //! What a service provides to the sagas that ask for it by type.
 
-#![allow(dead_code, reason = "sagas read it")]
-
 use std::any::{Any, TypeId, type_name};
 use std::collections::HashMap;
 use std::sync::Arc;

@@ -4,6 +4,7 @@
 //! Labels carry the key's *template*. A rendered key never gets into a label, a span or an event.
 
 mod idempotency;
+mod saga;
 mod series;
 
 use std::time::Duration;
@@ -11,6 +12,7 @@ use std::time::Duration;
 use tracing::{debug, warn};
 
 pub(crate) use self::idempotency::IdempotencyEvent;
+pub(crate) use self::saga::SagaEvent;
 use self::series::LockSeries;
 
 /// Something that happened to a lock.

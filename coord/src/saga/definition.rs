@@ -71,6 +71,25 @@ impl Definition {
         }
     }
 
+    /// How the first so many steps differ from those that a saga was begun with.
+    pub(super) fn difference(&self, begun: &[(String, String)], touched: usize) -> Option<String> {
+        (0..touched).find_map(|at| {
+            let was = begun.get(at).map(|(id, output)| (&**id, &**output));
+            let is = self.steps.get(at).map(|step| (step.id, &*step.output));
+            (was != is).then(|| {
+                let number = at + 1;
+                format!("step {number} was {} and is {}", shown(was), shown(is))
+            })
+        })
+    }
+
+    /// The steps as they are stored.
+    pub(super) fn stored_steps(&self) -> Vec<(String, String)> {
+        self.steps()
+            .map(|(id, output)| (id.to_owned(), output.to_owned()))
+            .collect()
+    }
+
     /// The saga's name.
     pub fn name(&self) -> &'static str {
         self.name
@@ -81,6 +100,13 @@ impl Definition {
     pub fn steps(&self) -> impl Iterator<Item = (&'static str, &str)> {
         self.steps.iter().map(|step| (step.id, &*step.output))
     }
+}
+
+fn shown(step: Option<(&str, &str)>) -> String {
+    step.map_or_else(
+        || "not there".to_owned(),
+        |(id, output)| format!("`{id}` with the output `{output}`"),
+    )
 }
 
 impl fmt::Debug for Definition {

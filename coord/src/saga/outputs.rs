@@ -6,26 +6,24 @@
 use std::any::{Any, type_name};
 use std::sync::OnceLock;
 
-use bytes::Bytes;
 use serde::de::DeserializeOwned;
+use serde_json::value::RawValue;
 
 use crate::error::Error;
 
-/// The outputs of the steps that are done, in the order of the steps.
-#[derive(Default)]
+/// The outputs of the steps that are done, in the order of the steps. Each is recorded once.
 pub struct Outputs(Vec<Slot>);
 
 /// The outputs of one step.
-#[derive(Default)]
 struct Slot {
-    /// One for each run: one, or as many as there are items. `None` is a run that is not done.
-    runs: Vec<Option<Output>>,
+    /// One for each run: one, or as many as there are items.
+    runs: Box<[OnceLock<Output>]>,
     /// All of them, once they were asked for as a slice.
     all: OnceLock<Box<dyn Any + Send + Sync>>,
 }
 
 struct Output {
-    stored: Bytes,
+    stored: Box<RawValue>,
     value: OnceLock<Box<dyn Any + Send + Sync>>,
 }
 
@@ -33,19 +31,21 @@ struct Output {
 pub(super) struct Unreadable(pub(super) String);
 
 impl Outputs {
-    pub(super) fn record(&mut self, step: usize, item: usize, stored: Bytes) {
-        if self.0.len() <= step {
-            self.0.resize_with(step + 1, Slot::default);
+    /// Room for the outputs of so many runs of each step.
+    pub(super) fn of_runs(runs: impl IntoIterator<Item = usize>) -> Self {
+        let slot = |runs| Slot {
+            runs: (0..runs).map(|_| OnceLock::new()).collect(),
+            all: OnceLock::new(),
+        };
+        Self(runs.into_iter().map(slot).collect())
+    }
+
+    pub(super) fn record(&self, (step, item): (usize, usize), stored: Box<RawValue>) {
+        if let Some(run) = self.0.get(step).and_then(|slot| slot.runs.get(item)) {
+            let value = OnceLock::new();
+            // It is recorded already only if an entry of the log is read twice.
+            let _ = run.set(Output { stored, value });
         }
-        let slot = &mut self.0[step];
-        if slot.runs.len() <= item {
-            slot.runs.resize_with(item + 1, || None);
-        }
-        slot.all = OnceLock::new();
-        slot.runs[item] = Some(Output {
-            stored,
-            value: OnceLock::new(),
-        });
     }
 
     /// The output of one run, if it is done.
@@ -54,7 +54,7 @@ impl Outputs {
         T: DeserializeOwned + Any + Send + Sync,
     {
         let slot = self.0.get(step);
-        let Some(output) = slot.and_then(|slot| slot.runs.get(item)?.as_ref()) else {
+        let Some(output) = slot.and_then(|slot| slot.runs.get(item)?.get()) else {
             return Ok(None);
         };
         let value = get_or_read(&output.value, || read::<T>(&output.stored))?;
@@ -69,7 +69,12 @@ impl Outputs {
         let Some(slot) = self.0.get(step) else {
             return Ok(&[]);
         };
-        let all = || slot.runs.iter().flatten().map(|run| read::<T>(&run.stored));
+        let all = || {
+            slot.runs
+                .iter()
+                .filter_map(OnceLock::get)
+                .map(|run| read::<T>(&run.stored))
+        };
         Ok(get_or_read(&slot.all, || {
             all().collect::<Result<Vec<T>, _>>()
         })?)
@@ -95,8 +100,8 @@ fn get_or_read<T: Any + Send + Sync>(
     })
 }
 
-fn read<T: DeserializeOwned>(stored: &[u8]) -> Result<T, Unreadable> {
-    serde_json::from_slice(stored).map_err(|problem| {
+fn read<T: DeserializeOwned>(stored: &RawValue) -> Result<T, Unreadable> {
+    serde_json::from_str(stored.get()).map_err(|problem| {
         Unreadable(format!(
             "the stored output cannot be read as `{}` ({problem})",
             type_name::<T>()
@@ -138,7 +143,8 @@ impl Finished<'_> {
 
     fn runs(&self, step: usize) -> impl Iterator<Item = &Output> {
         let slot = self.outputs.0.get(step);
-        slot.into_iter().flat_map(|slot| slot.runs.iter().flatten())
+        slot.into_iter()
+            .flat_map(|slot| slot.runs.iter().filter_map(OnceLock::get))
     }
 
     fn unreadable<T>(&self, Unreadable(problem): Unreadable) -> Error {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::definition::{Definition, Saga};
+use crate::coordinator::InstallCheck;
 
 /// An entry of the registry. Generated code submits one for each saga that is not generic:
 /// `inventory::submit! { Registered::of::<PlaceOrder>() }`.
@@ -12,6 +13,13 @@ pub struct Registered {
 }
 
 inventory::collect!(Registered);
+
+inventory::submit! {
+    InstallCheck(|coordinator| {
+        let mut all = inventory::iter::<Registered>.into_iter();
+        all.try_for_each(|registered| (registered.definition)().check_dependencies(coordinator))
+    })
+}
 
 impl Registered {
     /// The entry of `S`.

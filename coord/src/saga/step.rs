@@ -7,8 +7,8 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use serde::Serialize;
+use serde_json::value::{RawValue, to_raw_value};
 
 use super::call::{Call, StepResult};
 use super::error::StepError;
@@ -23,7 +23,7 @@ pub type Attempt<'a> = Pin<Box<dyn Future<Output = Result<Stored, Failed>> + Sen
 pub type Make<S> = for<'a> fn(&'a S, Call<'a>) -> Attempt<'a>;
 
 /// What a step put out, as it is stored.
-pub struct Stored(pub(super) Bytes);
+pub struct Stored(pub(super) Box<RawValue>);
 
 /// Why an attempt has no output.
 pub struct Failed {
@@ -35,7 +35,7 @@ pub struct Failed {
 /// The input of a saga of any type.
 pub(super) type Input = Arc<dyn Any + Send + Sync>;
 
-type Erased = Arc<dyn for<'a> Fn(&'a Input, Call<'a>) -> Attempt<'a> + Send + Sync>;
+pub(super) type Erased = Arc<dyn for<'a> Fn(&'a Input, Call<'a>) -> Attempt<'a> + Send + Sync>;
 type Count = Arc<dyn Fn(&Input) -> usize + Send + Sync>;
 type Test = Arc<dyn Fn(&Input, Call<'_>) -> Result<bool, Failed> + Send + Sync>;
 
@@ -170,6 +170,11 @@ impl<S: Any + Send + Sync> Step<S> {
 }
 
 impl StepData {
+    /// How many runs it has.
+    pub(super) fn count(&self, input: &Input) -> usize {
+        self.each.as_ref().map_or(1, |each| each(input))
+    }
+
     /// How long to wait before this attempt of the step.
     pub(super) fn retry_delay(&self, attempt: u32) -> Option<Duration> {
         self.retry.as_ref()?.delay(attempt)
@@ -188,20 +193,20 @@ impl Stored {
     /// Writes an output. The limit leaves room for what is stored beside it.
     pub(super) fn of<T: Serialize + ?Sized>(output: &T) -> Result<Self, Failed> {
         const LIMIT: usize = MAX_VALUE_BYTES - 16 * 1024;
-        let written = serde_json::to_vec(output).map_err(|problem| {
+        let written = to_raw_value(output).map_err(|problem| {
             Failed::for_good(StepError::of_text(format!(
                 "it was done, but its output cannot be stored ({problem}): return a type that `serde_json` can \
                  write"
             )))
         })?;
-        if written.len() > LIMIT {
+        let bytes = written.get().len();
+        if bytes > LIMIT {
             return Err(Failed::for_good(StepError::of_text(format!(
-                "it was done, but its output of {} bytes is over the limit of {LIMIT}: store it elsewhere, and \
-                 return a reference to it",
-                written.len()
+                "it was done, but its output of {bytes} bytes is over the limit of {LIMIT}: store it elsewhere, and \
+                 return a reference to it"
             ))));
         }
-        Ok(Self(written.into()))
+        Ok(Self(written))
     }
 }
 
