@@ -255,11 +255,20 @@ pub fn idempotent(args: TokenStream, item: TokenStream) -> TokenStream {
 ///     }
 /// }
 ///
-/// // What the steps put out has a field for each of them.
-/// fn shipment(done: PlaceOrderOutputs) -> Shipment {
-///     done.ship
+/// #[tokio::main(flavor = "current_thread")]
+/// async fn main() -> Result<(), coord::SagaError> {
+///     let coord = coord::Coordinator::builder()
+///         .store(coord::store::MemoryStore::new())
+///         .provide(StockService)
+///         .provide(PaymentGateway)
+///         .build();
+///     let order = PlaceOrder { order_id: 7, items: vec!["cup".to_owned()], total: 100 };
+///     // What the steps put out has a field for each of them.
+///     let done = order.run_with(&coord).await?;
+///     assert_eq!(done.ship.0, 2);
+///     coord.shutdown().await;
+///     Ok(())
 /// }
-/// # let _ = shipment;
 /// ```
 ///
 /// # The struct
@@ -268,6 +277,15 @@ pub fn idempotent(args: TokenStream, item: TokenStream) -> TokenStream {
 /// `Deserialize`. There is one saga for each key.
 ///
 /// What its steps put out is called as the struct with `Outputs` behind it, and is as visible.
+///
+/// | method | what it does |
+/// |---|---|
+/// | `run().await` | starts the saga and waits for it to end; gives the outputs, or a `SagaError` |
+/// | `run_with(&coord).await` | the same with a coordinator that is not the current one |
+/// | `start()`, `start_with(&coord)` | start it in the background; give a handle, to wait for it, look at it or cancel it |
+///
+/// If there is a saga with this key already, it is joined, or its result returned. Dropping the future of `run` leaves
+/// the saga to the background, where it goes on; if the process dies, one that recovers goes on with it.
 ///
 /// # The steps
 ///

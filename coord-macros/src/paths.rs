@@ -112,6 +112,32 @@ impl Paths {
         quote!(#policy::#preset())
     }
 
+    /// The function that starts a saga and waits for it.
+    pub(crate) fn run_saga(&self) -> TokenStream {
+        self.private("run_saga")
+    }
+
+    /// The function that starts a saga.
+    pub(crate) fn start_saga(&self) -> TokenStream {
+        self.private("start_saga")
+    }
+
+    pub(crate) fn coordinator(&self) -> TokenStream {
+        self.private("Coordinator")
+    }
+
+    /// What is had of a `saga` that was started.
+    pub(crate) fn saga_handle(&self, saga: &TokenStream) -> TokenStream {
+        let handle = self.private("SagaHandle");
+        quote!(#handle<#saga>)
+    }
+
+    /// `Result<T, SagaError>`
+    pub(crate) fn saga_result(&self, success: &TokenStream) -> TokenStream {
+        let error = self.private("SagaError");
+        quote!(::core::result::Result<#success, #error>)
+    }
+
     /// `Result<T, Error>`
     pub(crate) fn result(&self, success: &TokenStream) -> TokenStream {
         let error = self.private("Error");

@@ -5,7 +5,7 @@
 //! - [`Coordinator`]: connect, install, lock.
 //! - [`locked`], [`key!`] and the derive of [`KeyPart`]: what the compiler checks.
 //! - [`Lease`]: a held lock, its [`FencingToken`], its loss.
-//! - [`saga`]: work of several steps that is finished or undone.
+//! - [`saga`](macro@saga): work of several steps that is finished or undone.
 //! - [`store`]: the contract for backends, and the backends.
 //! - [`Error`]: what can go wrong, and what to do about it.
 //!

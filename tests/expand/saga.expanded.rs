@@ -23,10 +23,73 @@ impl ::coord::__private::SagaKey for PlaceOrder {
 ///What the steps of [`PlaceOrder`] have put out, by the name of each.
 #[allow(dead_code)]
 pub type PlaceOrderOutputs = <PlaceOrder as ::coord::__private::Saga>::Outputs;
+#[allow(dead_code)]
 impl PlaceOrder
 where
     PlaceOrder: ::coord::__private::SagaSteps,
-{}
+{
+    /// Starts the saga, or joins the one with its key, and waits for it to end. It is executed with the
+    /// coordinator of the current scope, or else the installed one.
+    ///
+    /// Dropping the future leaves the saga to the background, where it goes on. If the process dies,
+    /// another one that recovers goes on with it.
+    ///
+    /// # Errors
+    ///
+    /// `SagaError` says how the saga ended other than well, or that it could not be started.
+    pub async fn run(
+        self,
+    ) -> ::core::result::Result<
+        <Self as ::coord::__private::Saga>::Outputs,
+        ::coord::__private::SagaError,
+    > {
+        ::coord::__private::run_saga(::core::option::Option::None, self).await
+    }
+    /// As `run`, with this coordinator.
+    ///
+    /// # Errors
+    ///
+    /// See `run`.
+    pub async fn run_with(
+        self,
+        coordinator: &::coord::__private::Coordinator,
+    ) -> ::core::result::Result<
+        <Self as ::coord::__private::Saga>::Outputs,
+        ::coord::__private::SagaError,
+    > {
+        ::coord::__private::run_saga(::core::option::Option::Some(coordinator), self)
+            .await
+    }
+    /// Starts the saga in the background, or joins the one with its key. It goes on whatever becomes of the
+    /// handle.
+    ///
+    /// # Errors
+    ///
+    /// `SagaError::Coordination` if there is no coordinator, a dependency is not provided, or the key
+    /// cannot be rendered.
+    pub fn start(
+        self,
+    ) -> ::core::result::Result<
+        ::coord::__private::SagaHandle<Self>,
+        ::coord::__private::SagaError,
+    > {
+        ::coord::__private::start_saga(::core::option::Option::None, self)
+    }
+    /// As `start`, with this coordinator.
+    ///
+    /// # Errors
+    ///
+    /// See `start`.
+    pub fn start_with(
+        self,
+        coordinator: &::coord::__private::Coordinator,
+    ) -> ::core::result::Result<
+        ::coord::__private::SagaHandle<Self>,
+        ::coord::__private::SagaError,
+    > {
+        ::coord::__private::start_saga(::core::option::Option::Some(coordinator), self)
+    }
+}
 impl PlaceOrder {
     /// Documentation stays.
     async fn reserve(

@@ -1,7 +1,10 @@
 //! Sagas that are declared by attributes, as the runtime sees them.
 
+use std::sync::{Arc, Mutex};
+
 use coord::__private::{Definition, Registered, Saga as _};
-use coord::{Error, saga};
+use coord::store::MemoryStore;
+use coord::{Coordinator, Error, SagaError, StepContext, saga};
 use serde::{Deserialize, Serialize};
 
 #[saga("trip:<customer>:<trip.number>")]
@@ -111,4 +114,140 @@ async fn methods_can_be_called_by_hand() {
         items: vec![20, 22],
     };
     assert_eq!((words.count().await, numbers.sum().await), (Ok(1), Ok(42)));
+}
+
+/// The fake gateway: it writes down what was asked of it.
+#[derive(Clone, Default)]
+struct Gateway(Arc<Mutex<Vec<String>>>);
+
+impl Gateway {
+    async fn does(&self, what: String) {
+        tokio::task::yield_now().await;
+        self.0.lock().unwrap().push(what);
+    }
+}
+
+/// An order whose shipment fails if there is nothing to ship.
+#[saga("shop:<order_id>")]
+#[derive(Serialize, Deserialize)]
+struct Shop {
+    order_id: u64,
+    items: Vec<String>,
+    gift: bool,
+}
+
+#[saga]
+impl Shop {
+    #[step(each = items, compensate = release)]
+    async fn reserve(&self, item: &str, #[dep] gateway: &Gateway) -> Result<usize, String> {
+        gateway.does(format!("reserve {item}")).await;
+        Ok(item.len())
+    }
+
+    async fn release(
+        &self,
+        reserve: &usize,
+        item: &String,
+        #[dep] gateway: &Gateway,
+    ) -> Result<(), String> {
+        gateway.does(format!("release {item} of {reserve}")).await;
+        Ok(())
+    }
+
+    #[step(when = is_gift)]
+    async fn wrap(&self, reserve: &[usize]) -> Result<String, String> {
+        std::future::ready(Ok(format!("{} in paper", reserve.len()))).await
+    }
+
+    fn is_gift(&self, reserve: &[usize]) -> bool {
+        self.gift && !reserve.is_empty()
+    }
+
+    #[step(compensate = refund)]
+    async fn charge(
+        &self,
+        ctx: &StepContext,
+        reserve: &[usize],
+        #[dep] gateway: &Gateway,
+    ) -> Result<usize, String> {
+        gateway.does(format!("charge {}", ctx.attempt())).await;
+        Ok(reserve.iter().sum())
+    }
+
+    async fn refund(&self, charge: Option<&usize>, #[dep] gateway: &Gateway) -> Result<(), String> {
+        gateway.does(format!("refund {charge:?}")).await;
+        Ok(())
+    }
+
+    #[step(pivot)]
+    async fn ship(&self, charge: &usize, wrap: Option<&String>) -> Result<String, String> {
+        let parcel = format!("{charge} paid, {wrap:?}");
+        std::future::ready(if *charge > 3 {
+            Ok(parcel)
+        } else {
+            Err("too little".to_owned())
+        })
+        .await
+    }
+}
+
+fn shop(items: &[&str], gift: bool) -> Shop {
+    Shop {
+        order_id: 1,
+        items: items.iter().map(|&item| item.to_owned()).collect(),
+        gift,
+    }
+}
+
+fn coordinator(gateway: &Gateway) -> Coordinator {
+    Coordinator::builder()
+        .store(MemoryStore::new())
+        .provide(gateway.clone())
+        .build()
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_parameter_is_given_what_it_stands_for() {
+    let gateway = Gateway::default();
+    let coord = coordinator(&gateway);
+    let done = shop(&["cup", "pot"], true).run_with(&coord).await.unwrap();
+    assert_eq!((done.reserve, done.charge), (vec![3, 3], 6));
+    assert_eq!(done.wrap.as_deref(), Some("2 in paper"));
+    assert_eq!(done.ship, "6 paid, Some(\"2 in paper\")");
+    let asked = gateway.0.lock().unwrap().clone();
+    assert_eq!(asked, ["reserve cup", "reserve pot", "charge 1"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_step_that_is_skipped_has_no_output() {
+    let coord = coordinator(&Gateway::default());
+    let started = coord
+        .scope(async { shop(&["kettle"], false).start() })
+        .await
+        .unwrap();
+    let done = started.wait().await.unwrap();
+    assert_eq!((done.wrap, done.ship), (None, "6 paid, None".to_owned()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_done_is_undone_with_what_it_put_out() {
+    let gateway = Gateway::default();
+    let coord = coordinator(&gateway);
+    let failed = coord
+        .scope(shop(&["a", "b"], true).run())
+        .await
+        .unwrap_err();
+    assert!(matches!(failed, SagaError::Compensated { step, .. } if step == "ship"));
+    let asked = gateway.0.lock().unwrap().clone();
+    assert_eq!(
+        asked[3..],
+        ["refund Some(2)", "release b of 1", "release a of 1"]
+    );
+}
+
+#[tokio::test]
+async fn a_dependency_that_is_not_provided_is_missed_at_the_start() {
+    let coord = Coordinator::builder().store(MemoryStore::new()).build();
+    let refused = shop(&[], false).start_with(&coord).unwrap_err();
+    assert!(refused.to_string().contains("Gateway"), "{refused}");
 }

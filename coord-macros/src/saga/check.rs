@@ -8,7 +8,8 @@
 //! 4. A step that is parallel has a neighbour that is.
 //! 5. Options are known without an input, and a timeout is not zero.
 //! 6. `compensate` and `when` name methods of the impl that are not steps.
-//! 7. `#[dep]` stands where something is asked for: in a step, in what undoes it, in what it depends on.
+//! 7. No method is called as one that the saga has already.
+//! 8. `#[dep]` stands where something is asked for: in a step, in what undoes it, in what it depends on.
 //!
 //! The rules about one method are in `signature`, and those about one parameter in `arguments`.
 
@@ -26,6 +27,9 @@ use super::model::{Declaration, Declared, Method};
 use super::signature;
 use crate::diagnose::{Mistakes, listed, nearest};
 use crate::function::ungrouped;
+
+/// The methods that `#[saga]` gives a struct.
+const GIVEN: [&str; 4] = ["run", "run_with", "start", "start_with"];
 
 /// A step, with what it needs and what belongs to it.
 #[derive(Debug)]
@@ -48,6 +52,7 @@ pub(super) fn check<'a>(declared: &'a Declared, mistakes: &mut Mistakes) -> Vec<
     check_one_type(declared, mistakes);
     let declarations = declared.steps();
     check_steps(declared, &declarations, mistakes);
+    check_names_are_free(declared, mistakes);
     check_ids(&declarations, mistakes);
     check_pivots(&declarations, mistakes);
     check_parallel(&declarations, mistakes);
@@ -158,6 +163,20 @@ fn check_steps(declared: &Declared, steps: &[Declaration<'_>], mistakes: &mut Mi
             &declared.written.saga,
             "this saga has no step; mark the methods that are steps with `#[step]`, in the order in which they run",
         );
+    }
+}
+
+fn check_names_are_free(declared: &Declared, mistakes: &mut Mistakes) {
+    for name in declared.methods.iter().map(Method::name) {
+        if GIVEN.iter().any(|given| name == given) {
+            mistakes.under(
+                name,
+                format!(
+                    "every saga has a method `{name}`, which starts it; call this one something else, and keep what \
+                     it is called in the store with `#[step(id = \"{name}\")]`"
+                ),
+            );
+        }
     }
 }
 

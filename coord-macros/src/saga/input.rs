@@ -1,4 +1,4 @@
-//! `#[saga("order:<order_id>")]` on a struct: its key.
+//! `#[saga("order:<order_id>")]` on a struct: its key, and the methods that start it.
 //!
 //! What it must fulfil beyond being readable, each rule a function below:
 //!
@@ -42,11 +42,8 @@ pub(super) fn expand(args: TokenStream, item: &ItemStruct) -> TokenStream {
             .collect()
     };
     let keyed = keyed(item, &key, &paths);
-    let (outputs, has_steps) = (
-        outputs(item, &paths),
-        errors.is_none().then(|| has_steps(item, &paths)),
-    );
-    quote!(#item #keyed #outputs #has_steps #errors)
+    let (outputs, methods) = (outputs(item, &paths), methods(item, &paths));
+    quote!(#item #keyed #outputs #methods #errors)
 }
 
 /// The names that a template can use: the fields, and `self`.
@@ -96,15 +93,64 @@ fn outputs(item: &ItemStruct, paths: &Paths) -> TokenStream {
     }
 }
 
-/// Asks for the steps. A struct without is reported at its name.
-fn has_steps(item: &ItemStruct, paths: &Paths) -> TokenStream {
-    let (ident, mut generics) = (&item.ident, item.generics.clone());
+/// The methods that start the saga. A struct without steps is reported at its name.
+fn methods(item: &ItemStruct, paths: &Paths) -> TokenStream {
+    let (ident, vis, mut generics) = (&item.ident, &item.vis, item.generics.clone());
     let steps = located(paths.saga_steps(), ident.span());
     let (_, arguments, _) = item.generics.split_for_impl();
     let bound = parse_quote_spanned!(ident.span()=> #ident #arguments: #steps);
     generics.make_where_clause().predicates.push(bound);
     let (parameters, _, conditions) = generics.split_for_impl();
-    quote!(impl #parameters #ident #arguments #conditions {})
+    let (run_saga, start_saga) = (paths.run_saga(), paths.start_saga());
+    let (coordinator, saga) = (paths.coordinator(), paths.saga());
+    let ended = paths.saga_result(&quote!(<Self as #saga>::Outputs));
+    let started = paths.saga_result(&paths.saga_handle(&quote!(Self)));
+    quote! {
+        #[allow(dead_code)]
+        impl #parameters #ident #arguments #conditions {
+            /// Starts the saga, or joins the one with its key, and waits for it to end. It is executed with the
+            /// coordinator of the current scope, or else the installed one.
+            ///
+            /// Dropping the future leaves the saga to the background, where it goes on. If the process dies,
+            /// another one that recovers goes on with it.
+            ///
+            /// # Errors
+            ///
+            /// `SagaError` says how the saga ended other than well, or that it could not be started.
+            #vis async fn run(self) -> #ended {
+                #run_saga(::core::option::Option::None, self).await
+            }
+
+            /// As `run`, with this coordinator.
+            ///
+            /// # Errors
+            ///
+            /// See `run`.
+            #vis async fn run_with(self, coordinator: &#coordinator) -> #ended {
+                #run_saga(::core::option::Option::Some(coordinator), self).await
+            }
+
+            /// Starts the saga in the background, or joins the one with its key. It goes on whatever becomes of the
+            /// handle.
+            ///
+            /// # Errors
+            ///
+            /// `SagaError::Coordination` if there is no coordinator, a dependency is not provided, or the key
+            /// cannot be rendered.
+            #vis fn start(self) -> #started {
+                #start_saga(::core::option::Option::None, self)
+            }
+
+            /// As `start`, with this coordinator.
+            ///
+            /// # Errors
+            ///
+            /// See `start`.
+            #vis fn start_with(self, coordinator: &#coordinator) -> #started {
+                #start_saga(::core::option::Option::Some(coordinator), self)
+            }
+        }
+    }
 }
 
 /// Generics as an alias has them, defaults included.

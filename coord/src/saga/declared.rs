@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::definition::Saga;
 use crate::error::Error;
 use crate::key::Key;
 
@@ -20,7 +21,7 @@ pub trait SagaKey {
     message = "`{Self}` has no steps",
     label = "must have `#[saga]` on the impl with its steps, each of which has `#[step]`"
 )]
-pub trait SagaSteps {}
+pub trait SagaSteps: Saga {}
 
 /// What a method returns, whether it can be stored or not: that is asked of it once, where its step is made.
 #[diagnostic::on_unimplemented(

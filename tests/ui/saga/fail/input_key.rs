@@ -32,10 +32,20 @@ struct Several {
     shop: u64,
 }
 
-#[saga("order:<order_id>")]
-#[derive(Serialize)]
-struct Borrowing<'a> {
-    order_id: &'a str,
+macro_rules! steps {
+    ($($name:ident)*) => {
+        $(
+            #[saga]
+            impl $name {
+                #[step]
+                async fn charge(&self) -> Result<u64, String> {
+                    Ok(self.order_id)
+                }
+            }
+        )*
+    };
 }
+
+steps! { Without Misspelt Unclosed Braced Several }
 
 fn main() {}
