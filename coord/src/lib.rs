@@ -8,6 +8,7 @@
 //! - [`Lease`]: a held lock, its [`FencingToken`], its loss.
 //! - [`RetryPolicy`], [`CircuitBreaker`], [`retry`], [`circuit_breaker`]: calling again, and not calling.
 //! - `http`, with the feature of that name: HTTP requests that clients can repeat.
+//! - [`saga`](macro@saga): work of several steps that is finished or undone.
 //! - [`store`]: the contract for backends, and the backends.
 //! - [`Error`]: what can go wrong, and what to do about it.
 //!
@@ -48,6 +49,7 @@ pub mod key;
 pub mod lock;
 mod observe;
 pub mod policy;
+pub mod saga;
 pub mod store;
 #[cfg(feature = "testing")]
 pub mod testing;
@@ -57,11 +59,12 @@ pub mod __private;
 
 pub use context::Context;
 #[cfg(feature = "macros")]
-pub use coord_macros::{KeyPart, circuit_breaker, idempotent, key, locked, retry};
+pub use coord_macros::{KeyPart, circuit_breaker, idempotent, key, locked, retry, saga};
 pub use coordinator::{Coordinator, CoordinatorBuilder};
 pub use error::{Error, StoreError, StoreErrorKind};
 pub use idempotency::{IdempotencyContext, Outcome};
 pub use key::{IntoKey, Key, KeyPart};
 pub use lock::Lease;
 pub use policy::{BreakerError, CircuitBreaker, Jitter, RetryPolicy};
+pub use saga::{SagaError, StepContext, StepError};
 pub use store::FencingToken;

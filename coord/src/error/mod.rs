@@ -205,6 +205,18 @@ pub enum Error {
         after: Duration,
     },
 
+    /// A saga asks for a dependency that the coordinator was not given.
+    #[error(
+        "the saga `{saga}` asks for a `{dependency}`, which this coordinator does not have: give it one with \
+         `Coordinator::builder().provide(…)`"
+    )]
+    MissingDependency {
+        /// The saga's name.
+        saga: &'static str,
+        /// The type that is asked for.
+        dependency: &'static str,
+    },
+
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
