@@ -3,7 +3,6 @@
 mod closures;
 mod crashing;
 mod declared;
-mod handwritten;
 mod inspecting;
 mod running;
 mod shop;

@@ -94,6 +94,12 @@ impl FromMeta for TextArg {
                     "`{name}` is empty; it is what the store knows this by, so give it some text"
                 ),
             )),
+            Some(Lit::Str(text)) if text.value().contains('/') => Err(wrong(
+                text,
+                format!(
+                    "a `/` stands between the parts of what is stored, so `{name}` has none; write another character"
+                ),
+            )),
             Some(Lit::Str(text)) => Ok(Self(text.clone())),
             _ => Err(wrong(
                 value,

@@ -1,6 +1,7 @@
 //! Asking for a saga of closures, and running its body as often as it takes.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::body::{ClosureSaga, End, State, Way};
@@ -74,10 +75,10 @@ impl SagaBuilder {
     where
         Body: AsyncFn(&ClosureSaga) -> Result<T, SagaError>,
     {
-        let claim = Claim::of(&self.coordinator, &self.key?).await?;
+        let claim = Claim::of(&self.coordinator, self.key?).await?;
         tokio::select! {
             biased;
-            () = claim.executor.closing() => Err(Error::ShutDown.into()),
+            () = claim.spot.executor.closing() => Err(Error::ShutDown.into()),
             ended = run(&claim, &body) => ended,
         }
     }
@@ -108,10 +109,7 @@ where
             }
         };
         if let Stop::Incompatible(difference) = stop {
-            return Err(SagaError::Incompatible {
-                saga: claim.id.to_string().into(),
-                difference: difference.into(),
-            });
+            return Err(claim.spot.incompatible(difference));
         }
     }
 }
@@ -145,9 +143,13 @@ async fn run_body<Body, T>(
 where
     Body: AsyncFn(&ClosureSaga) -> Result<T, SagaError>,
 {
-    let saga = ClosureSaga::new(claim.id.clone(), claim.key.template(), journal, way);
-    let context = claim.context(&saga);
-    let result = context.scope(body(&saga)).await;
+    let saga = ClosureSaga::new(
+        Arc::clone(&claim.spot.id),
+        claim.spot.template(),
+        journal,
+        way,
+    );
+    let result = claim.context().scope(body(&saga)).await;
     (saga.into_state(), result)
 }
 
@@ -164,12 +166,12 @@ where
             Ok(value) => {
                 journal.finish(SagaState::Completed, None).await?;
                 let took = Duration::from_millis(now().saturating_sub(journal.head.about.began));
-                emit(claim.key.template(), SagaEvent::Completed { took });
+                emit(claim.spot.template(), SagaEvent::Completed { took });
                 return Ok((journal, Ok(value)));
             }
             Err(error) => {
                 turn_back(&mut journal, &error);
-                emit(claim.key.template(), SagaEvent::Failed);
+                emit(claim.spot.template(), SagaEvent::Failed);
                 cause = Some(error);
             }
         }
@@ -189,7 +191,7 @@ where
                     let id = journal.fold.steps[step].id.clone();
                     let told = (id.clone(), error.to_string());
                     journal.finish(SagaState::Stuck, Some(told)).await?;
-                    emit(claim.key.template(), SagaEvent::Stuck);
+                    emit(claim.spot.template(), SagaEvent::Stuck);
                     let stuck = SagaError::Stuck {
                         step: id.into(),
                         source: error,
@@ -217,7 +219,7 @@ where
         Some(Cause::Cancelled) | None => (None, SagaError::Cancelled),
     };
     journal.finish(SagaState::Compensated, told).await?;
-    emit(claim.key.template(), SagaEvent::Compensated);
+    emit(claim.spot.template(), SagaEvent::Compensated);
     Ok((journal, Err(cause.unwrap_or(stored))))
 }
 
