@@ -3,6 +3,7 @@
 mod closures;
 mod crashing;
 mod declared;
+mod groups;
 mod inspecting;
 mod running;
 mod shop;
@@ -73,6 +74,17 @@ over_every_store! {
         a_saga_that_fails_survives_a_crash_at_every_operation
         a_saga_of_closures_survives_a_crash_at_every_operation
         a_saga_survives_the_loss_of_every_answer
+    }
+    groups {
+        neighbours_that_are_parallel_run_side_by_side
+        a_crash_within_a_group_repeats_what_was_under_way_alone
+        a_failure_in_a_group_waits_for_its_neighbours_and_undoes_them
+        one_items_failure_undoes_the_other_items_in_reverse
+        a_crash_between_items_repeats_the_one_that_was_under_way
+        a_step_that_is_left_out_is_none_to_later_steps_and_not_undone
+        an_error_that_is_not_worth_a_retry_is_the_last
+        groups_survive_a_crash_at_every_operation
+        groups_that_fail_survive_a_crash_at_every_operation
     }
     inspecting {
         sagas_are_listed_by_state_and_name_in_pages
