@@ -125,7 +125,7 @@ fn travel(id: &str) -> Travel {
 }
 
 /// Somebody stands before this.
-async fn stands_before(shop: &Shop, what: &str) -> Door {
+fn stands_before(shop: &Shop, what: &str) -> Door {
     let door = Door::default();
     shop.order(what, Does::Waits(door.clone()));
     door
@@ -172,7 +172,7 @@ pub(crate) async fn neighbours_that_are_parallel_run_side_by_side(fleet: &Fleet)
     let coord = process(fleet, &shop).await;
     let mut doors = Vec::new();
     for what in ["flight", "car", "seat 1", "seat 2"] {
-        doors.push(stands_before(&shop, what).await);
+        doors.push(stands_before(&shop, what));
     }
     let mut travel = travel("1");
     travel.seats.push("2".to_owned());
@@ -200,7 +200,7 @@ pub(crate) async fn neighbours_that_are_parallel_run_side_by_side(fleet: &Fleet)
 pub(crate) async fn a_crash_within_a_group_repeats_what_was_under_way_alone(fleet: &Fleet) {
     let shop = Shop::default();
     let (store, dead) = faulty(fleet, &shop).await;
-    let door = stands_before(&shop, "flight").await;
+    let door = stands_before(&shop, "flight");
     let _started = travel("1").start_with(&dead).unwrap();
     door.reached().await;
     let coord = process(fleet, &shop).await;
@@ -220,7 +220,7 @@ pub(crate) async fn a_failure_in_a_group_waits_for_its_neighbours_and_undoes_the
     let shop = Shop::default();
     shop.order("car", Does::Fails(9));
     let coord = process(fleet, &shop).await;
-    let door = stands_before(&shop, "flight").await;
+    let door = stands_before(&shop, "flight");
     let started = travel("1").start_with(&coord).unwrap();
     door.reached().await;
     happens(&coord, "1", HistoryKind::Failed, "car", 1).await;
@@ -249,7 +249,7 @@ pub(crate) async fn one_items_failure_undoes_the_other_items_in_reverse(fleet: &
 pub(crate) async fn a_crash_between_items_repeats_the_one_that_was_under_way(fleet: &Fleet) {
     let shop = Shop::default();
     let (store, dead) = faulty(fleet, &shop).await;
-    let door = stands_before(&shop, "hotel b").await;
+    let door = stands_before(&shop, "hotel b");
     let _started = travel("1").start_with(&dead).unwrap();
     door.reached().await;
     dies(&store);

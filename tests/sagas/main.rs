@@ -1,5 +1,6 @@
 //! Sagas as their users see them: each case over every store.
 
+mod changing;
 mod closures;
 mod crashing;
 mod declared;
@@ -85,6 +86,12 @@ over_every_store! {
         an_error_that_is_not_worth_a_retry_is_the_last
         groups_survive_a_crash_at_every_operation
         groups_that_fail_survive_a_crash_at_every_operation
+    }
+    changing {
+        code_with_other_steps_is_refused_with_the_difference
+        code_that_goes_on_from_what_is_done_is_accepted
+        a_step_that_was_left_out_is_not_asked_for_later
+        recovery_leaves_a_saga_of_other_code_to_that_code
     }
     inspecting {
         sagas_are_listed_by_state_and_name_in_pages

@@ -136,14 +136,20 @@ pub(crate) struct Ordered {
 macro_rules! does {
     ($what:literal) => {
         |_: &Self, call: Call<'_>| {
-            Box::pin(
-                async move { call.finish(call.dep::<Shop>()?.serves($what, call.context()).await) },
-            )
+            Box::pin(async move {
+                call.finish(
+                    call.dep::<$crate::shop::Shop>()?
+                        .serves($what, call.context())
+                        .await,
+                )
+            })
         }
     };
 }
 
-type Returned = Result<String, ShopError>;
+pub(crate) use does;
+
+pub(crate) type Returned = Result<String, ShopError>;
 
 fn retries() -> RetryPolicy {
     let delay = Duration::from_millis(20);

@@ -66,25 +66,34 @@ impl Conduct {
                 self.look(&member).await
             };
             (creates, is_first) = (false, false);
-            match found {
+            let stop = match found {
                 Ok(Found::Ended(ended)) => return (ended, None),
-                Ok(Found::Absent) if self.creates => creates = true,
-                Ok(Found::Absent) => return (Err(gone()), None),
-                Ok(Found::Elsewhere) => self.spot().wait(&member, &mut watch).await,
+                Ok(Found::Absent) if !self.creates => return (Err(gone()), None),
+                Ok(Found::Absent) => {
+                    creates = true;
+                    continue;
+                }
+                Ok(Found::Elsewhere) => {
+                    self.spot().wait(&member, &mut watch).await;
+                    continue;
+                }
                 Ok(Found::Ours(mut journal)) => match self.drive.to_the_end(&mut journal).await {
                     Ok(ended) => {
                         self.tell_completed(&journal, &ended);
                         return (ended, Some(journal));
                     }
-                    Err(Stop::Lost) => {}
-                    Err(Stop::Incompatible(difference)) => {
-                        return (Err(self.spot().incompatible(difference)), None);
-                    }
+                    Err(stop) => stop,
                 },
-                Err(Stop::Lost) => {}
-                Err(Stop::Incompatible(difference)) => {
-                    return (Err(self.spot().incompatible(difference)), None);
-                }
+                Err(stop) => stop,
+            };
+            if let Stop::Incompatible(difference) = stop {
+                let saga = self.spot().name;
+                tracing::warn!(
+                    saga,
+                    difference,
+                    "a saga is left to processes with other code"
+                );
+                return (Err(self.spot().incompatible(difference)), None);
             }
         }
     }
@@ -177,9 +186,14 @@ impl Conduct {
     async fn read_history(&self, journal: &mut Journal<Progress>) -> Result<(), Stop> {
         journal.read_history().await?;
         let (begun, touched) = (&journal.head.about.steps, journal.fold.touched());
-        match self.drive.definition.difference(begun, touched) {
-            Some(difference) => Err(Stop::Incompatible(difference)),
+        if let Some(difference) = self.drive.definition.difference(begun, touched) {
+            return Err(Stop::Incompatible(difference));
+        }
+        match journal.fold.wrongly_skipped() {
             None => Ok(()),
+            Some(step) => Err(Stop::Incompatible(format!(
+                "it has left out the step `{step}`, which is not left out any more"
+            ))),
         }
     }
 

@@ -58,7 +58,8 @@ pub struct Step<S> {
 /// The same for the executor, whatever `S`.
 pub(super) struct StepData {
     pub(super) id: &'static str,
-    /// The type of the output, without paths: moving a type to another module changes nothing that is stored.
+    /// The type of the output, without paths: moving a type to another module changes nothing that is stored. With
+    /// `each` it is that of all of them: `[T]`.
     pub(super) output: String,
     pub(super) run: Erased,
     pub(super) undo: Option<Undo>,
@@ -146,6 +147,7 @@ impl<S: Any + Send + Sync> Step<S> {
     /// `each = …`: a run for each of so many items. The run finds its own with [`Call::item`].
     pub fn each(mut self, count: fn(&S) -> usize) -> Self {
         self.data.each = Some(Arc::new(move |input| input.downcast_ref().map_or(0, count)));
+        self.data.output = format!("[{}]", self.data.output);
         self
     }
 
