@@ -6,7 +6,7 @@ use coord::{Coordinator, SagaError};
 use coord_tests::fleet::Fleet;
 use serde::{Deserialize, Serialize};
 
-use crate::running::{dies, faulty, stands_in};
+use crate::running::{dies, faulty};
 use crate::shop::{Does, Door, Returned, Shop, does, order, process};
 
 /// An order as another version of the code has it. Only one version is registered, as in any program: that in
@@ -89,17 +89,20 @@ fn refused<T>(ended: Result<T, SagaError>) -> String {
     }
 }
 
-/// A saga that the code in `shop` has begun, in a process that died when it was charged.
-async fn begun(fleet: &Fleet, shop: &Shop) {
+/// A process that knows nothing of this saga but what it finds: the one that began it died in this step.
+async fn after_a_death(fleet: &Fleet, shop: &Shop, saga: impl Saga, step: &str) -> Coordinator {
     let (store, dead) = faulty(fleet, shop).await;
-    let _ = stands_in(&dead, shop, "charge").await;
+    let door = Door::default();
+    shop.order(step, Does::Waits(door.clone()));
+    let _started = start_saga(Some(&dead), saga).expect("it starts");
+    door.reached().await;
     dies(&store);
+    process(fleet, shop).await
 }
 
 pub(crate) async fn code_with_other_steps_is_refused_with_the_difference(fleet: &Fleet) {
     let shop = Shop::default();
-    begun(fleet, &shop).await;
-    let coord = process(fleet, &shop).await;
+    let coord = after_a_death(fleet, &shop, order(), "charge").await;
     let told = [
         refusal::<STEP_RENAMED>(&coord).await,
         refusal::<STEPS_EXCHANGED>(&coord).await,
@@ -133,8 +136,7 @@ pub(crate) async fn code_with_other_steps_is_refused_with_the_difference(fleet: 
 
 pub(crate) async fn code_that_goes_on_from_what_is_done_is_accepted(fleet: &Fleet) {
     let shop = Shop::default();
-    begun(fleet, &shop).await;
-    let coord = process(fleet, &shop).await;
+    let coord = after_a_death(fleet, &shop, order(), "charge").await;
     let changed = version::<LATER_STEPS_CHANGED>();
     run_saga(Some(&coord), changed).await.unwrap();
     assert_eq!(shop.asked(), ["reserve", "charge", "charge", "tell"]);
@@ -147,13 +149,8 @@ pub(crate) async fn code_that_goes_on_from_what_is_done_is_accepted(fleet: &Flee
 
 pub(crate) async fn a_step_that_was_left_out_is_not_asked_for_later(fleet: &Fleet) {
     let shop = Shop::default();
-    let (store, dead) = faulty(fleet, &shop).await;
-    let door = Door::default();
-    shop.order("ship", Does::Waits(door.clone()));
-    let _started = start_saga(Some(&dead), version::<CHARGE_LEFT_OUT>()).unwrap();
-    door.reached().await;
-    dies(&store);
-    let coord = process(fleet, &shop).await;
+    let begun = version::<CHARGE_LEFT_OUT>();
+    let coord = after_a_death(fleet, &shop, begun, "ship").await;
     let told = refused(run_saga(Some(&coord), order()).await);
     assert_eq!(
         told,
@@ -164,13 +161,8 @@ pub(crate) async fn a_step_that_was_left_out_is_not_asked_for_later(fleet: &Flee
 
 pub(crate) async fn recovery_leaves_a_saga_of_other_code_to_that_code(fleet: &Fleet) {
     let shop = Shop::default();
-    let (store, dead) = faulty(fleet, &shop).await;
-    let door = Door::default();
-    shop.order("charge", Does::Waits(door.clone()));
-    let _started = start_saga(Some(&dead), version::<STEP_RENAMED>()).unwrap();
-    door.reached().await;
-    dies(&store);
-    let coord = process(fleet, &shop).await;
+    let begun = version::<STEP_RENAMED>();
+    let coord = after_a_death(fleet, &shop, begun, "charge").await;
     let told = refused(run_saga(Some(&coord), order()).await);
     assert_eq!(
         told,
