@@ -15,6 +15,8 @@ mod keys;
 mod options;
 #[path = "ui/retry/pass/options.rs"]
 mod retry_options;
+#[path = "ui/saga/pass/shapes.rs"]
+mod saga_shapes;
 #[path = "ui/locked/pass/shapes.rs"]
 mod shapes;
 
@@ -23,11 +25,13 @@ fn macros_accept_and_refuse_as_documented() {
     let cases = trybuild::TestCases::new();
     cases.pass("ui/locked/pass/*.rs");
     cases.pass("ui/idempotent/pass/*.rs");
+    cases.pass("ui/saga/pass/*.rs");
     cases.pass("ui/key/pass/*.rs");
     cases.pass("ui/retry/pass/*.rs");
     cases.pass("ui/circuit_breaker/pass/*.rs");
     cases.compile_fail("ui/locked/fail/*.rs");
     cases.compile_fail("ui/idempotent/fail/*.rs");
+    cases.compile_fail("ui/saga/fail/*.rs");
     cases.compile_fail("ui/key/fail/*.rs");
     cases.compile_fail("ui/retry/fail/*.rs");
     cases.compile_fail("ui/circuit_breaker/fail/*.rs");

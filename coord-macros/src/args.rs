@@ -16,6 +16,9 @@ use crate::duration;
 pub(crate) trait Options: FromMeta + Default {
     /// Their names, as the user writes them.
     const NAMES: &'static [&'static str];
+
+    /// Names that belong somewhere else, each with what to write instead.
+    const ELSEWHERE: &'static [(&'static str, &'static str)] = &[];
 }
 
 /// The options of a macro that key templates stand before.
@@ -245,6 +248,9 @@ fn name_of(option: &NestedMeta) -> &Path {
 
 fn unknown_option<A: Options>(name: &Path) -> String {
     let name = name.to_token_stream().to_string();
+    if let Some((_, instead)) = A::ELSEWHERE.iter().find(|(known, _)| *known == name) {
+        return (*instead).to_owned();
+    }
     let known = A::NAMES.iter().copied();
     let question = nearest(&name, known.clone())
         .map(|near| format!("; did you mean `{near}`?"))

@@ -2,6 +2,7 @@
 //! in which it is asynchronous.
 
 use proc_macro2::{Group, Ident, TokenStream};
+use quote::{ToTokens, quote};
 use syn::parse::{Parse, ParseStream, Parser as _};
 use syn::visit::Visit;
 use syn::{
@@ -74,7 +75,24 @@ impl Parse for Function {
     }
 }
 
-fn starts_signature(input: ParseStream<'_>) -> bool {
+impl ToTokens for Function {
+    fn to_tokens(&self, tokens: &mut TokenStream) {
+        let Self {
+            attrs,
+            visibility,
+            signature,
+            body,
+        } = self;
+        tokens.extend(quote!(#(#attrs)* #visibility #signature));
+        match body {
+            Some(body) => body.to_tokens(tokens),
+            None => tokens.extend(quote!(;)),
+        }
+    }
+}
+
+/// Whether what comes is a function, behind its attributes and visibility.
+pub(crate) fn starts_signature(input: ParseStream<'_>) -> bool {
     input.peek(Token![fn])
         || input.peek(Token![const]) && !input.peek2(syn::Ident)
         || input.peek(Token![async])
@@ -253,7 +271,7 @@ fn type_arguments(arguments: &PathArguments) -> impl DoubleEndedIterator<Item = 
 }
 
 /// `ty` without parentheses and the invisible delimiters of `macro_rules!`.
-fn ungrouped(ty: &Type) -> &Type {
+pub(crate) fn ungrouped(ty: &Type) -> &Type {
     match ty {
         Type::Group(group) => ungrouped(&group.elem),
         Type::Paren(paren) => ungrouped(&paren.elem),
@@ -263,8 +281,6 @@ fn ungrouped(ty: &Type) -> &Type {
 
 #[cfg(test)]
 mod tests {
-    use quote::ToTokens as _;
-
     use super::*;
 
     fn function(text: &str) -> Function {

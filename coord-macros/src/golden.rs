@@ -12,7 +12,7 @@ use syn::visit_mut::{self, VisitMut};
 use syn::{Attribute, Block, Expr, File, ImplItem, Item, Meta, TraitItem, parse_quote};
 
 use crate::stack::{self, Kind};
-use crate::{key, key_part};
+use crate::{key, key_part, saga};
 
 #[test]
 fn expansions_are_as_checked_in() {
@@ -58,6 +58,7 @@ struct Expand;
 
 impl VisitMut for Expand {
     fn visit_file_mut(&mut self, file: &mut File) {
+        file.items = file.items.drain(..).flat_map(declared).collect();
         let derived: Vec<Item> = file.items.iter_mut().filter_map(derive).collect();
         file.items.extend(derived);
         visit_mut::visit_file_mut(self, file);
@@ -114,6 +115,26 @@ fn take(attributes: &mut Vec<Attribute>) -> Option<(Kind, TokenStream)> {
     Some((Kind::of(attribute.path())?, args))
 }
 
+/// What `#[saga]` makes of `item`, if it stands on it.
+fn declared(mut item: Item) -> Vec<Item> {
+    let attributes = match &mut item {
+        Item::Struct(item) => &mut item.attrs,
+        Item::Impl(item) => &mut item.attrs,
+        _ => return vec![item],
+    };
+    let found = attributes
+        .extract_if(.., |attribute| attribute.path().is_ident("saga"))
+        .next();
+    let Some(attribute) = found else {
+        return vec![item];
+    };
+    let args = match attribute.meta {
+        Meta::List(list) => list.tokens,
+        _ => TokenStream::new(),
+    };
+    parse::<File>(&saga::expand(args, &item.to_token_stream())).items
+}
+
 /// The implementation derived for `item`, if it asks for one.
 fn derive(item: &mut Item) -> Option<Item> {
     let attributes = match item {
@@ -121,11 +142,14 @@ fn derive(item: &mut Item) -> Option<Item> {
         Item::Enum(item) => &mut item.attrs,
         _ => return None,
     };
-    let place = attributes
-        .iter()
-        .position(|attribute| attribute.path().is_ident("derive"))?;
+    let place = attributes.iter().position(is_derive_of_ours)?;
     attributes.remove(place);
     Some(parse(&key_part::expand(item.to_token_stream())))
+}
+
+fn is_derive_of_ours(attribute: &Attribute) -> bool {
+    let names = |list: &syn::MetaList| list.tokens.to_string().contains("KeyPart");
+    attribute.path().is_ident("derive") && attribute.meta.require_list().is_ok_and(names)
 }
 
 #[track_caller]

@@ -1,10 +1,11 @@
 //! The attributes of the [`coord`](https://docs.rs/coord) crate. Use them through it: `coord::locked`,
-//! `coord::idempotent`, `coord::retry`, `coord::circuit_breaker`, `coord::key!` and `#[derive(coord::KeyPart)]`.
+//! `coord::idempotent`, `coord::retry`, `coord::circuit_breaker`, `coord::saga`, `coord::key!` and
+//! `#[derive(coord::KeyPart)]`.
 //!
 //! The way of a macro through this crate: `args` and `template` read what the user wrote, `function` and
 //! `scope` what it is written on, a file for each macro checks the one against the other, and
-//! `render` and `wrap` write the code, naming everything through `paths`. What is wrong is gathered in
-//! `diagnose`, so that one compilation tells all of it.
+//! `render` and `wrap` write the code, naming everything through `paths`. `saga` goes the same way in a folder of
+//! its own. What is wrong is gathered in `diagnose`, so that one compilation tells all of it.
 
 mod args;
 mod circuit_breaker;
@@ -20,6 +21,7 @@ mod paths;
 mod policy_args;
 mod render;
 mod retry;
+mod saga;
 mod scope;
 mod stack;
 mod template;
@@ -341,6 +343,12 @@ pub fn retry(args: TokenStream, item: TokenStream) -> TokenStream {
 #[proc_macro_attribute]
 pub fn circuit_breaker(args: TokenStream, item: TokenStream) -> TokenStream {
     stack::expand(stack::Kind::CircuitBreaker, args.into(), &item.into()).into()
+}
+
+#[doc = include_str!("saga/saga.md")]
+#[proc_macro_attribute]
+pub fn saga(args: TokenStream, item: TokenStream) -> TokenStream {
+    saga::expand(args.into(), &item.into()).into()
 }
 
 /// Renders a key from a template: an expression of type `Result<Key, Error>`.

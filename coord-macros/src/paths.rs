@@ -1,6 +1,6 @@
 //! Every path that generated code names, and nothing else names one.
 
-use proc_macro2::{Ident, Span, TokenStream};
+use proc_macro2::{Group, Ident, Span, TokenStream, TokenTree};
 use quote::{quote, quote_spanned};
 use syn::spanned::Spanned as _;
 use syn::{Path, Type, parse_quote_spanned};
@@ -142,9 +142,101 @@ impl Paths {
         quote_spanned!(output.span()=> <#output as #replayable>::codec)
     }
 
+    /// What a saga is, to whoever executes it.
+    pub(crate) fn saga(&self) -> TokenStream {
+        self.private("Saga")
+    }
+
+    /// What an impl with `#[saga]` says: that there are steps.
+    pub(crate) fn saga_steps(&self) -> TokenStream {
+        self.private("SagaSteps")
+    }
+
+    /// What the struct of a saga says: its key.
+    pub(crate) fn saga_key(&self) -> TokenStream {
+        self.private("SagaKey")
+    }
+
+    pub(crate) fn step(&self) -> TokenStream {
+        self.private("Step")
+    }
+
+    pub(crate) fn finished(&self) -> TokenStream {
+        self.private("Finished")
+    }
+
+    /// What a step puts out whose method returns `output`. One that puts out nothing is reported where it is
+    /// written.
+    pub(crate) fn success(&self, output: &Type) -> TokenStream {
+        let success_of = self.private("SuccessOf");
+        located(quote!(#success_of<#output>), output.span())
+    }
+
+    /// The function that starts a saga and waits for it.
+    pub(crate) fn run_saga(&self) -> TokenStream {
+        self.private("run_saga")
+    }
+
+    /// The function that starts a saga.
+    pub(crate) fn start_saga(&self) -> TokenStream {
+        self.private("start_saga")
+    }
+
+    pub(crate) fn coordinator(&self) -> TokenStream {
+        self.private("Coordinator")
+    }
+
+    /// What is had of a `saga` that was started.
+    pub(crate) fn saga_handle(&self, saga: &TokenStream) -> TokenStream {
+        let handle = self.private("SagaHandle");
+        quote!(#handle<#saga>)
+    }
+
+    /// `Result<T, SagaError>`
+    pub(crate) fn saga_result(&self, success: &TokenStream) -> TokenStream {
+        let error = self.private("SagaError");
+        quote!(::core::result::Result<#success, #error>)
+    }
+
+    /// `Result<T, Error>`
+    pub(crate) fn result(&self, success: &TokenStream) -> TokenStream {
+        let error = self.private("Error");
+        quote!(::core::result::Result<#success, #error>)
+    }
+
+    /// What shows a value if it can be shown.
+    pub(crate) fn shown(&self) -> TokenStream {
+        self.private("Shown")
+    }
+
+    /// What has to be in scope for that.
+    pub(crate) fn shown_anyway(&self) -> TokenStream {
+        self.private("ShownAnyway")
+    }
+
+    /// The item that makes a saga known by its name.
+    pub(crate) fn registration(&self, saga: &Type) -> TokenStream {
+        let (inventory, registered) = (self.private("inventory"), self.private("Registered"));
+        quote!(#inventory::submit! { #registered::of::<#saga>() })
+    }
+
     fn private(&self, name: &str) -> TokenStream {
         let root = &self.root;
         let name = Ident::new(name, Span::mixed_site());
         quote!(#root::__private::#name)
     }
+}
+
+/// Generated tokens, seen from `place`, so that what the compiler says about them is said there.
+pub(crate) fn located(tokens: TokenStream, place: Span) -> TokenStream {
+    let located = |mut token: TokenTree| {
+        if let TokenTree::Group(group) = &token {
+            let mut moved = Group::new(group.delimiter(), located(group.stream(), place));
+            moved.set_span(group.span().located_at(place));
+            return TokenTree::Group(moved);
+        }
+        token.set_span(token.span().located_at(place));
+        token
+    };
+    tokens.into_iter().map(located).collect()
 }

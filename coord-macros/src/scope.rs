@@ -1,4 +1,4 @@
-//! The names that a template can use: those that a signature binds.
+//! The names that a template can use: those that a signature binds, or the fields of a struct.
 
 use proc_macro2::Ident;
 use syn::ext::IdentExt as _;
@@ -12,11 +12,14 @@ const ASYNC_TRAIT_ARGUMENT: &str = "__arg";
 /// For each template of an attribute, what each of its segments stands for: an argument or `self`.
 pub(crate) type Roots = Vec<Vec<Ident>>;
 
-/// The names bound by one signature.
+/// The names bound by one signature, or the fields of one struct.
 #[derive(Debug)]
 pub(crate) struct Scope {
     /// Each name without `r#`, and where it is bound.
     names: Vec<(String, Ident)>,
+    /// What a name stands for, and what has it: an `argument` of a `function`.
+    noun: &'static str,
+    owner: &'static str,
 }
 
 impl Scope {
@@ -26,6 +29,16 @@ impl Scope {
                 .into_iter()
                 .map(|ident| (ident.unraw().to_string(), ident))
                 .collect(),
+            noun: "argument",
+            owner: "function",
+        }
+    }
+
+    pub(crate) fn of_fields(fields: Vec<Ident>) -> Self {
+        Self {
+            noun: "field",
+            owner: "struct",
+            ..Self::new(fields)
         }
     }
 
@@ -82,26 +95,23 @@ impl Scope {
     }
 
     fn unknown(&self, template: &Template, segment: &Segment) -> syn::Error {
-        let name = &segment.name;
+        let (name, noun, owner) = (&segment.name, self.noun, self.owner);
         if name == "self" {
             let help = format!(
-                "the function takes no `self`{}",
+                "the {owner} takes no `self`{}",
                 self.available("; available: ")
             );
             return template.mistake(&segment.range, "unknown `self` in key template", &help);
         }
-        let headline = format!("unknown argument `{name}` in key template");
+        let headline = format!("unknown {noun} `{name}` in key template");
         let known = self.names.iter().map(|(known, _)| known.as_str());
         let help = match nearest(name, known) {
             Some(near) => format!(
                 "did you mean `<{near}>`?{}",
                 self.available("\navailable: ")
             ),
-            None if self.names.is_empty() => "the function has no argument with a name".to_owned(),
-            None => format!(
-                "no argument has this name{}",
-                self.available("\navailable: ")
-            ),
+            None if self.names.is_empty() => format!("the {owner} has no {noun} with a name"),
+            None => format!("no {noun} has this name{}", self.available("\navailable: ")),
         };
         template.mistake(&segment.range, &headline, &help)
     }
@@ -135,7 +145,7 @@ impl Scope {
             for (start, _) in template.text().match_indices(&braced) {
                 let headline =
                     format!("`{braced}` is plain text in a key template, the same in every key");
-                let help = format!("write `<{name}>` for the argument");
+                let help = format!("write `<{name}>` for the {}", self.noun);
                 mistakes.push(template.mistake(&(start..start + braced.len()), &headline, &help));
             }
         }

@@ -16,6 +16,12 @@ pub use crate::idempotency::{Codec, FingerprintParts, IdempotencyContext};
 pub use crate::key::{Key, KeyPart, KeyWriter, Renderer};
 pub use crate::lock::Lease;
 use crate::lock::{LockBuilder, Target, run_held, without_repeats};
+pub use crate::saga::{
+    Attempt, Call, Definition, Failed, Finished, Make, OutputOf, Registered, Returned, Saga,
+    SagaError, SagaHandle, SagaKey, SagaSteps, Shown, ShownAnyway, Step, StepContext, StepResult,
+    Stored, SuccessOf, run_saga, start_saga,
+};
+pub use inventory;
 pub use policy::{
     Again, CircuitBreaker, Guarded, Jitter, Raised, Retried, RetryPolicy, RetrySite, SelfAgain,
     again, always, is_failure, never, raised, self_again, settled,

@@ -32,6 +32,8 @@ struct Held {
     resource: Arc<str>,
     /// The key, if it is a lock.
     lock: Option<Arc<str>>,
+    /// The id, if it is a saga.
+    saga: Option<Arc<str>>,
     outer: Option<Arc<Held>>,
 }
 
@@ -70,19 +72,29 @@ impl Context {
         self.chain().find_map(|held| held.lock.as_deref())
     }
 
+    /// The id of the innermost saga one of whose steps this is, if it is one's.
+    pub fn saga_id(&self) -> Option<&str> {
+        self.chain().find_map(|held| held.saga.as_deref())
+    }
+
     /// The current context, or a new one, inside the body of a lock of `resources`, each with its key.
     pub(crate) fn holding(resources: impl IntoIterator<Item = (Arc<str>, Arc<str>)>) -> Self {
         let context = Self::current().unwrap_or_else(Self::create);
         resources
             .into_iter()
             .fold(context, |context, (resource, key)| {
-                context.within(resource, Some(key))
+                context.within(resource, Some(key), None)
             })
     }
 
     /// This context inside the body of an idempotent call whose record is `resource`.
     pub(crate) fn inside(self, resource: Arc<str>) -> Self {
-        self.within(resource, None)
+        self.within(resource, None, None)
+    }
+
+    /// This context inside a step of the saga `id`, whose head is `resource`.
+    pub(crate) fn inside_saga(self, resource: Arc<str>, id: Arc<str>) -> Self {
+        self.within(resource, None, Some(id))
     }
 
     /// Whether the current code is inside the body of a lock of `resource`, or of the idempotent call that
@@ -93,10 +105,16 @@ impl Context {
             .unwrap_or(false)
     }
 
-    fn within(mut self, resource: Arc<str>, lock: Option<Arc<str>>) -> Self {
+    fn within(
+        mut self,
+        resource: Arc<str>,
+        lock: Option<Arc<str>>,
+        saga: Option<Arc<str>>,
+    ) -> Self {
         self.held = Some(Arc::new(Held {
             resource,
             lock,
+            saga,
             outer: self.held.take(),
         }));
         self

@@ -1,5 +1,7 @@
 //! The coordinator: a handle to a store, with the defaults of a service, that everything else starts from.
 
+mod dependencies;
+
 use std::any::{Any, TypeId};
 use std::fmt;
 use std::future::Future;
@@ -8,11 +10,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 use std::time::Duration;
 
+pub(crate) use self::dependencies::{Dependencies, Dependency};
 use crate::error::Error;
 use crate::key::{Key, Renderer};
 use crate::store::{self, MemoryStore, Store};
 
 const DEFAULT_NAMESPACE: &str = "coord";
+const DEFAULT_SAGA_RETENTION: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 const DEFAULT_LOCK_TTL: Duration = Duration::from_secs(30);
 
 static INSTALLED: OnceLock<Coordinator> = OnceLock::new();
@@ -43,10 +47,17 @@ struct Inner {
     namespace: String,
     lock_ttl: Duration,
     idempotency_cache: usize,
+    saga_retention: Duration,
+    dependencies: Dependencies,
     /// One of each type. They are few, so that looking through them is quick.
     services: RwLock<Vec<(TypeId, Arc<dyn Service>)>>,
     shut_down: AtomicBool,
 }
+
+/// What a layer above has to say before a coordinator becomes that of the process.
+pub(crate) struct InstallCheck(pub(crate) fn(&Coordinator) -> Result<(), Error>);
+
+inventory::collect!(InstallCheck);
 
 /// Background work that a coordinator owns, one of each type. The layers above bring their own.
 pub(crate) trait Service: Any + Send + Sync {
@@ -77,6 +88,8 @@ impl Coordinator {
             namespace: DEFAULT_NAMESPACE.to_owned(),
             lock_ttl: DEFAULT_LOCK_TTL,
             idempotency_cache: 0,
+            saga_retention: DEFAULT_SAGA_RETENTION,
+            dependencies: Dependencies::default(),
         }
     }
 
@@ -84,8 +97,12 @@ impl Coordinator {
     ///
     /// # Errors
     ///
-    /// [`Error::AlreadyInstalled`] if there is one.
+    /// [`Error::AlreadyInstalled`] if there is one; [`Error::MissingDependency`] if a saga that is compiled in
+    /// asks for something that the coordinator was not given; [`Error::SagaNameTaken`] if two have one name.
     pub fn install(&self) -> Result<(), Error> {
+        for InstallCheck(check) in inventory::iter::<InstallCheck> {
+            check(self)?;
+        }
         INSTALLED
             .set(self.clone())
             .map_err(|_| Error::AlreadyInstalled)
@@ -143,12 +160,25 @@ impl Coordinator {
         self.inner.idempotency_cache
     }
 
+    pub(crate) fn saga_retention(&self) -> Duration {
+        self.inner.saga_retention
+    }
+
+    pub(crate) fn dependencies(&self) -> &Dependencies {
+        &self.inner.dependencies
+    }
+
     /// The name in the store of `key`, for things of this `kind`. The namespace has no `/`, so names of
     /// different namespaces and kinds never meet.
     pub(crate) fn name(&self, kind: &str, key: &Key) -> Arc<str> {
         [&self.inner.namespace, "/", kind, "/", key.as_str()]
             .concat()
             .into()
+    }
+
+    /// What the names of all things of this `kind` begin with.
+    pub(crate) fn prefix(&self, kind: &str) -> String {
+        [&self.inner.namespace, "/", kind, "/"].concat()
     }
 
     /// The service of type `S`, made by `make` if it is the first time.
@@ -211,6 +241,8 @@ pub struct CoordinatorBuilder {
     namespace: String,
     lock_ttl: Duration,
     idempotency_cache: usize,
+    saga_retention: Duration,
+    dependencies: Dependencies,
 }
 
 impl CoordinatorBuilder {
@@ -247,6 +279,28 @@ impl CoordinatorBuilder {
         self
     }
 
+    /// How long a saga that has ended is kept, with its history: for that long, starting it again returns its
+    /// result. The default is 7 days. A saga that has not ended is kept for as long as it takes.
+    pub fn saga_retention(mut self, retention: Duration) -> Self {
+        self.saga_retention = retention;
+        self
+    }
+
+    /// Provides a value to the steps of sagas, which ask for it by its type: `#[dep] gateway: &PaymentGateway`.
+    /// There is one of each type; a later one replaces an earlier one. What is shared elsewhere too is provided
+    /// as an `Arc`, and asked for as that.
+    ///
+    /// ```
+    /// struct PaymentGateway;
+    ///
+    /// let coord = coord::Coordinator::builder().provide(PaymentGateway).build();
+    /// # let _ = coord;
+    /// ```
+    pub fn provide<T: Any + Send + Sync>(mut self, dependency: T) -> Self {
+        self.dependencies.provide(dependency);
+        self
+    }
+
     /// The coordinator.
     pub fn build(self) -> Coordinator {
         let store = self.store.unwrap_or_else(|| Arc::new(MemoryStore::new()));
@@ -256,6 +310,8 @@ impl CoordinatorBuilder {
                 namespace: Renderer::encoded(&self.namespace),
                 lock_ttl: self.lock_ttl,
                 idempotency_cache: self.idempotency_cache,
+                saga_retention: self.saga_retention,
+                dependencies: self.dependencies,
                 services: RwLock::default(),
                 shut_down: AtomicBool::new(false),
             }),

@@ -8,6 +8,8 @@
 //! - [`Lease`]: a held lock, its [`FencingToken`], its loss.
 //! - [`RetryPolicy`], [`CircuitBreaker`], [`retry`], [`circuit_breaker`]: calling again, and not calling.
 //! - `http`, with the feature of that name: HTTP requests that clients can repeat.
+//! - [`saga`](macro@saga) and [`Coordinator::saga`]: work of several steps that is finished or undone, with
+//!   [`Coordinator::recovery`] for what crashes leave and [`Coordinator::sagas`] to look at it.
 //! - [`store`]: the contract for backends, and the backends.
 //! - [`Error`]: what can go wrong, and what to do about it.
 //!
@@ -26,6 +28,12 @@
 //! `coord.idempotency` with the fields `template`, `correlation_id`, `outcome` (`executed`, `replayed`,
 //! `in_progress`, `mismatch`, `lost` or `failed`), `attempt`, and, of a replay, `executed_by`: the correlation
 //! id of the call that ran the body, which leads to its trace.
+//!
+//! Of sagas: `coord_saga_started_total`, `coord_saga_completed_total`, `coord_saga_failed_total` (a step failed for
+//! good), `coord_saga_compensated_total` (what was done is undone), `coord_saga_recovered_total` (taken over from a
+//! process that is gone) and `coord_saga_stuck_total` count, `coord_saga_duration_seconds` is the time from the start
+//! of a saga to its completion, and `coord_saga_step_duration_seconds` that of each attempt of a step. Each attempt is
+//! a span `coord.saga.step` with the fields `template`, `step` and `attempt`.
 //!
 //! Policies are labelled `name`. `coord_retry_attempts` is a histogram of attempts per call that did not succeed at
 //! once (buckets 1, 2, 3, 5, 8 fit; 1 is an error that was not worth a retry), and
@@ -48,6 +56,7 @@ pub mod key;
 pub mod lock;
 mod observe;
 pub mod policy;
+pub mod saga;
 pub mod store;
 #[cfg(feature = "testing")]
 pub mod testing;
@@ -57,11 +66,12 @@ pub mod __private;
 
 pub use context::Context;
 #[cfg(feature = "macros")]
-pub use coord_macros::{KeyPart, circuit_breaker, idempotent, key, locked, retry};
+pub use coord_macros::{KeyPart, circuit_breaker, idempotent, key, locked, retry, saga};
 pub use coordinator::{Coordinator, CoordinatorBuilder};
 pub use error::{Error, StoreError, StoreErrorKind};
 pub use idempotency::{IdempotencyContext, Outcome};
 pub use key::{IntoKey, Key, KeyPart};
 pub use lock::Lease;
 pub use policy::{BreakerError, CircuitBreaker, Jitter, RetryPolicy};
+pub use saga::{ClosureSaga, SagaError, SagaHandle, SagaState, StepContext, StepError};
 pub use store::FencingToken;

@@ -205,6 +205,33 @@ pub enum Error {
         after: Duration,
     },
 
+    /// A saga asks for a dependency that the coordinator was not given.
+    #[error(
+        "the saga `{saga}` asks for a `{dependency}`, which this coordinator does not have: give it one with \
+         `Coordinator::builder().provide(…)`"
+    )]
+    MissingDependency {
+        /// The saga's name.
+        saga: &'static str,
+        /// The type that is asked for.
+        dependency: &'static str,
+    },
+
+    /// Two sagas that are compiled in have one name, so that what is stored of the one would be taken for the
+    /// other.
+    #[error(
+        "`{one}` and `{other}` are both called `{name}` in the store: give one of them another name with \
+         `#[saga(name = \"…\")]` on its impl"
+    )]
+    SagaNameTaken {
+        /// The name.
+        name: &'static str,
+        /// The type of one of them.
+        one: &'static str,
+        /// The type of another.
+        other: &'static str,
+    },
+
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),

@@ -9,11 +9,13 @@
 mod idempotency;
 mod lock;
 mod policy;
+mod saga;
 mod series;
 
 pub(crate) use idempotency::IdempotencyEvent;
 pub(crate) use lock::LockEvent;
 pub(crate) use policy::{BreakerEvent, BreakerLabel, GivenUp, RetryEvent, RetryLabel};
+pub(crate) use saga::SagaEvent;
 
 /// Something that happened, and how it is told.
 pub(crate) trait Event {

@@ -109,6 +109,11 @@ impl RetryPolicy {
         self.backoff.sample(attempt)
     }
 
+    /// How long to wait before this attempt, if the policy has so many.
+    pub(crate) fn delay_if_any(&self, attempt: u32) -> Option<Duration> {
+        (attempt.saturating_sub(1) <= self.max_retries).then(|| self.delay(attempt))
+    }
+
     /// Makes the call that `body` makes, again and again until it succeeds, fails in a way that is not worth
     /// a retry, or the policy is at its end. Awaiting what this returns gives the result of the last attempt,
     /// in the body's own types; options can be chained before.

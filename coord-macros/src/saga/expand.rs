@@ -1,0 +1,299 @@
+//! An impl with `#[saga]` as data: each step with the calls of its methods, and the saga's place in the registry.
+
+use proc_macro2::{Ident, Span, TokenStream};
+use quote::{ToTokens, quote, quote_spanned};
+use syn::ext::IdentExt as _;
+use syn::{LitStr, Type};
+
+use super::arguments::Argument;
+use super::check::{Called, Step, check};
+use super::model::{Declared, Form};
+use super::outputs;
+use super::written::Steps;
+use crate::diagnose::Mistakes;
+use crate::function::ungrouped;
+use crate::paths::located;
+use crate::policy_args::FunctionArg;
+
+pub(super) fn expand(args: TokenStream, item: Steps) -> TokenStream {
+    let mut mistakes = Mistakes::new();
+    let declared = Declared::read(args, item, &mut mistakes);
+    let steps = check(&declared, &mut mistakes);
+    let written = &declared.written;
+    if let Some(errors) = mistakes.finish() {
+        let nothing = quote!(loop {});
+        let implementation = implementation(&declared, &nothing, &nothing);
+        return quote! {
+            #[allow(unused)]
+            #written
+            const _: () = { #implementation };
+            #errors
+        };
+    }
+    let all = steps.iter().map(|step| step_data(&declared, step));
+    let implementation = implementation(
+        &declared,
+        &quote!(::std::vec::Vec::from([#(#all),*])),
+        &all_outputs(&declared),
+    );
+    let registration = declared.paths.registration(&written.saga);
+    quote! {
+        #written
+        const _: () = { #implementation #registration };
+    }
+}
+
+/// The trait that says what the saga is, with the struct of its outputs. It is there whatever is wrong, or its
+/// absence would be reported wherever the saga is used.
+fn implementation(declared: &Declared, steps: &TokenStream, outputs: &TokenStream) -> TokenStream {
+    let (paths, saga) = (&declared.paths, &declared.written.saga);
+    let place = spans(saga).0;
+    let is_a_type =
+        matches!(ungrouped(saga), Type::Path(_)) && declared.written.generics.params.is_empty();
+    if declared.written.of_trait.is_some() || !is_a_type {
+        return TokenStream::new();
+    }
+    let (declaration, of_outputs) = (outputs::declaration(declared), outputs::name(saga));
+    let [of_saga, of_steps] = [paths.saga(), paths.saga_steps()].map(|path| located(path, place));
+    let (step, finished, saga_key) = (paths.step(), paths.finished(), paths.saga_key());
+    let (rendered, result) = (paths.rendered(), paths.result(&quote!(Self::Outputs)));
+    let name = name(declared);
+    quote! {
+        #declaration
+
+        impl #of_steps for #saga {}
+
+        #[automatically_derived]
+        impl #of_saga for #saga {
+            const NAME: &'static str = #name;
+
+            type Outputs = #of_outputs;
+
+            fn key(&self) -> #rendered {
+                <#saga as #saga_key>::saga_key(self)
+            }
+
+            fn steps() -> ::std::vec::Vec<#step<Self>> {
+                #steps
+            }
+
+            #[allow(unused_variables)]
+            fn outputs(finished: &#finished<'_>) -> #result {
+                #outputs
+            }
+        }
+    }
+}
+
+fn name(declared: &Declared) -> LitStr {
+    declared.name.clone().unwrap_or_else(|| {
+        let saga = match ungrouped(&declared.written.saga) {
+            Type::Path(path) => path
+                .path
+                .segments
+                .last()
+                .map(|last| last.ident.unraw().to_string()),
+            _ => None,
+        };
+        LitStr::new(&saga.unwrap_or_default(), Span::call_site())
+    })
+}
+
+/// The outputs, each taken out of those that are stored.
+fn all_outputs(declared: &Declared) -> TokenStream {
+    let name = outputs::name(&declared.written.saga);
+    let fields = declared.steps().into_iter().enumerate().map(|(at, step)| {
+        let field = step.name();
+        let take = match step.form() {
+            Form::One => quote!(take),
+            Form::Optional => quote!(take_optional),
+            Form::All => quote!(take_all),
+        };
+        let place = step
+            .method
+            .output()
+            .map_or_else(Span::call_site, |output| spans(output).0);
+        let taken = located(quote!(finished.#take(#at)?), place);
+        quote!(#field: #taken)
+    });
+    quote!(::core::result::Result::Ok(#name { #(#fields),* }))
+}
+
+/// `Step::<Self>::new::<R>("charge", |saga, call| …).needs::<PaymentGateway>().undo(…)`
+fn step_data(declared: &Declared, step: &Step<'_>) -> TokenStream {
+    let (ty, id) = (declared.paths.step(), step.declaration.id());
+    let returned = outputs::output(step.declaration, &declared.written.saga);
+    let (saga, call) = (saga(), call());
+    let condition = step
+        .retry
+        .as_ref()
+        .and_then(|retry| retry.condition.as_ref());
+    let run = attempt(declared, step, &step.run, condition);
+    let (options, undo, when) = (options(step), undo(declared, step), when(declared, step));
+    let needs = needs(step);
+    quote! {
+        #ty::<Self>::new::<#returned>(#id, |#saga: &Self, #call| #run) #when #(.needs::<#needs>())* #options #undo
+    }
+}
+
+/// The calls for options that are values.
+fn options(step: &Step<'_>) -> TokenStream {
+    let args = step.declaration.args;
+    let each = args.each.iter().map(|each| {
+        let at = Span::mixed_site().located_at(each.span());
+        let saga = Ident::new("saga", at);
+        let items = each.of(&saga);
+        quote_spanned!(at=> |#saga| #items.len())
+    });
+    let retry = step.retry.iter().map(|retry| &retry.policy);
+    let timeout = args.timeout.iter().map(|timeout| &timeout.value);
+    let pivot = args.pivot.iter().map(|_| quote!(.pivot()));
+    let parallel = args.parallel.iter().map(|_| quote!(.parallel()));
+    quote!(#(.each(#each))* #(.retry(#retry))* #(.timeout(#timeout))* #(#pivot)* #(#parallel)*)
+}
+
+/// `.undo(|saga, call| …)`, or `.undo_unknown(…)` for a compensation that takes an `Option`.
+fn undo(declared: &Declared, step: &Step<'_>) -> Option<TokenStream> {
+    let undo = step.undo.as_ref()?;
+    let of_unknown = |argument: &Argument| matches!(argument, Argument::Own { optional: true });
+    let method = if undo.arguments.iter().any(of_unknown) {
+        quote!(undo_unknown)
+    } else {
+        quote!(undo)
+    };
+    let (saga, call, attempt) = (saga(), call(), attempt(declared, step, undo, None));
+    Some(quote!(.#method(|#saga, #call| #attempt)))
+}
+
+/// `.when(|saga, call| Ok(saga.is_gift()))`
+fn when(declared: &Declared, step: &Step<'_>) -> Option<TokenStream> {
+    let when = step.when.as_ref()?;
+    let (saga, called) = (saga(), called(declared, step, when));
+    let call = if when.arguments.is_empty() {
+        quote!(_)
+    } else {
+        call().into_token_stream()
+    };
+    Some(quote!(.when(|#saga, #call| ::core::result::Result::Ok(#called))))
+}
+
+/// What the step and what belongs to it ask the coordinator for, each once.
+fn needs(step: &Step<'_>) -> Vec<Type> {
+    let mut needs: Vec<Type> = Vec::new();
+    let called = [Some(&step.run), step.when.as_ref(), step.undo.as_ref()];
+    for argument in called
+        .into_iter()
+        .flatten()
+        .flat_map(|called| &called.arguments)
+    {
+        if let Argument::Dependency(ty) = argument
+            && !needs.contains(ty)
+        {
+            needs.push((**ty).clone());
+        }
+    }
+    needs
+}
+
+/// One attempt: `Box::pin(async move { let returned = saga.charge(…).await; call.finish(returned) })`. If it cannot be
+/// sent between threads, that is reported at the method's name, and if what it returns cannot be stored, where that is
+/// written. `condition` says which errors are worth another.
+fn attempt(
+    declared: &Declared,
+    step: &Step<'_>,
+    method: &Called<'_>,
+    condition: Option<&FunctionArg>,
+) -> TokenStream {
+    let (call, called) = (call(), called(declared, step, method));
+    let at = Span::mixed_site().located_at(method.method.name().span());
+    let output = method.method.output().map_or(at, |output| spans(output).0);
+    let returned = Ident::new("returned", output);
+    let finish = match condition {
+        None => quote_spanned!(output=> #call.finish(#returned)),
+        Some(FunctionArg(condition)) => {
+            quote_spanned!(output=> #call.finish_if(#returned, #condition))
+        }
+    };
+    quote_spanned!(at=> ::std::boxed::Box::pin(async move { let #returned = #called.await; #finish }))
+}
+
+/// `saga.charge(call.context(), …)`
+fn called(declared: &Declared, step: &Step<'_>, called: &Called<'_>) -> TokenStream {
+    let (saga, name) = (saga(), called.method.name());
+    let types = called
+        .method
+        .parameters
+        .iter()
+        .map(|parameter| &parameter.ty);
+    let arguments = types
+        .zip(&called.arguments)
+        .map(|(ty, argument)| value(declared, step, ty, argument));
+    quote!(#saga.#name(#(#arguments),*))
+}
+
+/// What a parameter is given. If it does not fit, that is reported at the parameter's type.
+fn value(declared: &Declared, step: &Step<'_>, ty: &Type, argument: &Argument) -> TokenStream {
+    let call = Ident::new("call", spans(ty).0);
+    let (start, end) = spans(ty);
+    let stored = |step| {
+        let output = outputs::output(step, &declared.written.saga);
+        output.map(|output| declared.paths.success(&output))
+    };
+    let fallible = match argument {
+        Argument::Mistaken => return TokenStream::new(),
+        Argument::Context => return quote_spanned!(start=> #call.context()),
+        Argument::Item => {
+            let items = step
+                .declaration
+                .args
+                .each
+                .iter()
+                .map(|each| each.of(&saga()));
+            return quote_spanned!(start=> &#(#items)*[#call.item()]);
+        }
+        Argument::Dependency(ty) => quote_spanned!(start=> #call.dep::<#ty>()),
+        Argument::Output { step: at, form } => {
+            let stored = stored(declared.steps()[*at]);
+            let output = Ident::new(
+                match form {
+                    Form::One => "output",
+                    Form::Optional => "optional",
+                    Form::All => "outputs",
+                },
+                start,
+            );
+            quote_spanned!(start=> #call.#output::<#stored>(#at))
+        }
+        Argument::Own { optional } => {
+            let stored = stored(step.declaration);
+            let undone = Ident::new(
+                if *optional {
+                    "undone_if_known"
+                } else {
+                    "undone"
+                },
+                start,
+            );
+            quote_spanned!(start=> #call.#undone::<#stored>())
+        }
+    };
+    let question = quote_spanned!(end=> ?);
+    quote!(#fallible #question)
+}
+
+/// Where a type begins and ends.
+fn spans(ty: &Type) -> (Span, Span) {
+    let mut tokens = ty.to_token_stream().into_iter().map(|token| token.span());
+    let first = tokens.next().unwrap_or_else(Span::call_site);
+    let last = tokens.last().unwrap_or(first);
+    let at = |span| Span::mixed_site().located_at(span);
+    (at(first), at(last))
+}
+
+fn saga() -> Ident {
+    Ident::new("saga", Span::mixed_site())
+}
+
+fn call() -> Ident {
+    Ident::new("call", Span::mixed_site())
+}

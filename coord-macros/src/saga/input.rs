@@ -1,0 +1,185 @@
+//! `#[saga("order:<order_id>")]` on a struct: its key, and the methods that start it.
+//!
+//! What it must fulfil beyond being readable, each rule a function below:
+//!
+//! 1. There is one template, and every segment of it names a field.
+//! 2. The struct owns what it is made of.
+
+use proc_macro2::{Ident, Span, TokenStream};
+use quote::{format_ident, quote};
+use syn::{GenericParam, Generics, ItemStruct, parse_quote_spanned};
+
+use super::args::InputArgs;
+use crate::args;
+use crate::diagnose::Mistakes;
+use crate::paths::{Paths, located};
+use crate::render::render;
+use crate::scope::Scope;
+use crate::template::Template;
+
+pub(super) fn expand(args: TokenStream, item: &ItemStruct) -> TokenStream {
+    let mut mistakes = Mistakes::new();
+    let (literals, args) = args::read::<InputArgs>(args, &mut mistakes);
+    let paths = Paths::new(args.path.as_ref().map(|path| &path.0));
+    let templates: Vec<_> = literals
+        .iter()
+        .map(|literal| Template::parse(literal, &mut mistakes))
+        .collect();
+    check_one_template(&templates, &mut mistakes);
+    check_owned(item, &mut mistakes);
+    let scope = scope(item);
+    let roots: Vec<_> = templates
+        .iter()
+        .map(|template| scope.roots(template, &mut mistakes))
+        .collect();
+    let errors = mistakes.finish();
+    // The trait is implemented even so, or its absence would be reported as well.
+    let key = if errors.is_some() {
+        quote!(loop {})
+    } else {
+        let keys = templates.iter().zip(&roots);
+        keys.map(|(template, roots)| key(template, roots, &paths))
+            .collect()
+    };
+    let keyed = keyed(item, &key, &paths);
+    let (outputs, methods) = (outputs(item, &paths), methods(item, &paths));
+    quote!(#item #keyed #outputs #methods #errors)
+}
+
+/// The names that a template can use: the fields, and `self`.
+fn scope(item: &ItemStruct) -> Scope {
+    let fields = item.fields.iter().filter_map(|field| field.ident.clone());
+    let itself = Ident::new("self", Span::call_site());
+    Scope::of_fields(fields.chain([itself]).collect())
+}
+
+/// The body of the function that renders the key.
+fn key(template: &Template, roots: &[Ident], paths: &Paths) -> TokenStream {
+    let mut fields: Vec<&Ident> = roots.iter().filter(|root| *root != "self").collect();
+    fields.sort();
+    fields.dedup();
+    let rendered = render(template, roots, paths);
+    let bound = (!fields.is_empty()).then(|| quote!(let Self { #(#fields,)* .. } = self;));
+    quote!(#bound #rendered)
+}
+
+fn keyed(item: &ItemStruct, key: &TokenStream, paths: &Paths) -> TokenStream {
+    let (saga_key, rendered, name) = (paths.saga_key(), paths.rendered(), &item.ident);
+    let (parameters, arguments, conditions) = item.generics.split_for_impl();
+    quote! {
+        #[automatically_derived]
+        impl #parameters #saga_key for #name #arguments #conditions {
+            fn saga_key(&self) -> #rendered { #key }
+        }
+    }
+}
+
+/// The name of what its steps put out, as visible as the struct itself.
+fn outputs(item: &ItemStruct, paths: &Paths) -> TokenStream {
+    let ItemStruct {
+        vis,
+        ident,
+        generics,
+        ..
+    } = item;
+    let (saga, outputs) = (paths.saga(), format_ident!("{ident}Outputs"));
+    let documentation = format!("What the steps of [`{ident}`] have put out, by the name of each.");
+    let unbounded = unbounded(generics);
+    let (_, arguments, _) = unbounded.split_for_impl();
+    quote! {
+        #[doc = #documentation]
+        #[allow(dead_code)]
+        #vis type #outputs #unbounded = <#ident #arguments as #saga>::Outputs;
+    }
+}
+
+/// The methods that start the saga. A struct without steps is reported at its name.
+fn methods(item: &ItemStruct, paths: &Paths) -> TokenStream {
+    let (ident, vis, mut generics) = (&item.ident, &item.vis, item.generics.clone());
+    let steps = located(paths.saga_steps(), ident.span());
+    let (_, arguments, _) = item.generics.split_for_impl();
+    let bound = parse_quote_spanned!(ident.span()=> #ident #arguments: #steps);
+    generics.make_where_clause().predicates.push(bound);
+    let (parameters, _, conditions) = generics.split_for_impl();
+    let (run_saga, start_saga) = (paths.run_saga(), paths.start_saga());
+    let (coordinator, saga) = (paths.coordinator(), paths.saga());
+    let ended = paths.saga_result(&quote!(<Self as #saga>::Outputs));
+    let started = paths.saga_result(&paths.saga_handle(&quote!(Self)));
+    quote! {
+        #[allow(dead_code)]
+        impl #parameters #ident #arguments #conditions {
+            /// Starts the saga, or joins the one with its key, and waits for it to end. It is executed with the
+            /// coordinator of the current scope, or else the installed one.
+            ///
+            /// Dropping the future leaves the saga to the background, where it goes on. If the process dies,
+            /// another one that recovers goes on with it.
+            ///
+            /// # Errors
+            ///
+            /// `SagaError` says how the saga ended other than well, or that it could not be started.
+            #vis async fn run(self) -> #ended {
+                #run_saga(::core::option::Option::None, self).await
+            }
+
+            /// As `run`, with this coordinator.
+            ///
+            /// # Errors
+            ///
+            /// See `run`.
+            #vis async fn run_with(self, coordinator: &#coordinator) -> #ended {
+                #run_saga(::core::option::Option::Some(coordinator), self).await
+            }
+
+            /// Starts the saga in the background, or joins the one with its key. It goes on whatever becomes of the
+            /// handle.
+            ///
+            /// # Errors
+            ///
+            /// `SagaError::Coordination` if there is no coordinator, a dependency is not provided, or the key
+            /// cannot be rendered.
+            #vis fn start(self) -> #started {
+                #start_saga(::core::option::Option::None, self)
+            }
+
+            /// As `start`, with this coordinator.
+            ///
+            /// # Errors
+            ///
+            /// See `start`.
+            #vis fn start_with(self, coordinator: &#coordinator) -> #started {
+                #start_saga(::core::option::Option::Some(coordinator), self)
+            }
+        }
+    }
+}
+
+/// Generics as an alias has them, defaults included.
+fn unbounded(generics: &Generics) -> Generics {
+    let mut generics = generics.clone();
+    for parameter in generics.type_params_mut() {
+        parameter.bounds.clear();
+    }
+    generics.where_clause = None;
+    generics
+}
+
+fn check_one_template(templates: &[Template], mistakes: &mut Mistakes) {
+    for template in templates.iter().skip(1) {
+        mistakes.under(
+            template.literal(),
+            "a saga has one key; put all of it into one template, as in `\"order:<shop>:<order_id>\"`",
+        );
+    }
+}
+
+fn check_owned(item: &ItemStruct, mistakes: &mut Mistakes) {
+    for parameter in &item.generics.params {
+        if let GenericParam::Lifetime(lifetime) = parameter {
+            mistakes.under(
+                lifetime,
+                "a saga's input is stored and read again, so it cannot borrow: own it, with `String` for `&str` and \
+                 `Vec<T>` for `&[T]`",
+            );
+        }
+    }
+}

@@ -1,0 +1,100 @@
+//! What is told of sagas.
+
+use std::time::Duration;
+
+use tracing::{debug, info, warn};
+
+use super::Event;
+use super::series::{Counter, Histogram, Label, Registry, Series};
+
+static SAGAS: Registry<SagaSeries> = Registry::new();
+
+/// Something that happened to a saga.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum SagaEvent {
+    /// It was created.
+    Started,
+    /// An attempt of a step has ended.
+    Step { took: Duration },
+    /// All its steps are done. How long that took is known where it began.
+    Completed { took: Duration },
+    /// A step has failed for good.
+    Failed,
+    /// What was done is undone.
+    Compensated,
+    /// It was taken over from an executor that is gone.
+    Recovered,
+    /// It cannot go on by itself.
+    Stuck,
+}
+
+impl Event for SagaEvent {
+    /// The template.
+    type Subject<'a> = &'static str;
+
+    fn tell(self, template: &'static str) {
+        let series = SAGAS.of(template);
+        match self {
+            Self::Started => {
+                series.started.increment();
+                debug!(template, "saga started");
+            }
+            Self::Step { took } => {
+                series.step_seconds.record(took.as_secs_f64());
+                debug!(template, ?took, "step of a saga attempted");
+            }
+            Self::Completed { took } => {
+                series.completed.increment();
+                series.seconds.record(took.as_secs_f64());
+                debug!(template, ?took, "saga completed");
+            }
+            Self::Failed => {
+                series.failed.increment();
+                warn!(template, "saga failed, and is undone");
+            }
+            Self::Compensated => {
+                series.compensated.increment();
+                info!(template, "saga undone");
+            }
+            Self::Recovered => {
+                series.recovered.increment();
+                info!(template, "saga taken over");
+            }
+            Self::Stuck => {
+                series.stuck.increment();
+                warn!(
+                    template,
+                    "saga stuck, until somebody resumes or abandons it"
+                );
+            }
+        }
+    }
+}
+
+/// What is counted of the sagas of one template.
+struct SagaSeries {
+    started: Counter,
+    completed: Counter,
+    failed: Counter,
+    compensated: Counter,
+    recovered: Counter,
+    stuck: Counter,
+    seconds: Histogram,
+    step_seconds: Histogram,
+}
+
+impl Series for SagaSeries {
+    fn new(template: &'static str) -> Self {
+        let labels = &[Label::from_static_parts("template", template)];
+        Self {
+            started: Counter::new("coord_saga_started_total", labels),
+            completed: Counter::new("coord_saga_completed_total", labels),
+            failed: Counter::new("coord_saga_failed_total", labels),
+            compensated: Counter::new("coord_saga_compensated_total", labels),
+            recovered: Counter::new("coord_saga_recovered_total", labels),
+            stuck: Counter::new("coord_saga_stuck_total", labels),
+            seconds: Histogram::new("coord_saga_duration_seconds", labels),
+            step_seconds: Histogram::new("coord_saga_step_duration_seconds", labels),
+        }
+    }
+}

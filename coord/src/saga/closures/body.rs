@@ -1,0 +1,318 @@
+//! What the body of a saga of closures is given, and its steps.
+
+use std::fmt::Display;
+use std::future::{Future, IntoFuture};
+use std::pin::Pin;
+use std::sync::Arc;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tokio::sync::{Mutex, MutexGuard};
+
+use super::replay::Replay;
+use crate::error::Error;
+use crate::lock::while_held;
+use crate::saga::error::{SagaError, StepError};
+use crate::saga::journal::{Journal, Stop, shortened};
+use crate::saga::log::{Event, Kind};
+use crate::saga::step::{Failed, Stored as Output};
+
+/// A saga of closures, as its body sees it, from [`SagaBuilder::run`](super::SagaBuilder::run).
+pub struct ClosureSaga {
+    pub(super) id: Arc<str>,
+    pub(super) run: u128,
+    pub(super) template: &'static str,
+    pub(super) state: Mutex<State>,
+}
+
+pub(super) struct State {
+    pub(super) journal: Journal<Replay>,
+    pub(super) way: Way,
+    /// Which step the body comes to next.
+    pub(super) next: usize,
+    pub(super) end: Option<End>,
+}
+
+/// What the body is run for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Way {
+    /// To go on.
+    Forwards,
+    /// To give its result again, with nothing to do.
+    Again,
+    /// To undo this step.
+    To(usize),
+}
+
+/// Why a body cannot go on.
+pub(super) enum End {
+    Stopped(Stop),
+    Undone,
+    UndoFailed(StepError),
+}
+
+/// A step, to be awaited.
+#[must_use = "a step runs when it is awaited"]
+pub struct ClosureStep<'s, F, C = NoCompensation> {
+    saga: &'s ClosureSaga,
+    name: String,
+    run: F,
+    undo: C,
+}
+
+/// A step that is not undone.
+#[derive(Debug, Clone, Copy)]
+pub struct NoCompensation;
+
+/// A closure that undoes a step.
+#[derive(Debug, Clone, Copy)]
+pub struct Compensation<C>(C);
+
+impl ClosureSaga {
+    pub(super) fn new(
+        id: Arc<str>,
+        template: &'static str,
+        journal: Journal<Replay>,
+        way: Way,
+    ) -> Self {
+        Self {
+            id,
+            run: journal.head.about.run,
+            template,
+            state: Mutex::new(State {
+                journal,
+                way,
+                next: 0,
+                end: None,
+            }),
+        }
+    }
+
+    /// The saga's id.
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// A key for the step of this name that is the same each time it is run, and for nothing else: a step may be
+    /// run again after a crash, and that key is how its effect happens once.
+    pub fn idempotency_key(&self, step: &str) -> String {
+        format!("{:032x}/{step}", self.run)
+    }
+
+    /// A step. It runs when it is awaited, after the one before is stored; if it is done already, what it put out
+    /// is read and it does not run. Names of steps differ within a saga, and steps are awaited one after the
+    /// other.
+    ///
+    /// # Errors
+    ///
+    /// The awaited step gives [`SagaError::Compensated`] if it fails; pass it on with `?`, and what was done
+    /// before is undone. Any other error is to be passed on too.
+    pub fn step<F>(&self, name: impl Into<String>, run: F) -> ClosureStep<'_, F> {
+        ClosureStep {
+            saga: self,
+            name: name.into(),
+            run,
+            undo: NoCompensation,
+        }
+    }
+
+    pub(super) fn into_state(self) -> State {
+        self.state.into_inner()
+    }
+}
+
+impl<'s, F> ClosureStep<'s, F> {
+    /// What undoes the step, given what it put out. It is called if the saga fails behind this step, in this
+    /// process or in a later one. One that fails leaves the saga stuck, until it is run again.
+    pub fn compensate<C>(self, undo: C) -> ClosureStep<'s, F, Compensation<C>> {
+        ClosureStep {
+            saga: self.saga,
+            name: self.name,
+            run: self.run,
+            undo: Compensation(undo),
+        }
+    }
+}
+
+impl<'s, F, Run, T, E> IntoFuture for ClosureStep<'s, F>
+where
+    F: FnOnce() -> Run + Send + 's,
+    Run: Future<Output = Result<T, E>> + Send + 's,
+    T: Serialize + DeserializeOwned + Send + 's,
+    E: Display + Send + Sync + 'static,
+{
+    type Output = Result<T, SagaError>;
+    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send + 's>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        let nothing = |_: T| std::future::ready(Ok::<(), E>(()));
+        Box::pin(self.saga.come_to(self.name, self.run, nothing))
+    }
+}
+
+impl<'s, F, Run, C, Undo, T, E, U> IntoFuture for ClosureStep<'s, F, Compensation<C>>
+where
+    F: FnOnce() -> Run + Send + 's,
+    Run: Future<Output = Result<T, E>> + Send + 's,
+    C: FnOnce(T) -> Undo + Send + 's,
+    Undo: Future<Output = Result<(), U>> + Send + 's,
+    T: Serialize + DeserializeOwned + Send + 's,
+    E: Display + Send + Sync + 'static,
+    U: Display + Send + Sync + 'static,
+{
+    type Output = Result<T, SagaError>;
+    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send + 's>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(self.saga.come_to(self.name, self.run, self.undo.0))
+    }
+}
+
+impl ClosureSaga {
+    /// What the body gets for a step: what is stored of it, what it puts out now, or the end of the body.
+    async fn come_to<T, E, U, Run, Undo>(
+        &self,
+        name: String,
+        run: impl FnOnce() -> Run + Send,
+        undo: impl FnOnce(T) -> Undo + Send,
+    ) -> Result<T, SagaError>
+    where
+        Run: Future<Output = Result<T, E>> + Send,
+        Undo: Future<Output = Result<(), U>> + Send,
+        T: Serialize + DeserializeOwned + Send,
+        E: Display + Send + Sync + 'static,
+        U: Display + Send + Sync + 'static,
+    {
+        // One at a time; a step within a step would wait for itself.
+        let Ok(mut state) = self.state.try_lock() else {
+            return Err(Error::WouldDeadlock {
+                template: self.template,
+            }
+            .into());
+        };
+        if state.end.is_some() {
+            return Err(self.ended());
+        }
+        let at = state.next;
+        let is_stored = at < state.journal.fold.steps.len();
+        if let Some(difference) = state.difference(at, &name) {
+            return Err(self.end(&mut state, End::Stopped(Stop::Incompatible(difference))));
+        }
+        state.next += 1;
+        if state.way == Way::To(at) {
+            let end =
+                match state.stored::<T>(at) {
+                    Ok(output) => state.guarded(undo(output)).await.map_or(
+                        End::Stopped(Stop::Lost),
+                        |undone| {
+                            undone.map_or_else(
+                                |error| End::UndoFailed(StepError::new(error)),
+                                |()| End::Undone,
+                            )
+                        },
+                    ),
+                    Err(error) => End::UndoFailed(StepError::of_text(error.to_string())),
+                };
+            return Err(self.end(&mut state, end));
+        }
+        if is_stored {
+            return state.stored(at);
+        }
+        if let Err(stop) = state.journal.flush().await {
+            return Err(self.end(&mut state, End::Stopped(stop)));
+        }
+        if state.journal.fold.cancelled {
+            return Err(SagaError::Cancelled);
+        }
+        let Some(ran) = state.guarded(run()).await else {
+            return Err(self.end(&mut state, End::Stopped(Stop::Lost)));
+        };
+        state.take_in(&name, ran)
+    }
+
+    /// Ends the body: whatever it does from now on, it gets this.
+    fn end(&self, state: &mut MutexGuard<'_, State>, end: End) -> SagaError {
+        state.end = Some(end);
+        self.ended()
+    }
+
+    /// For the body alone: whoever runs it knows why.
+    fn ended(&self) -> SagaError {
+        Error::LockLost {
+            template: self.template,
+        }
+        .into()
+    }
+}
+
+impl State {
+    /// How the step that the body comes to differs from what is stored.
+    fn difference(&self, at: usize, name: &str) -> Option<String> {
+        let (number, fold) = (at + 1, &self.journal.fold);
+        match fold.steps.get(at) {
+            Some(stored) if stored.id == name => None,
+            Some(stored) => Some(format!("step {number} was `{}` and is `{name}`", stored.id)),
+            None if self.way != Way::Forwards => Some(format!(
+                "step {number} is `{name}`, and no such step has run"
+            )),
+            None if fold.knows(name) => Some(format!("two steps are called `{name}`")),
+            None => None,
+        }
+    }
+
+    /// What a step that has run gives.
+    fn stored<T: DeserializeOwned>(&self, at: usize) -> Result<T, SagaError> {
+        let Some(step) = self.journal.fold.steps.get(at) else {
+            return Err(SagaError::Cancelled);
+        };
+        let Some(output) = &step.output else {
+            let error = step.error.clone().unwrap_or_default();
+            return Err(failed(&step.id, StepError::of_text(error)));
+        };
+        serde_json::from_str(output.get()).map_err(|problem| {
+            let problem = format!("the stored output cannot be read ({problem})");
+            failed(&step.id, StepError::of_text(problem))
+        })
+    }
+
+    /// The output of `work`, unless this executor's membership ends before.
+    async fn guarded<W: Future>(&self, work: W) -> Option<W::Output> {
+        let lease = &self.journal.member.lease;
+        while_held(lease.lost(), || lease.is_held(), work).await
+    }
+
+    /// Notes how a step has ended.
+    fn take_in<T: Serialize, E>(&mut self, name: &str, ran: Result<T, E>) -> Result<T, SagaError>
+    where
+        E: Display + Send + Sync + 'static,
+    {
+        let step = self.journal.fold.add(name);
+        let written = match ran {
+            Ok(output) => Output::of(&output).map(|written| (output, written)),
+            Err(error) => Err(Failed::in_this_attempt(StepError::new(error))),
+        };
+        match written {
+            Ok((output, written)) => {
+                self.journal.note(Event {
+                    output: Some(written.0),
+                    ..Event::of_run(Kind::Done, (step, 0))
+                });
+                Ok(output)
+            }
+            Err(Failed { error, .. }) => {
+                self.journal.note(Event {
+                    error: Some(shortened(error.to_string())),
+                    ..Event::of_run(Kind::Failed, (step, 0))
+                });
+                Err(failed(name, error))
+            }
+        }
+    }
+}
+
+fn failed(step: &str, source: StepError) -> SagaError {
+    SagaError::Compensated {
+        step: step.to_owned().into(),
+        source,
+    }
+}

@@ -1,0 +1,156 @@
+//! Getting a saga of closures: created, gone on with, or waited for. Within a process one call at a time has it.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use tokio::sync::watch;
+
+use super::NAME;
+use super::replay::Replay;
+use crate::context::Context;
+use crate::coordinator::Coordinator;
+use crate::error::Error;
+use crate::key::Key;
+use crate::observe::{SagaEvent, emit};
+use crate::saga::error::SagaError;
+use crate::saga::head::Head;
+use crate::saga::journal::{Journal, Stop, insist};
+use crate::saga::membership::Member;
+use crate::saga::spot::{self, Spot};
+use crate::store::{Entry, Put, PutRequest, Version};
+
+/// The right of one call in this process to have the saga.
+pub(super) struct Claim {
+    pub(super) spot: Spot,
+    context: Context,
+    /// Those who wait for it see this go.
+    _claimed: watch::Sender<()>,
+}
+
+pub(super) enum Found {
+    Ended(SagaError),
+    /// It is completed, and the body gives its result again.
+    Again(Journal<Replay>),
+    Ours(Journal<Replay>),
+}
+
+/// What is done in the background if a call is dropped: others may go on with the saga.
+pub(super) struct LeftBehind {
+    put: Option<PutRequest>,
+    member: Arc<Member>,
+    coordinator: Coordinator,
+}
+
+impl Claim {
+    pub(super) async fn of(coordinator: &Coordinator, key: Key) -> Result<Self, SagaError> {
+        let spot = Spot::new(coordinator, NAME, key)?;
+        if Context::holds(&spot.head_key) {
+            let template = spot.template();
+            return Err(Error::WouldDeadlock { template }.into());
+        }
+        let claimed = loop {
+            match spot.executor.claim(&spot.head_key) {
+                Ok(claimed) => break claimed,
+                // It ends when the other one goes.
+                Err(mut other) => drop(other.changed().await),
+            }
+        };
+        Ok(Self {
+            spot,
+            context: Context::current().unwrap_or_else(Context::create),
+            _claimed: claimed,
+        })
+    }
+
+    /// Looks until the saga is ours or has ended.
+    pub(super) async fn find(&self, is_first: bool) -> Result<Found, SagaError> {
+        let mut watch = None;
+        loop {
+            let member = self.spot.member(is_first).await?;
+            match self.look(&member).await {
+                Ok(Some(found)) => return Ok(found),
+                Ok(None) => self.spot.wait(&member, &mut watch).await,
+                Err(Stop::Lost) => {}
+                Err(Stop::Incompatible(difference)) => {
+                    return Err(self.spot.incompatible(difference));
+                }
+            }
+        }
+    }
+
+    /// The context of the body.
+    pub(super) fn context(&self) -> Context {
+        let inside = Context::with_correlation_id(self.context.correlation_id());
+        inside.inside_saga(Arc::clone(&self.spot.head_key), Arc::clone(&self.spot.id))
+    }
+
+    /// Creates the saga, or finds out who has it.
+    async fn look(&self, member: &Arc<Member>) -> Result<Option<Found>, Stop> {
+        let input = Bytes::from_static(b"null");
+        let correlation = self.context.correlation_id();
+        let head = self.spot.new_head(member, Vec::new(), input, correlation);
+        let put = self.spot.put_new(&head);
+        let store = self.spot.coordinator.store();
+        match insist(member, || store.put_record(&put)).await? {
+            Put::Stored(version) => {
+                emit(self.spot.template(), SagaEvent::Started);
+                Ok(Some(Found::Ours(self.journal(member, head, version))))
+            }
+            Put::Conflict(None) => Ok(None),
+            Put::Conflict(Some(entry)) => self.settle(member, entry).await,
+        }
+    }
+
+    async fn settle(&self, member: &Arc<Member>, entry: Entry) -> Result<Option<Found>, Stop> {
+        let head = Head::read(&entry.value).map_err(Stop::Incompatible)?;
+        match self.spot.settle(member, head, entry.version).await? {
+            spot::Found::Completed(head, version) => {
+                let mut journal = self.journal(member, head, version);
+                journal.read_history().await?;
+                Ok(Some(Found::Again(journal)))
+            }
+            spot::Found::Failed(error) => Ok(Some(Found::Ended(error))),
+            spot::Found::Orphaned(head, version) => {
+                let mut journal = self.journal(member, head, version);
+                journal.read_history().await?;
+                journal.own().await?;
+                emit(self.spot.template(), SagaEvent::Recovered);
+                Ok(Some(Found::Ours(journal)))
+            }
+            spot::Found::Elsewhere => Ok(None),
+        }
+    }
+
+    fn journal(&self, member: &Arc<Member>, head: Head, version: Version) -> Journal<Replay> {
+        let stored = (head, version);
+        self.spot.journal(member, None, stored, Replay::default())
+    }
+}
+
+impl LeftBehind {
+    pub(super) fn of(claim: &Claim, journal: &Journal<Replay>) -> Self {
+        Self {
+            put: Some(journal.disown()),
+            member: Arc::clone(&journal.member),
+            coordinator: claim.spot.coordinator.clone(),
+        }
+    }
+
+    pub(super) fn nothing(&mut self) {
+        self.put = None;
+    }
+}
+
+impl Drop for LeftBehind {
+    fn drop(&mut self) {
+        if let Some(put) = self.put.take()
+            && let Ok(runtime) = tokio::runtime::Handle::try_current()
+        {
+            let (member, coordinator) = (Arc::clone(&self.member), self.coordinator.clone());
+            runtime.spawn(async move {
+                // If it cannot be done, the saga is free when the membership ends.
+                let _ = insist(&member, || coordinator.store().put_record(&put)).await;
+            });
+        }
+    }
+}

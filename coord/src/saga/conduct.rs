@@ -1,0 +1,234 @@
+//! Conducting a saga: finding out where it stands, and driving it if it is ours.
+//!
+//! | the head is | then |
+//! |---|---|
+//! | absent | create it, and drive |
+//! | of another input | `OtherInput` |
+//! | ended, or stuck | that is the result |
+//! | running, and its executor is alive | wait for a change, then look again |
+//! | running, and its executor is gone | take it over, and drive |
+//!
+//! Whatever goes wrong on the way, the saga is looked at anew: no store that is away ends one.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use super::drive::{Drive, Ended};
+use super::error::SagaError;
+use super::head::{Head, now};
+use super::journal::{Journal, Stop, insist};
+use super::membership::{Member, Slot};
+use super::progress::Progress;
+use super::spot::{self, Spot};
+use crate::clock::{Deadline, Moment};
+use crate::context::Context;
+use crate::error::Error;
+use crate::lock::persist;
+use crate::observe::{SagaEvent, emit};
+use crate::store::{Entry, Put, Version};
+
+/// For how long a store that fails is tried again before a start is given up.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+/// A saga to be conducted.
+pub(super) struct Conduct {
+    pub(super) drive: Drive,
+    /// The input as it is stored.
+    pub(super) input: Bytes,
+    /// Whether it is created if there is none.
+    pub(super) creates: bool,
+}
+
+/// Where it stands.
+enum Found {
+    Ended(Ended),
+    Ours(Box<Journal<Progress>>),
+    Elsewhere,
+    Absent,
+}
+
+impl Conduct {
+    /// Goes on until the saga has ended, here or elsewhere. The journal is to be cleaned up.
+    pub(super) async fn to_the_end(&self) -> (Ended, Option<Box<Journal<Progress>>>) {
+        let mut watch = None;
+        let mut creates = self.creates;
+        let mut is_first = true;
+        loop {
+            let member = match self.spot().member(is_first && creates).await {
+                Ok(member) => member,
+                Err(error) => return (Err(error.into()), None),
+            };
+            let found = if creates {
+                self.create(&member, is_first).await
+            } else {
+                self.look(&member).await
+            };
+            (creates, is_first) = (false, false);
+            let stop = match found {
+                Ok(Found::Ended(ended)) => return (ended, None),
+                Ok(Found::Absent) if !self.creates => return (Err(gone()), None),
+                Ok(Found::Absent) => {
+                    creates = true;
+                    continue;
+                }
+                Ok(Found::Elsewhere) => {
+                    self.spot().wait(&member, &mut watch).await;
+                    continue;
+                }
+                Ok(Found::Ours(mut journal)) => match self.drive.to_the_end(&mut journal).await {
+                    Ok(ended) => {
+                        self.tell_completed(&journal, &ended);
+                        return (ended, Some(journal));
+                    }
+                    Err(stop) => stop,
+                },
+                Err(stop) => stop,
+            };
+            if let Stop::Incompatible(difference) = stop {
+                let saga = self.spot().name;
+                tracing::warn!(
+                    saga,
+                    difference,
+                    "a saga is left to processes with other code"
+                );
+                return (Err(self.spot().incompatible(difference)), None);
+            }
+        }
+    }
+
+    /// Creates the saga if there is none. Two round trips: to list it, and to create it.
+    async fn create(&self, member: &Arc<Member>, is_first: bool) -> Result<Found, Stop> {
+        let slot = member.slot();
+        let list = slot.list(&self.spot().head_key);
+        let store = self.spot().coordinator.store();
+        if is_first {
+            let until = Deadline::of_lease(Moment::now(), PATIENCE);
+            if let Err(error) = persist(until, || store.put_record(&list)).await {
+                return Ok(Found::Ended(Err(Error::from(error).into())));
+            }
+        } else {
+            insist(member, || store.put_record(&list)).await?;
+        }
+        let context = Context::current().unwrap_or_else(Context::create);
+        let steps = self.drive.definition.stored_steps();
+        let correlation = context.correlation_id();
+        let head = self
+            .spot()
+            .new_head(member, steps, self.input.clone(), correlation);
+        let mut journal = self.journal(member, Some(slot), (head, Version::from_bits(0)));
+        // A failure comes again when it is driven.
+        let _ = self.drive.plan(&mut journal);
+        journal.head.first = journal.take_pending();
+        let put = self.spot().put_new(&journal.head);
+        match insist(member, || store.put_record(&put)).await? {
+            Put::Stored(version) => {
+                journal.stored_as(version);
+                emit(self.spot().template(), SagaEvent::Started);
+                Ok(Found::Ours(Box::new(journal)))
+            }
+            Put::Conflict(None) => Ok(Found::Absent),
+            Put::Conflict(Some(entry)) => {
+                journal.give_up_slot();
+                self.settle(member, entry).await
+            }
+        }
+    }
+
+    async fn look(&self, member: &Arc<Member>) -> Result<Found, Stop> {
+        let store = self.spot().coordinator.store();
+        match insist(member, || store.get_record(&self.spot().head_key)).await? {
+            None => Ok(Found::Absent),
+            Some(entry) => self.settle(member, entry).await,
+        }
+    }
+
+    /// What to do about a saga that is there.
+    async fn settle(&self, member: &Arc<Member>, entry: Entry) -> Result<Found, Stop> {
+        let head = Head::read(&entry.value).map_err(Stop::Incompatible)?;
+        if self.creates && !is_same(&self.input, &head.input) {
+            let saga = self.spot().name.into();
+            return Ok(Found::Ended(Err(SagaError::OtherInput { saga })));
+        }
+        match self.spot().settle(member, head, entry.version).await? {
+            spot::Found::Completed(head, version) => {
+                let mut journal = self.journal(member, None, (head, version));
+                self.read_history(&mut journal).await?;
+                Ok(Found::Ended(Ok(journal.fold.outputs)))
+            }
+            spot::Found::Failed(error) => Ok(Found::Ended(Err(error))),
+            spot::Found::Orphaned(head, version) => self.take_over(member, head, version).await,
+            spot::Found::Elsewhere => Ok(Found::Elsewhere),
+        }
+    }
+
+    /// Takes over a saga whose executor is gone.
+    async fn take_over(
+        &self,
+        member: &Arc<Member>,
+        head: Head,
+        version: Version,
+    ) -> Result<Found, Stop> {
+        let mut journal = self.journal(member, None, (head, version));
+        self.read_history(&mut journal).await?;
+        let slot = member.slot();
+        let list = slot.list(&self.spot().head_key);
+        let store = self.spot().coordinator.store();
+        insist(member, || store.put_record(&list)).await?;
+        journal.keep_slot(slot);
+        journal.head.about.steps = self.drive.definition.stored_steps();
+        journal.own().await?;
+        emit(self.spot().template(), SagaEvent::Recovered);
+        Ok(Found::Ours(Box::new(journal)))
+    }
+
+    async fn read_history(&self, journal: &mut Journal<Progress>) -> Result<(), Stop> {
+        journal.read_history().await?;
+        let (begun, touched) = (&journal.head.about.steps, journal.fold.touched());
+        if let Some(difference) = self.drive.definition.difference(begun, touched) {
+            return Err(Stop::Incompatible(difference));
+        }
+        match journal.fold.wrongly_skipped() {
+            None => Ok(()),
+            Some(step) => Err(Stop::Incompatible(format!(
+                "it has left out the step `{step}`, which is not left out any more"
+            ))),
+        }
+    }
+
+    fn journal(
+        &self,
+        member: &Arc<Member>,
+        slot: Option<Slot>,
+        stored: (Head, Version),
+    ) -> Journal<Progress> {
+        let progress = Progress::new(&self.drive.definition, &self.drive.input);
+        self.spot().journal(member, slot, stored, progress)
+    }
+
+    pub(super) fn spot(&self) -> &Spot {
+        &self.drive.spot
+    }
+
+    fn tell_completed(&self, journal: &Journal<Progress>, ended: &Ended) {
+        if ended.is_ok() {
+            let took = now().saturating_sub(journal.head.about.began);
+            let took = Duration::from_millis(took);
+            emit(self.spot().template(), SagaEvent::Completed { took });
+        }
+    }
+}
+
+/// A saga that somebody is to go on with, and that is not there any more.
+fn gone() -> SagaError {
+    SagaError::Abandoned {
+        reason: "it is not stored any more".into(),
+    }
+}
+
+/// Whether two inputs are the same JSON, whatever the order of their maps.
+pub(super) fn is_same(one: &[u8], other: &[u8]) -> bool {
+    let value = |input| serde_json::from_slice::<serde_json::Value>(input).ok();
+    one == other || value(one).is_some_and(|one| value(other) == Some(one))
+}

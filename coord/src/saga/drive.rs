@@ -1,0 +1,484 @@
+//! Driving a saga that is ours: forwards step by step, and backwards if one fails for good.
+//!
+//! 1. The next step starts only after what the one before put out is stored, in one append with the start.
+//! 2. A step is not begun, and one that is under way does not go on, once this executor's membership may have
+//!    ended.
+//! 3. A saga that is cancelled goes backwards when the step that is under way has ended, unless it is past its
+//!    pivot.
+
+use std::any::Any;
+use std::borrow::Cow;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use futures_util::future::{BoxFuture, FutureExt};
+use futures_util::stream::{FuturesUnordered, StreamExt};
+use serde_json::value::RawValue;
+use tokio::sync::Notify;
+use tokio::time::Instant;
+use tracing::Instrument;
+
+use super::call::Call;
+use super::context::StepContext;
+use super::definition::Definition;
+use super::error::{SagaError, StepError};
+use super::head::{SagaState, milliseconds};
+use super::journal::{Journal, Stop, shortened};
+use super::log::{Event, Kind};
+use super::outputs::Outputs;
+use super::progress::{Cause, Progress, Run, Standing};
+use super::spot::Spot;
+use super::step::{Failed, Input};
+use crate::context::Context;
+use crate::lock::while_held;
+use crate::observe::{SagaEvent, emit};
+use crate::store::FencingToken;
+
+/// How a saga has ended, for those who wait for it.
+pub(super) type Ended = Result<Arc<Outputs>, SagaError>;
+
+/// What tells the one who drives a saga in this process that somebody wants it undone.
+#[derive(Default)]
+pub(super) struct Cancel {
+    is_wanted: AtomicBool,
+    wanted: Notify,
+}
+
+/// A saga and what its steps need, whatever its journal says.
+pub(super) struct Drive {
+    pub(super) spot: Spot,
+    pub(super) definition: Arc<Definition>,
+    pub(super) input: Input,
+    pub(super) cancel: Arc<Cancel>,
+}
+
+/// How an attempt ended.
+enum Attempted {
+    Done(Box<RawValue>),
+    Failed(Failed),
+    /// It was not made, because the saga is cancelled.
+    NotMade,
+}
+
+/// The one run that has failed for good.
+struct Failure {
+    run: Run,
+    error: StepError,
+}
+
+impl Cancel {
+    pub(super) fn want(&self) {
+        self.is_wanted.store(true, Ordering::Release);
+        self.wanted.notify_waiters();
+    }
+
+    fn is_wanted(&self) -> bool {
+        self.is_wanted.load(Ordering::Acquire)
+    }
+
+    /// Returns after `delay`: whether it was waited for to the end.
+    async fn sleep(&self, delay: Duration) -> bool {
+        let wanted = self.wanted.notified();
+        if self.is_wanted() {
+            return false;
+        }
+        tokio::select! {
+            () = tokio::time::sleep(delay) => true,
+            () = wanted => false,
+        }
+    }
+}
+
+impl Drive {
+    /// Goes on until the saga has ended or is stuck.
+    pub(super) async fn to_the_end(&self, journal: &mut Journal<Progress>) -> Result<Ended, Stop> {
+        loop {
+            if self.cancel.is_wanted() && !journal.fold.cancelled {
+                journal.flush().await?;
+                journal.catch_up().await?;
+            }
+            if let Some(cause) = journal.fold.unwinding.clone() {
+                return self.backwards(journal, cause).await;
+            }
+            if journal.fold.cancelled && !journal.fold.past_pivot {
+                journal.note(Event::of_run(Kind::Unwinding, (0, 0)));
+                continue;
+            }
+            let runs = match self.plan(journal) {
+                Ok(runs) => runs,
+                Err(failure) => {
+                    self.fail(journal, failure)?;
+                    continue;
+                }
+            };
+            if runs.is_empty() {
+                journal.finish(SagaState::Completed, None).await?;
+                return Ok(Ok(Arc::clone(&journal.fold.outputs)));
+            }
+            journal.flush().await?;
+            if journal.fold.cancelled && !journal.fold.past_pivot {
+                continue;
+            }
+            if let Some(failure) = self.forwards(journal, runs).await? {
+                if journal.fold.past_pivot {
+                    return self.get_stuck(journal, failure).await.map(Err);
+                }
+                self.fail(journal, failure)?;
+            }
+        }
+    }
+
+    /// Notes what begins the next runs.
+    pub(super) fn plan(&self, journal: &mut Journal<Progress>) -> Result<Vec<Run>, FailedPlan> {
+        let context = self.context(journal, (0, 0), 1, "when");
+        let next = journal.fold.next(|step, outputs| {
+            let Some(when) = &self.definition.steps[step].when else {
+                return Ok(true);
+            };
+            when(&self.input, self.call(&context, outputs, (step, 0)))
+                .map_err(|failed| (step, failed.error))
+        });
+        let next = next.map_err(|(step, error)| FailedPlan { step, error })?;
+        for event in next.events {
+            journal.note(event);
+        }
+        Ok(next.runs)
+    }
+
+    /// Turns the saga back.
+    #[allow(
+        clippy::unnecessary_wraps,
+        reason = "so that both kinds of failures can be given"
+    )]
+    fn fail(
+        &self,
+        journal: &mut Journal<Progress>,
+        failure: impl Into<Failure>,
+    ) -> Result<(), Stop> {
+        let Failure { run, error } = failure.into();
+        journal.note(Event {
+            error: Some(shortened(error.to_string())),
+            ..Event::of_run(Kind::Unwinding, run)
+        });
+        // The error itself is still here.
+        journal.fold.unwinding = Some(Cause::Failed { step: run.0, error });
+        emit(self.spot.template(), SagaEvent::Failed);
+        Ok(())
+    }
+
+    /// Makes these runs, together, and stores what they put out, except for the last, which goes along with what
+    /// comes next.
+    async fn forwards(
+        &self,
+        journal: &mut Journal<Progress>,
+        runs: Vec<Run>,
+    ) -> Result<Option<Failure>, Stop> {
+        let mut under_way = FuturesUnordered::new();
+        for run in runs {
+            under_way.push(self.attempt(journal, run));
+        }
+        let mut failure = None;
+        while let Some((run, attempted)) = self.while_member(journal, under_way.next()).await? {
+            match attempted {
+                Attempted::Done(output) => journal.note(Event {
+                    output: Some(output),
+                    ..Event::of_run(Kind::Done, run)
+                }),
+                Attempted::NotMade => {}
+                Attempted::Failed(failed) => {
+                    let failures = journal.fold.run(run).failures + 1;
+                    let delay = failed
+                        .is_worth_retrying
+                        .then(|| self.definition.steps[run.0].retry_delay(failures + 1))
+                        .flatten()
+                        .filter(|_| failure.is_none());
+                    note_failure(journal, Kind::Failed, run, &failed.error, delay);
+                    if delay.is_some() {
+                        journal.flush().await?;
+                        under_way.push(self.attempt(journal, run));
+                    } else if failure.is_none() {
+                        failure = Some(Failure {
+                            run,
+                            error: failed.error,
+                        });
+                    }
+                }
+            }
+            if !under_way.is_empty() {
+                journal.flush().await?;
+            }
+        }
+        Ok(failure)
+    }
+
+    /// Undoes what was begun, the latest first.
+    async fn backwards(
+        &self,
+        journal: &mut Journal<Progress>,
+        cause: Cause,
+    ) -> Result<Ended, Stop> {
+        for run in journal.fold.begun_in_reverse() {
+            let Some(undo) = &self.definition.steps[run.0].undo else {
+                continue;
+            };
+            match journal.fold.run(run).standing {
+                Standing::Done => {}
+                Standing::Begun if undo.of_unknown => {}
+                _ => continue,
+            }
+            journal.flush().await?;
+            if let Some(failure) = self.undo(journal, run).await? {
+                return self.get_stuck(journal, failure).await.map(Err);
+            }
+        }
+        let failure = match &cause {
+            Cause::Cancelled => None,
+            Cause::Failed { step, error } => Some((self.step_id(*step), error.to_string())),
+        };
+        journal.finish(SagaState::Compensated, failure).await?;
+        emit(self.spot.template(), SagaEvent::Compensated);
+        Ok(Err(match cause {
+            Cause::Cancelled => SagaError::Cancelled,
+            Cause::Failed { step, error } => SagaError::Compensated {
+                step: self.step_id(step).into(),
+                source: error,
+            },
+        }))
+    }
+
+    async fn undo(
+        &self,
+        journal: &mut Journal<Progress>,
+        run: Run,
+    ) -> Result<Option<Failure>, Stop> {
+        loop {
+            let attempt = self.attempt_to_undo(journal, run);
+            match self.while_member(journal, attempt).await? {
+                Attempted::Done(_) | Attempted::NotMade => {
+                    journal.note(Event::of_run(Kind::Undone, run));
+                    return Ok(None);
+                }
+                Attempted::Failed(failed) => {
+                    let failures = journal.fold.run(run).undo_failures + 1;
+                    let delay = failed
+                        .is_worth_retrying
+                        .then(|| self.definition.steps[run.0].undo_delay(failures + 1))
+                        .flatten();
+                    note_failure(journal, Kind::UndoFailed, run, &failed.error, delay);
+                    if delay.is_none() {
+                        let error = failed.error;
+                        return Ok(Some(Failure { run, error }));
+                    }
+                    journal.flush().await?;
+                }
+            }
+        }
+    }
+
+    async fn get_stuck(
+        &self,
+        journal: &mut Journal<Progress>,
+        failure: Failure,
+    ) -> Result<SagaError, Stop> {
+        let step = self.step_id(failure.run.0);
+        let told = (step.clone(), failure.error.to_string());
+        journal.finish(SagaState::Stuck, Some(told)).await?;
+        emit(self.spot.template(), SagaEvent::Stuck);
+        Ok(SagaError::Stuck {
+            step: Cow::Owned(step),
+            source: failure.error,
+        })
+    }
+
+    /// The next attempt of a run, when it is due.
+    fn attempt(
+        &self,
+        journal: &Journal<Progress>,
+        run: Run,
+    ) -> BoxFuture<'static, (Run, Attempted)> {
+        let progress = journal.fold.run(run);
+        let context = self.context(journal, run, progress.attempt(), "");
+        let outputs = Arc::clone(&journal.fold.outputs);
+        let (delay, cancel) = (progress.waits(), Arc::clone(&self.cancel));
+        let past_pivot = journal.fold.past_pivot;
+        let made = self.made(journal, run, context, outputs, |step| Arc::clone(&step.run));
+        let template = self.spot.template();
+        Box::pin(async move {
+            if !delay.is_zero() {
+                if past_pivot {
+                    tokio::time::sleep(delay).await;
+                } else if !cancel.sleep(delay).await {
+                    return (run, Attempted::NotMade);
+                }
+            }
+            let began = Instant::now();
+            let attempted = made.await;
+            let took = began.elapsed();
+            emit(template, SagaEvent::Step { took });
+            (run, attempted)
+        })
+    }
+
+    fn attempt_to_undo(
+        &self,
+        journal: &Journal<Progress>,
+        run: Run,
+    ) -> BoxFuture<'static, Attempted> {
+        let progress = journal.fold.run(run);
+        let context = self.context(journal, run, progress.undo_attempt(), "/undo");
+        let outputs = Arc::clone(&journal.fold.outputs);
+        let made = self.made(journal, run, context, outputs, |step| match &step.undo {
+            Some(undo) => Arc::clone(&undo.run),
+            None => Arc::clone(&step.run),
+        });
+        let delay = progress.waits();
+        Box::pin(async move {
+            if !delay.is_zero() {
+                tokio::time::sleep(delay).await;
+            }
+            made.await
+        })
+    }
+
+    /// One attempt, caught if it panics, cut off after the timeout, and inside of the context of the saga.
+    fn made(
+        &self,
+        journal: &Journal<Progress>,
+        run: Run,
+        context: StepContext,
+        outputs: Arc<Outputs>,
+        choose: fn(&super::step::StepData) -> super::step::Erased,
+    ) -> BoxFuture<'static, Attempted> {
+        let step = &self.definition.steps[run.0];
+        let (make, timeout, input) = (choose(step), step.timeout, Arc::clone(&self.input));
+        let coordinator = self.spot.coordinator.clone();
+        let span = tracing::info_span!(
+            "coord.saga.step",
+            template = self.spot.template(),
+            step = step.id,
+            attempt = context.attempt,
+        );
+        let around = Context::with_correlation_id(&*journal.head.about.correlation)
+            .inside_saga(Arc::clone(&self.spot.head_key), Arc::clone(&self.spot.id));
+        let scope = self.spot.coordinator.clone();
+        let body = async move {
+            let call = Call {
+                context: &context,
+                outputs: &outputs,
+                dependencies: coordinator.dependencies(),
+                step: run.0,
+                item: run.1,
+            };
+            make(&input, call).await
+        };
+        let body = AssertUnwindSafe(scope.scope(around.scope(body))).catch_unwind();
+        let attempted = async move {
+            let ended = match timeout {
+                None => Ok(body.await),
+                Some(timeout) => tokio::time::timeout(timeout, body).await,
+            };
+            let failed =
+                |text: String| Attempted::Failed(Failed::in_this_attempt(StepError::of_text(text)));
+            match ended {
+                Ok(Ok(Ok(stored))) => Attempted::Done(stored.0),
+                Ok(Ok(Err(error))) => Attempted::Failed(error),
+                Ok(Err(panic)) => failed(format!("it panicked: {}", told_by(&*panic))),
+                Err(_) => failed("it did not end within its timeout".to_owned()),
+            }
+        };
+        Box::pin(attempted.instrument(span))
+    }
+
+    fn context(
+        &self,
+        journal: &Journal<Progress>,
+        (step, item): Run,
+        attempt: u32,
+        suffix: &str,
+    ) -> StepContext {
+        let about = &journal.head.about;
+        let data = &self.definition.steps;
+        let id = data.get(step).map_or("", |step| step.id);
+        let of_item = match data.get(step).and_then(|step| step.each.as_ref()) {
+            Some(_) => format!("/{item}"),
+            None => String::new(),
+        };
+        StepContext {
+            saga_id: Arc::clone(&self.spot.id),
+            attempt,
+            idempotency_key: format!("{:032x}/{id}{of_item}{suffix}", about.run),
+            token: FencingToken::new(about.began.saturating_mul(1000).saturating_add(about.epoch)),
+        }
+    }
+
+    fn call<'a>(
+        &'a self,
+        context: &'a StepContext,
+        outputs: &'a Outputs,
+        (step, item): Run,
+    ) -> Call<'a> {
+        Call {
+            context,
+            outputs,
+            dependencies: self.spot.coordinator.dependencies(),
+            step,
+            item,
+        }
+    }
+
+    async fn while_member<F: Future>(
+        &self,
+        journal: &Journal<Progress>,
+        work: F,
+    ) -> Result<F::Output, Stop> {
+        let lease = &journal.member.lease;
+        while_held(lease.lost(), || lease.is_held(), work)
+            .await
+            .ok_or(Stop::Lost)
+    }
+
+    fn step_id(&self, step: usize) -> String {
+        let step = self.definition.steps.get(step);
+        step.map_or_else(String::new, |step| step.id.to_owned())
+    }
+}
+
+/// A step of which it cannot be said whether it is to run.
+pub(super) struct FailedPlan {
+    step: usize,
+    error: StepError,
+}
+
+impl From<FailedPlan> for Failure {
+    fn from(FailedPlan { step, error }: FailedPlan) -> Self {
+        Self {
+            run: (step, 0),
+            error,
+        }
+    }
+}
+
+fn note_failure(
+    journal: &mut Journal<Progress>,
+    kind: Kind,
+    run: Run,
+    error: &StepError,
+    delay: Option<Duration>,
+) {
+    journal.note(Event {
+        error: Some(shortened(error.to_string())),
+        delay: delay.map(milliseconds),
+        ..Event::of_run(kind, run)
+    });
+}
+
+/// What a panic said.
+fn told_by(panic: &(dyn Any + Send)) -> &str {
+    panic
+        .downcast_ref::<&str>()
+        .copied()
+        .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("(not a text)")
+}

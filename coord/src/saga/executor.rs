@@ -1,0 +1,215 @@
+//! The executor of a coordinator: what it executes, each saga in a task of its own, and its membership.
+
+use std::collections::{HashMap, HashSet};
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+
+use bytes::Bytes;
+use tokio::sync::watch;
+
+use super::conduct::{Conduct, is_same};
+use super::drive::{Cancel, Ended};
+use super::error::SagaError;
+use super::membership::Member;
+use crate::context::Context;
+use crate::coordinator::{Coordinator, Service};
+use crate::error::Error;
+use crate::store::Store;
+
+/// What a coordinator executes.
+pub(super) struct Executor {
+    store: Arc<dyn Store>,
+    running: Mutex<HashMap<Arc<str>, Arc<Running>>>,
+    /// The sagas of closures that calls in this process have.
+    claimed: Mutex<HashMap<Arc<str>, watch::Receiver<()>>>,
+    member: RwLock<Option<Arc<Member>>>,
+    /// One at a time becomes a member.
+    joining: tokio::sync::Mutex<()>,
+    /// The memberships that this executor has had.
+    former: Mutex<HashSet<String>>,
+    closing: watch::Sender<bool>,
+    /// How many are running, for the one who shuts down.
+    count: watch::Sender<usize>,
+}
+
+/// A saga that is conducted in this process.
+pub(super) struct Running {
+    pub(super) ended: watch::Sender<Option<Ended>>,
+    pub(super) cancel: Arc<Cancel>,
+    input: Bytes,
+}
+
+impl Executor {
+    pub(super) fn of(coordinator: &Coordinator) -> Result<Arc<Self>, Error> {
+        coordinator.service(Self::new)
+    }
+
+    fn new(store: &Arc<dyn Store>) -> Self {
+        Self {
+            store: Arc::clone(store),
+            running: Mutex::default(),
+            claimed: Mutex::default(),
+            member: RwLock::default(),
+            joining: tokio::sync::Mutex::default(),
+            former: Mutex::default(),
+            closing: watch::Sender::new(false),
+            count: watch::Sender::new(0),
+        }
+    }
+
+    /// This executor as a member; a new one, if it was not or is not any more.
+    pub(super) async fn member(&self, coordinator: &Coordinator) -> Result<Arc<Member>, Error> {
+        if let Some(member) = self.current() {
+            return Ok(member);
+        }
+        let _joining = self.joining.lock().await;
+        if let Some(member) = self.current() {
+            return Ok(member);
+        }
+        let member = Arc::new(Member::join(coordinator).await?);
+        lock(&self.former).insert(member.id.clone());
+        *self.member.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&member));
+        Ok(member)
+    }
+
+    pub(super) fn current(&self) -> Option<Arc<Member>> {
+        let member = self.member.read().unwrap_or_else(PoisonError::into_inner);
+        member.clone().filter(|member| member.lease.is_held())
+    }
+
+    /// Whether this executor has, or had, this id.
+    pub(super) fn was(&self, id: &str) -> bool {
+        lock(&self.former).contains(id)
+    }
+
+    /// Conducts a saga in the background, unless it is already; gives the one that does.
+    pub(super) fn conduct(self: &Arc<Self>, conduct: Conduct) -> Result<Arc<Running>, SagaError> {
+        let name = Arc::clone(&conduct.spot().head_key);
+        let mut all = lock(&self.running);
+        if *self.closing.borrow() {
+            return Err(Error::ShutDown.into());
+        }
+        if let Some(running) = all.get(&name) {
+            return if is_same(&running.input, &conduct.input) {
+                Ok(Arc::clone(running))
+            } else {
+                Err(SagaError::OtherInput {
+                    saga: conduct.drive.definition.name.into(),
+                })
+            };
+        }
+        let running = Arc::new(Running {
+            ended: watch::Sender::new(None),
+            cancel: Arc::clone(&conduct.drive.cancel),
+            input: conduct.input.clone(),
+        });
+        all.insert(Arc::clone(&name), Arc::clone(&running));
+        self.count.send_replace(all.len());
+        drop(all);
+        let place = Place {
+            executor: Arc::clone(self),
+            name,
+            running: Arc::clone(&running),
+        };
+        let context = Context::current().unwrap_or_else(Context::create);
+        tokio::spawn(context.scope(place.occupy(conduct)));
+        Ok(running)
+    }
+
+    /// Claims a saga of closures until what this returns is dropped; or gives what ends when the one goes that has
+    /// it.
+    pub(super) fn claim(&self, name: &Arc<str>) -> Result<watch::Sender<()>, watch::Receiver<()>> {
+        let mut claimed = lock(&self.claimed);
+        claimed.retain(|_, claim| claim.has_changed().is_ok());
+        if let Some(other) = claimed.get(name) {
+            return Err(other.clone());
+        }
+        let (claim, seen) = watch::channel(());
+        claimed.insert(Arc::clone(name), seen);
+        Ok(claim)
+    }
+
+    /// Whether it is conducted here.
+    pub(super) fn conducts(&self, name: &str) -> Option<Arc<Running>> {
+        lock(&self.running).get(name).cloned()
+    }
+
+    /// Resolves when the coordinator shuts down.
+    pub(super) async fn closing(&self) {
+        // The sender is here, so this ends only when it is true.
+        let _ = self.closing.subscribe().wait_for(|closing| *closing).await;
+    }
+}
+
+/// The place of a saga among those that run. However its task ends, those who wait are told.
+struct Place {
+    executor: Arc<Executor>,
+    name: Arc<str>,
+    running: Arc<Running>,
+}
+
+impl Place {
+    async fn occupy(self, conduct: Conduct) {
+        let journal = tokio::select! {
+            biased;
+            () = self.executor.closing() => None,
+            (ended, journal) = conduct.to_the_end() => {
+                self.leave(ended);
+                journal
+            }
+        };
+        drop(self);
+        if let Some(journal) = journal {
+            journal.clean_up().await;
+        }
+    }
+
+    /// Those who ask from now on look into the store.
+    fn leave(&self, ended: Ended) {
+        lock(&self.executor.running).remove(&self.name);
+        self.running.ended.send_replace(Some(ended));
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        if self.running.ended.borrow().is_none() {
+            self.leave(Err(Error::ShutDown.into()));
+        }
+        let count = lock(&self.executor.running).len();
+        self.executor.count.send_replace(count);
+    }
+}
+
+impl Running {
+    /// How it ends.
+    pub(super) async fn ended(&self) -> Ended {
+        let mut ended = self.ended.subscribe();
+        let ended = ended.wait_for(Option::is_some).await;
+        match ended.as_deref() {
+            Ok(Some(ended)) => ended.clone(),
+            _ => Err(Error::ShutDown.into()),
+        }
+    }
+}
+
+impl Service for Executor {
+    fn shut_down(self: Arc<Self>) -> Pin<Box<dyn Future<Output = ()> + Send>> {
+        Box::pin(async move {
+            self.closing.send_replace(true);
+            let _ = self.count.subscribe().wait_for(|count| *count == 0).await;
+            let member = self
+                .member
+                .write()
+                .unwrap_or_else(PoisonError::into_inner)
+                .take();
+            if let Some(member) = member {
+                member.clear(&*self.store).await;
+            }
+        })
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,169 @@
+//! Starting a declared saga, and what its starter has of it.
+
+use std::fmt;
+use std::marker::PhantomData;
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::conduct::Conduct;
+use super::definition::{Definition, Saga};
+use super::drive::{Cancel, Drive};
+use super::error::SagaError;
+use super::executor::Running;
+use super::head::{Head, SagaState};
+use super::log::{Event, Kind};
+use super::outputs::Finished;
+use super::spot::{Spot, log_name};
+use super::step::Input;
+use crate::coordinator::Coordinator;
+use crate::error::Error;
+use crate::key::Key;
+use crate::store::{Append, AppendRequest};
+
+/// A saga that was started. It goes on whatever becomes of this.
+pub struct SagaHandle<S> {
+    coordinator: Coordinator,
+    id: Arc<str>,
+    head_key: Arc<str>,
+    template: &'static str,
+    running: Arc<Running>,
+    saga: PhantomData<fn() -> S>,
+}
+
+/// Starts a saga, or joins the one with its key, and waits for it to end.
+///
+/// Dropping the future leaves the saga to the background, where it goes on.
+pub async fn run_saga<S: Saga>(
+    coordinator: Option<&Coordinator>,
+    saga: S,
+) -> Result<S::Outputs, SagaError> {
+    start_saga(coordinator, saga)?.wait().await
+}
+
+/// Starts a saga in the background, or joins the one with its key.
+pub fn start_saga<S: Saga>(
+    coordinator: Option<&Coordinator>,
+    saga: S,
+) -> Result<SagaHandle<S>, SagaError> {
+    let coordinator = coordinator.cloned().map_or_else(Coordinator::current, Ok)?;
+    let definition = Definition::of::<S>();
+    definition.check(&coordinator)?;
+    let key = saga.key()?;
+    let template = key.template();
+    let input = serde_json::to_vec(&saga).map_err(|problem| Error::InvalidOption {
+        option: "input",
+        problem: format!("the saga cannot be written as JSON ({problem})").into(),
+    })?;
+    let input = (Arc::new(saga) as _, input.into());
+    let mut conduct = Conduct::new(&coordinator, definition, input, key)?;
+    conduct.creates = true;
+    let spot = conduct.spot();
+    let (id, head_key) = (Arc::clone(&spot.id), Arc::clone(&spot.head_key));
+    let executor = Arc::clone(&spot.executor);
+    Ok(SagaHandle {
+        running: executor.conduct(conduct)?,
+        coordinator,
+        id,
+        head_key,
+        template,
+        saga: PhantomData,
+    })
+}
+
+impl Conduct {
+    /// One that goes on with a saga that is there; `input` is read, and as it is stored.
+    pub(super) fn new(
+        coordinator: &Coordinator,
+        definition: Arc<Definition>,
+        (input, stored): (Input, Bytes),
+        key: Key,
+    ) -> Result<Self, Error> {
+        let drive = Drive {
+            spot: Spot::new(coordinator, definition.name, key)?,
+            cancel: Arc::new(Cancel::default()),
+            definition,
+            input,
+        };
+        Ok(Self {
+            drive,
+            input: stored,
+            creates: false,
+        })
+    }
+}
+
+impl<S: Saga> SagaHandle<S> {
+    /// The saga's id: its name and its key.
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// Waits for the saga to end. Dropping the future changes nothing.
+    ///
+    /// # Errors
+    ///
+    /// See [`SagaError`].
+    pub async fn wait(&self) -> Result<S::Outputs, SagaError> {
+        let outputs = self.running.ended().await?;
+        Ok(S::outputs(&Finished {
+            outputs: &outputs,
+            template: self.template,
+        })?)
+    }
+
+    /// Where the saga stands, or `None` if it is not stored yet or not any more. One round trip.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Store`] if the store fails.
+    pub async fn status(&self) -> Result<Option<SagaState>, Error> {
+        Ok(self.head().await?.map(|head| head.state))
+    }
+
+    /// Asks for the saga to be undone, and says whether it was still under way. It is undone when the step that
+    /// is under way has ended, unless it is past its pivot; [`wait`](Self::wait) tells how that went. In another
+    /// process it takes effect with the next step.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Store`] if the store fails.
+    pub async fn cancel(&self) -> Result<bool, Error> {
+        let Some(head) = self
+            .head()
+            .await?
+            .filter(|head| head.state == SagaState::Running)
+        else {
+            return Ok(false);
+        };
+        let log = log_name(&self.coordinator, head.about.run);
+        let mut entry = Vec::new();
+        Event::of_run(Kind::Cancelled, (0, 0)).write("", &mut entry);
+        entry.push(b']');
+        let mut request = AppendRequest::new(log, 0, entry);
+        while let Append::Conflict { len } = self.coordinator.store().append_log(&request).await? {
+            request = AppendRequest::new(request.log, len, request.entry);
+        }
+        self.running.cancel.want();
+        Ok(true)
+    }
+
+    async fn head(&self) -> Result<Option<Head>, Error> {
+        let entry = self.coordinator.store().get_record(&self.head_key).await?;
+        let head = entry.map(|entry| Head::read(&entry.value)).transpose();
+        head.map_err(|problem| Error::ResultShapeChanged {
+            template: self.template,
+            stored: "(not a saga)".into(),
+            expected: "a saga",
+            problem: problem.into(),
+        })
+    }
+}
+
+impl<S> fmt::Debug for SagaHandle<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SagaHandle")
+            .field("template", &self.template)
+            .finish_non_exhaustive()
+    }
+}

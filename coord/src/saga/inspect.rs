@@ -1,0 +1,470 @@
+//! Looking at sagas, and setting right those that cannot go on by themselves.
+
+use std::time::{Duration, SystemTime};
+
+use bytes::Bytes;
+
+use super::executor::Executor;
+use super::head::{Head, SagaState, now};
+use super::journal::shortened;
+use super::log::{self, Event, Kind};
+use super::membership::OWNED;
+use super::recovery::resume;
+use super::spot::{head_name, log_name};
+use crate::coordinator::Coordinator;
+use crate::error::Error;
+use crate::key::{Key, Renderer};
+use crate::store::{
+    Append, AppendRequest, Condition, Entry, ListRequest, Put, PutRequest, Version,
+};
+
+/// How many are asked for at once.
+const PAGE: usize = 250;
+
+/// The sagas that are stored, from [`Coordinator::sagas`].
+#[derive(Debug, Clone)]
+pub struct Sagas {
+    coordinator: Coordinator,
+}
+
+/// Which sagas to list.
+#[derive(Debug, Clone)]
+#[must_use = "nothing is listed until it is given to `Sagas::list`"]
+pub struct SagaFilter {
+    state: Option<SagaState>,
+    name: Option<String>,
+    older_than: Duration,
+    after: Option<String>,
+    limit: usize,
+}
+
+/// Some sagas of a list.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct SagaPage {
+    /// In the order of their names and keys.
+    pub sagas: Vec<SagaSummary>,
+    /// Where the list goes on: what to give to [`SagaFilter::after`]. `None` if there is no more.
+    pub next: Option<String>,
+}
+
+/// What there is to say of a saga in a list.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct SagaSummary {
+    /// Its name and its key.
+    pub id: String,
+    /// Its name.
+    pub name: String,
+    /// Where it stands.
+    pub state: SagaState,
+    /// When it was begun, by the clock of the process that did.
+    pub began: SystemTime,
+    /// When it has ended.
+    pub ended: Option<SystemTime>,
+    /// How often it was taken over by another process.
+    pub takeovers: u64,
+    /// The step that failed and its error, if it is stuck or undone; or the reason why it was abandoned.
+    pub failure: Option<(String, String)>,
+    /// The correlation id of the call that began it.
+    pub correlation_id: String,
+}
+
+/// A saga with all that happened to it.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct SagaHistory {
+    /// As in a list.
+    pub summary: SagaSummary,
+    /// The input, as JSON.
+    pub input: String,
+    /// What happened, in order.
+    pub events: Vec<HistoryEvent>,
+}
+
+/// Something that happened to a saga.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct HistoryEvent {
+    /// When, by the clock of the process that wrote it.
+    pub at: SystemTime,
+    /// What.
+    pub kind: HistoryKind,
+    /// The step that it is about; empty, if it is about the saga.
+    pub step: String,
+    /// The item, of a step that runs for each of several.
+    pub item: usize,
+    /// What the step has put out, as JSON.
+    pub output: Option<String>,
+    /// What it has failed with; of a step that was skipped by somebody, the reason.
+    pub error: Option<String>,
+    /// After what time it was to be tried again.
+    pub retry_after: Option<Duration>,
+}
+
+/// What happened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum HistoryKind {
+    /// A step was begun.
+    Started,
+    /// It is done.
+    Done,
+    /// It was left out.
+    Skipped,
+    /// An attempt failed.
+    Failed,
+    /// From here on the saga was undone.
+    Unwinding,
+    /// A step was undone.
+    Undone,
+    /// An attempt to undo it failed.
+    UndoFailed,
+    /// Another process took over.
+    Takeover,
+    /// Somebody cancelled it.
+    Cancelled,
+}
+
+impl Coordinator {
+    /// The sagas that are stored, to look at and to set right.
+    ///
+    /// ```
+    /// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+    /// use coord::saga::{SagaFilter, SagaState};
+    /// # let coord = coord::Coordinator::connect("memory:").await?;
+    ///
+    /// let stuck = coord.sagas().list(SagaFilter::new().state(SagaState::Stuck)).await?;
+    /// for saga in stuck.sagas {
+    ///     println!("{} is stuck: {:?}", saga.id, saga.failure);
+    ///     coord.sagas().resume(&saga.id).await?;
+    /// }
+    /// # Ok::<(), coord::Error>(()) }).unwrap();
+    /// ```
+    pub fn sagas(&self) -> Sagas {
+        Sagas {
+            coordinator: self.clone(),
+        }
+    }
+}
+
+impl Default for SagaFilter {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl SagaFilter {
+    /// All sagas, 100 at a time.
+    pub fn new() -> Self {
+        Self {
+            state: None,
+            name: None,
+            older_than: Duration::ZERO,
+            after: None,
+            limit: 100,
+        }
+    }
+
+    /// Those that stand so.
+    pub fn state(mut self, state: SagaState) -> Self {
+        self.state = Some(state);
+        self
+    }
+
+    /// Those of this name. The list then costs what they are, and nothing for others.
+    pub fn name(mut self, name: impl Into<String>) -> Self {
+        self.name = Some(name.into());
+        self
+    }
+
+    /// Those that were begun at least this long ago.
+    pub fn older_than(mut self, age: Duration) -> Self {
+        self.older_than = age;
+        self
+    }
+
+    /// Goes on where a page ended: [`SagaPage::next`].
+    pub fn after(mut self, next: impl Into<Option<String>>) -> Self {
+        self.after = next.into();
+        self
+    }
+
+    /// How many at the most.
+    pub fn limit(mut self, limit: usize) -> Self {
+        self.limit = limit;
+        self
+    }
+
+    fn takes(&self, head: &Head) -> bool {
+        let age = Duration::from_millis(now().saturating_sub(head.about.began));
+        self.state.is_none_or(|state| state == head.state) && age >= self.older_than
+    }
+}
+
+impl Sagas {
+    /// Lists sagas. One round trip for each 250 that are looked at, whether the filter takes them or not.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Store`] if the store fails.
+    pub async fn list(&self, filter: SagaFilter) -> Result<SagaPage, Error> {
+        let mut prefix = self.coordinator.prefix("saga");
+        if let Some(name) = &filter.name {
+            prefix.push_str(&Renderer::encoded(name));
+            prefix.push('/');
+        }
+        let mut found = SagaPage {
+            sagas: Vec::new(),
+            next: None,
+        };
+        let mut request = ListRequest::new(prefix)
+            .after(filter.after.clone())
+            .limit(PAGE);
+        loop {
+            let page = self.coordinator.store().list_records(&request).await?;
+            for (at, entry) in page.entries {
+                // One that cannot be read is none of ours.
+                let head = Head::read(&entry.value).ok();
+                if let Some(head) = head.filter(|head| filter.takes(head)) {
+                    found.sagas.push(SagaSummary::of(&head));
+                    if found.sagas.len() >= filter.limit {
+                        found.next = Some(at);
+                        return Ok(found);
+                    }
+                }
+            }
+            match page.next {
+                Some(next) => request = request.after(next),
+                None => return Ok(found),
+            }
+        }
+    }
+
+    /// All that happened to a saga, or `None` if there is none of this id.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Store`] if the store fails, [`Error::ResultShapeChanged`] if what is stored cannot be read.
+    pub async fn history(&self, id: &str) -> Result<Option<SagaHistory>, Error> {
+        let Some((head, _, _)) = self.find(id).await? else {
+            return Ok(None);
+        };
+        let mut events = Vec::new();
+        read_into(&mut events, &head.first)?;
+        for entry in self.log(&head).await? {
+            read_into(&mut events, &entry)?;
+        }
+        read_into(&mut events, &head.last)?;
+        Ok(Some(SagaHistory {
+            summary: SagaSummary::of(&head),
+            input: String::from_utf8_lossy(&head.input).into_owned(),
+            events,
+        }))
+    }
+
+    /// Lets a saga that is stuck go on: with one more attempt at once of what has failed, and then as before. It
+    /// says whether it was stuck. It goes on in this process if that knows the saga, and otherwise in the next
+    /// one that does and looks for orphans.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Store`] if the store fails, [`Error::ShutDown`].
+    pub async fn resume(&self, id: &str) -> Result<bool, Error> {
+        match self.find_stuck(id).await? {
+            Some((head, name, version)) => self.let_go_on(head, &name, version).await,
+            None => Ok(false),
+        }
+    }
+
+    /// As [`resume`](Self::resume), and takes the compensation that has failed for made: somebody has undone the
+    /// step by other means. The reason stands in the history.
+    ///
+    /// # Errors
+    ///
+    /// As [`resume`](Self::resume); and [`Error::InvalidOption`] if it is no compensation that has failed: a step
+    /// has an output, which nobody else can know.
+    pub async fn skip(&self, id: &str, reason: &str) -> Result<bool, Error> {
+        let Some((head, name, version)) = self.find_stuck(id).await? else {
+            return Ok(false);
+        };
+        let entries = self.log(&head).await?;
+        let last = entries.last().map_or(&[][..], |entry| entry);
+        let events = log::read(last).map_err(unreadable)?;
+        let failed = events.last();
+        let Some(failed) = failed.filter(|event| event.kind == Kind::UndoFailed) else {
+            return Err(Error::invalid_option(
+                "skip",
+                "it is no compensation that has failed: resume the saga when the cause is mended, or abandon it",
+            ));
+        };
+        let undone = Event {
+            error: Some(shortened(reason.to_owned())),
+            ..Event::of_run(Kind::Undone, (0, failed.item))
+        };
+        self.append(&head, &undone, &failed.step, entries.len() as u64)
+            .await?;
+        self.let_go_on(head, &name, version).await
+    }
+
+    /// Gives a saga up, as it is: nothing more is done or undone, and those who wait for it get the reason. It says
+    /// whether it was stuck or under way. A step that is under way ends, and is not stored.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Store`] if the store fails.
+    pub async fn abandon(&self, id: &str, reason: &str) -> Result<bool, Error> {
+        loop {
+            let Some((mut head, name, version)) = self.find(id).await? else {
+                return Ok(false);
+            };
+            if head.state.is_final() {
+                return Ok(false);
+            }
+            // Whoever has it stops with its next append.
+            let takeover = Event::of_run(Kind::Takeover, (0, 0));
+            self.append(&head, &takeover, "", 0).await?;
+            head.state = SagaState::Abandoned;
+            head.about.ended = Some(now());
+            head.about.failure = Some((String::new(), shortened(reason.to_owned())));
+            let put = put(&head, &name, version).ttl(head.retention());
+            let store = self.coordinator.store();
+            if let Put::Stored(_) = store.put_record(&put).await? {
+                let log = log_name(&self.coordinator, head.about.run);
+                store.expire_log(&log, head.retention()).await?;
+                return Ok(true);
+            }
+        }
+    }
+
+    async fn let_go_on(&self, mut head: Head, name: &str, version: Version) -> Result<bool, Error> {
+        let executor = Executor::of(&self.coordinator)?;
+        let store = self.coordinator.store();
+        // For whoever looks for orphans: nobody has it.
+        let orphan = format!(
+            "{}none/{:032x}",
+            self.coordinator.prefix(OWNED),
+            head.about.run
+        );
+        let list = PutRequest::new(orphan, name.as_bytes().to_vec()).listed();
+        store.put_record(&list).await?;
+        head.state = SagaState::Running;
+        head.about.owner = None;
+        if let Put::Conflict(_) = store.put_record(&put(&head, name, version)).await? {
+            return Ok(false);
+        }
+        if let Err(problem) = resume(&self.coordinator, &executor, &head) {
+            tracing::warn!(problem, "a saga is left to other processes");
+        }
+        Ok(true)
+    }
+
+    async fn append(&self, head: &Head, event: &Event, step: &str, len: u64) -> Result<(), Error> {
+        let mut entry = Vec::new();
+        event.write(step, &mut entry);
+        entry.push(b']');
+        let log = log_name(&self.coordinator, head.about.run);
+        let mut request = AppendRequest::new(log, len, entry);
+        while let Append::Conflict { len } = self.coordinator.store().append_log(&request).await? {
+            request = AppendRequest::new(request.log, len, request.entry);
+        }
+        Ok(())
+    }
+
+    async fn log(&self, head: &Head) -> Result<Vec<Bytes>, Error> {
+        let log = log_name(&self.coordinator, head.about.run);
+        let mut entries = Vec::new();
+        loop {
+            let from = entries.len() as u64;
+            let page = self.coordinator.store().read_log(&log, from, PAGE).await?;
+            let is_last = page.len() < PAGE;
+            entries.extend(page);
+            if is_last {
+                return Ok(entries);
+            }
+        }
+    }
+
+    async fn find_stuck(&self, id: &str) -> Result<Option<(Head, String, Version)>, Error> {
+        let found = self.find(id).await?;
+        Ok(found.filter(|(head, _, _)| head.state == SagaState::Stuck))
+    }
+
+    async fn find(&self, id: &str) -> Result<Option<(Head, String, Version)>, Error> {
+        let Some((name, key)) = id.split_once('/') else {
+            return Ok(None);
+        };
+        let name = head_name(&self.coordinator, name, &Key::new(key)?);
+        let Some(Entry { value, version, .. }) = self.coordinator.store().get_record(&name).await?
+        else {
+            return Ok(None);
+        };
+        let head = Head::read(&value).map_err(unreadable)?;
+        Ok(Some((head, name.to_string(), version)))
+    }
+}
+
+impl SagaSummary {
+    fn of(head: &Head) -> Self {
+        let about = &head.about;
+        Self {
+            id: [&about.name, "/", &about.key].concat(),
+            name: about.name.clone(),
+            state: head.state,
+            began: time(about.began),
+            ended: about.ended.map(time),
+            takeovers: about.epoch.saturating_sub(1),
+            failure: about.failure.clone(),
+            correlation_id: about.correlation.clone(),
+        }
+    }
+}
+
+impl From<Kind> for HistoryKind {
+    fn from(kind: Kind) -> Self {
+        match kind {
+            Kind::Started => Self::Started,
+            Kind::Done => Self::Done,
+            Kind::Skipped => Self::Skipped,
+            Kind::Failed => Self::Failed,
+            Kind::Unwinding => Self::Unwinding,
+            Kind::Undone => Self::Undone,
+            Kind::UndoFailed => Self::UndoFailed,
+            Kind::Takeover => Self::Takeover,
+            Kind::Cancelled => Self::Cancelled,
+        }
+    }
+}
+
+fn put(head: &Head, name: &str, version: Version) -> PutRequest {
+    PutRequest::new(name, head.write())
+        .when(Condition::Version(version))
+        .listed()
+}
+
+fn read_into(events: &mut Vec<HistoryEvent>, entry: &[u8]) -> Result<(), Error> {
+    let lines = log::read(entry).map_err(unreadable)?;
+    events.extend(lines.into_iter().map(|line| HistoryEvent {
+        at: time(line.at),
+        kind: line.kind.into(),
+        step: line.step.into_owned(),
+        item: line.item,
+        output: line.output.map(|output| output.get().to_owned()),
+        error: line.error.map(Into::into),
+        retry_after: line.delay.map(Duration::from_millis),
+    }));
+    Ok(())
+}
+
+fn time(milliseconds: u64) -> SystemTime {
+    SystemTime::UNIX_EPOCH + Duration::from_millis(milliseconds)
+}
+
+fn unreadable(problem: String) -> Error {
+    Error::ResultShapeChanged {
+        template: "(saga)",
+        stored: "(not a saga)".into(),
+        expected: "a saga",
+        problem: problem.into(),
+    }
+}

@@ -1,0 +1,338 @@
+//! The journal: what an executor knows of a saga that it has, and the only one that writes to its log and head.
+//!
+//! 1. What is noted takes effect in memory at once, and in the store with the next [`flush`](Journal::flush) or
+//!    [`finish`](Journal::finish). Nothing outside may depend on it before.
+//! 2. An append names the length that is expected. Whoever takes the saga over appends a takeover, so the next
+//!    append of the old executor conflicts. It then reads what came between: a takeover ends it, and anything
+//!    else was meant for it.
+//! 3. The end is a put of the head on condition of its version, which a takeover has changed.
+//! 4. After an error of the journal nothing in memory counts: it is dropped, and the saga read anew.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use super::head::{Head, SagaState, now};
+use super::log::{self, Event, Kind, Line};
+use super::membership::{Member, Slot};
+use crate::error::StoreError;
+use crate::store::{
+    Append, AppendRequest, Condition, MAX_VALUE_BYTES, Put, PutRequest, Store, Version,
+};
+
+const FIRST_RETRY: Duration = Duration::from_millis(5);
+const LONGEST_RETRY: Duration = Duration::from_secs(1);
+/// How many entries are read at once.
+const PAGE: usize = 250;
+
+/// What becomes of a saga by what happens to it.
+pub(super) trait Fold: Send {
+    /// The id of a step.
+    fn id(&self, step: usize) -> &str;
+
+    /// The number of the step with this id, or what is wrong with it.
+    fn step(&mut self, id: &str) -> Result<usize, String>;
+
+    /// Takes an event in.
+    fn apply(&mut self, event: Event);
+}
+
+pub(super) struct Journal<F> {
+    store: Arc<dyn Store>,
+    pub(super) member: Arc<Member>,
+    pub(super) head_key: Arc<str>,
+    pub(super) head: Head,
+    version: Version,
+    pub(super) log: String,
+    len: u64,
+    pub(super) fold: F,
+    pending: Vec<u8>,
+    slot: Option<Slot>,
+}
+
+/// Why an executor leaves a saga that has not ended.
+#[derive(Debug)]
+pub(super) enum Stop {
+    /// Another one may have it, or this one may not be a member any more.
+    Lost,
+    /// What is stored cannot be gone on with.
+    Incompatible(String),
+}
+
+impl<F: Fold> Journal<F> {
+    /// The journal of a saga that is stored as `head`, of this version.
+    pub(super) fn new(
+        store: &Arc<dyn Store>,
+        member: Arc<Member>,
+        slot: Option<Slot>,
+        head_key: Arc<str>,
+        (head, version): (Head, Version),
+        log: String,
+        fold: F,
+    ) -> Self {
+        Self {
+            store: Arc::clone(store),
+            member,
+            head_key,
+            head,
+            version,
+            log,
+            len: 0,
+            fold,
+            pending: Vec::new(),
+            slot,
+        }
+    }
+
+    /// The store has the head, with this version.
+    pub(super) fn stored_as(&mut self, version: Version) {
+        self.version = version;
+    }
+
+    /// The place in the list of what this executor has.
+    pub(super) fn keep_slot(&mut self, slot: Slot) {
+        self.slot = Some(slot);
+    }
+
+    pub(super) fn give_up_slot(&mut self) {
+        if let Some(slot) = self.slot.take() {
+            slot.free();
+        }
+    }
+
+    /// Notes what happened.
+    pub(super) fn note(&mut self, event: Event) {
+        let id = match event.kind {
+            Kind::Takeover | Kind::Cancelled => "",
+            Kind::Unwinding if event.error.is_none() => "",
+            _ => self.fold.id(event.step),
+        };
+        event.write(id, &mut self.pending);
+        self.fold.apply(event);
+    }
+
+    /// What is noted and not stored, to be stored elsewhere.
+    pub(super) fn take_pending(&mut self) -> Bytes {
+        let mut pending = std::mem::take(&mut self.pending);
+        if !pending.is_empty() {
+            pending.push(b']');
+        }
+        pending.into()
+    }
+
+    /// Stores what is noted. One round trip, if there is anything.
+    pub(super) async fn flush(&mut self) -> Result<(), Stop> {
+        let entry = self.take_pending();
+        if entry.is_empty() {
+            return Ok(());
+        }
+        loop {
+            let request = AppendRequest::new(&*self.log, self.len, entry.clone());
+            let answer = insist(&self.member, || self.store.append_log(&request)).await?;
+            match answer {
+                Append::Appended => {
+                    self.len += 1;
+                    return Ok(());
+                }
+                Append::Conflict { .. } => self.catch_up().await?,
+            }
+        }
+    }
+
+    /// Takes in what others have appended.
+    pub(super) async fn catch_up(&mut self) -> Result<(), Stop> {
+        let before = self.len;
+        let mut lost = false;
+        self.read(|line| lost |= line.kind == Kind::Takeover)
+            .await?;
+        // A conflict without a reason is a log that lost something.
+        if lost || self.len == before {
+            return Err(Stop::Lost);
+        }
+        Ok(())
+    }
+
+    /// Takes in the whole history.
+    pub(super) async fn read_history(&mut self) -> Result<(), Stop> {
+        self.apply_entry(&self.head.first.clone(), &mut |_| {})?;
+        self.read(|_| {}).await?;
+        self.apply_entry(&self.head.last.clone(), &mut |_| {})
+    }
+
+    /// Makes this executor the owner: the head first, then the log, which is the fence.
+    pub(super) async fn own(&mut self) -> Result<(), Stop> {
+        let mut head = self.head.clone();
+        head.state = SagaState::Running;
+        head.about.owner = Some(self.member.id.clone());
+        head.about.epoch += 1;
+        head.about.failure = None;
+        head.last = Bytes::new();
+        self.put_head(head, None).await?;
+        let mut entry = Vec::new();
+        Event::of_run(Kind::Takeover, (0, 0)).write("", &mut entry);
+        entry.push(b']');
+        let entry = Bytes::from(entry);
+        loop {
+            let request = AppendRequest::new(&*self.log, self.len, entry.clone());
+            match insist(&self.member, || self.store.append_log(&request)).await? {
+                Append::Appended => break,
+                Append::Conflict { .. } => {
+                    // The old executor was quicker: what it has done counts.
+                    let before = self.len;
+                    self.read(|_| {}).await?;
+                    if self.len == before {
+                        return Err(Stop::Lost);
+                    }
+                }
+            }
+        }
+        self.len += 1;
+        self.fold.apply(Event::of_run(Kind::Takeover, (0, 0)));
+        Ok(())
+    }
+
+    /// Ends the saga. What is noted and not stored yet goes along. One round trip.
+    pub(super) async fn finish(
+        &mut self,
+        state: SagaState,
+        failure: Option<(String, String)>,
+    ) -> Result<(), Stop> {
+        const ROOM: usize = 4 * 1024;
+        let mut head = self.head.clone();
+        let size =
+            self.pending.len() + head.input.len() + head.first.len() + head.about.steps.len() * 96;
+        if size + ROOM > MAX_VALUE_BYTES || state == SagaState::Stuck {
+            self.flush().await?;
+        }
+        head.state = state;
+        head.last = self.take_pending();
+        head.about.failure = failure.map(|(step, error)| (step, shortened(error)));
+        let ttl = state.is_final().then(|| head.retention());
+        if state.is_final() {
+            head.about.ended = Some(now());
+        } else {
+            head.about.owner = None;
+        }
+        self.put_head(head, ttl).await
+    }
+
+    /// Lets the log of a saga that has ended disappear, and gives back its place in the list. Until then it stays
+    /// listed, so that whoever recovers what is listed does it.
+    pub(super) async fn clean_up(mut self) {
+        let ttl = self.head.retention();
+        if self.head.state.is_final() && self.len > 0 {
+            let expire = || self.store.expire_log(&self.log, ttl);
+            if insist(&self.member, expire).await.is_err() {
+                return;
+            }
+        }
+        self.give_up_slot();
+    }
+
+    /// What makes it a saga that nobody has, as long as the head is as it is now.
+    pub(super) fn disown(&self) -> PutRequest {
+        let mut head = self.head.clone();
+        head.about.owner = None;
+        PutRequest::new(&*self.head_key, head.write())
+            .when(Condition::Version(self.version))
+            .listed()
+    }
+
+    async fn put_head(&mut self, head: Head, ttl: Option<Duration>) -> Result<(), Stop> {
+        let request = PutRequest::new(&*self.head_key, head.write())
+            .when(Condition::Version(self.version))
+            .ttl(ttl)
+            .listed();
+        match insist(&self.member, || self.store.put_record(&request)).await? {
+            Put::Stored(version) => {
+                self.version = version;
+                self.head = head;
+                Ok(())
+            }
+            Put::Conflict(_) => Err(Stop::Lost),
+        }
+    }
+
+    async fn read(&mut self, mut look: impl FnMut(&Line<'_>) + Send) -> Result<(), Stop> {
+        loop {
+            let (from, log) = (self.len, &*self.log);
+            let page = insist(&self.member, || self.store.read_log(log, from, PAGE)).await?;
+            for entry in &page {
+                self.apply_entry(entry, &mut look)?;
+                self.len += 1;
+            }
+            if page.len() < PAGE {
+                return Ok(());
+            }
+        }
+    }
+
+    fn apply_entry(
+        &mut self,
+        entry: &Bytes,
+        look: &mut (dyn FnMut(&Line<'_>) + Send),
+    ) -> Result<(), Stop> {
+        replay(&mut self.fold, entry, look).map_err(Stop::Incompatible)
+    }
+}
+
+/// Takes in the events of one entry.
+pub(super) fn replay<F: Fold>(
+    fold: &mut F,
+    entry: &[u8],
+    look: &mut (dyn FnMut(&Line<'_>) + Send),
+) -> Result<(), String> {
+    for line in log::read(entry)? {
+        look(&line);
+        let step = if line.step.is_empty() {
+            0
+        } else {
+            fold.step(&line.step)?
+        };
+        fold.apply(Event {
+            kind: line.kind,
+            step,
+            item: line.item,
+            at: line.at,
+            output: line.output.map(ToOwned::to_owned),
+            error: line.error.map(Into::into),
+            delay: line.delay,
+        });
+    }
+    Ok(())
+}
+
+/// Sends `operation` again until it is answered, for as long as this executor is a member. The operation keeps
+/// its id, so it takes effect once.
+pub(super) async fn insist<T, Sent>(
+    member: &Member,
+    operation: impl Fn() -> Sent,
+) -> Result<T, Stop>
+where
+    Sent: Future<Output = Result<T, StoreError>>,
+{
+    let mut delay = FIRST_RETRY;
+    loop {
+        if !member.lease.is_held() {
+            return Err(Stop::Lost);
+        }
+        match operation().await {
+            Ok(answer) => return Ok(answer),
+            Err(error) => tracing::debug!(%error, "asking again for a saga"),
+        }
+        tokio::time::sleep(delay).await;
+        delay = (delay * 2).min(LONGEST_RETRY);
+    }
+}
+
+/// Errors are told in heads and logs, which have a size.
+pub(super) fn shortened(mut error: String) -> String {
+    const LONGEST: usize = 2000;
+    if error.len() > LONGEST {
+        let end = (0..=LONGEST).rev().find(|end| error.is_char_boundary(*end));
+        error.truncate(end.unwrap_or(0));
+        error.push('…');
+    }
+    error
+}

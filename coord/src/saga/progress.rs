@@ -1,0 +1,317 @@
+//! How far a saga has got, folded from what happened to it.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::definition::Definition;
+use super::error::StepError;
+use super::head::now;
+use super::journal::Fold;
+use super::log::{Event, Kind};
+use super::outputs::Outputs;
+use super::step::Input;
+
+/// A run of a step: the step and, with `each`, the item.
+pub(super) type Run = (usize, usize);
+
+/// The progress of a saga whose definition is known.
+pub(super) struct Progress {
+    definition: Arc<Definition>,
+    steps: Vec<StepProgress>,
+    /// The runs that were begun, in that order.
+    begun: Vec<Run>,
+    pub(super) outputs: Arc<Outputs>,
+    pub(super) unwinding: Option<Cause>,
+    pub(super) cancelled: bool,
+    pub(super) past_pivot: bool,
+    /// All steps before this one are done or left out.
+    settled: usize,
+    by_id: HashMap<&'static str, usize>,
+}
+
+struct StepProgress {
+    skipped: bool,
+    runs: Vec<RunProgress>,
+    /// All runs before this one are done.
+    settled: usize,
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct RunProgress {
+    pub(super) standing: Standing,
+    /// How many attempts have failed, and how many were cut off by a takeover.
+    pub(super) failures: u32,
+    cut_off: u32,
+    pub(super) undo_failures: u32,
+    undo_cut_off: u32,
+    wait: Option<Wait>,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) enum Standing {
+    #[default]
+    Untouched,
+    Begun,
+    Done,
+    Undone,
+}
+
+/// The time before the next attempt.
+#[derive(Debug, Clone, Copy)]
+struct Wait {
+    since: u64,
+    delay: u64,
+}
+
+/// Why a saga goes backwards.
+#[derive(Debug, Clone)]
+pub(super) enum Cause {
+    Cancelled,
+    Failed { step: usize, error: StepError },
+}
+
+/// What to do next.
+pub(super) struct Next {
+    pub(super) events: Vec<Event>,
+    /// Runs that go on together; none, if all steps are done.
+    pub(super) runs: Vec<Run>,
+}
+
+impl Progress {
+    pub(super) fn new(definition: &Arc<Definition>, input: &Input) -> Self {
+        let counts: Vec<_> = definition
+            .steps
+            .iter()
+            .map(|step| step.count(input))
+            .collect();
+        let step = |count: &usize| StepProgress {
+            skipped: false,
+            runs: vec![RunProgress::default(); *count],
+            settled: 0,
+        };
+        Self {
+            steps: counts.iter().map(step).collect(),
+            begun: Vec::new(),
+            outputs: Arc::new(Outputs::of_runs(counts)),
+            unwinding: None,
+            cancelled: false,
+            past_pivot: false,
+            settled: 0,
+            by_id: definition
+                .steps
+                .iter()
+                .map(|step| step.id)
+                .zip(0..)
+                .collect(),
+            definition: Arc::clone(definition),
+        }
+    }
+
+    pub(super) fn run(&self, (step, item): Run) -> RunProgress {
+        let run = self.steps.get(step).and_then(|step| step.runs.get(item));
+        run.copied().unwrap_or_default()
+    }
+
+    /// The runs that were begun, the latest first.
+    pub(super) fn begun_in_reverse(&self) -> impl Iterator<Item = Run> + use<> {
+        self.begun.clone().into_iter().rev()
+    }
+
+    /// How many steps of the definition were touched: those up to the last one that was begun or left out.
+    pub(super) fn touched(&self) -> usize {
+        let touched = |step: &StepProgress| {
+            step.skipped
+                || step
+                    .runs
+                    .iter()
+                    .any(|run| run.standing != Standing::Untouched)
+        };
+        self.steps
+            .iter()
+            .rposition(touched)
+            .map_or(0, |last| last + 1)
+    }
+
+    /// A step that was left out, and has no condition any more: whoever asks for its output would find none.
+    pub(super) fn wrongly_skipped(&self) -> Option<&'static str> {
+        let steps = self.steps.iter().zip(&self.definition.steps);
+        let found = steps
+            .into_iter()
+            .find(|(step, data)| step.skipped && data.when.is_none());
+        found.map(|(_, data)| data.id)
+    }
+
+    /// The next runs, with the events that begin them. `is_wanted` is asked of each step that is come to.
+    pub(super) fn next<E>(
+        &mut self,
+        mut is_wanted: impl FnMut(usize, &Arc<Outputs>) -> Result<bool, (usize, E)>,
+    ) -> Result<Next, (usize, E)> {
+        let mut next = Next {
+            events: Vec::new(),
+            runs: Vec::new(),
+        };
+        let mut at = self.first_unsettled();
+        while at < self.steps.len() {
+            let parallel = self.definition.steps[at].parallel;
+            if !next.runs.is_empty() && !parallel {
+                break;
+            }
+            let step = &self.steps[at];
+            let is_new = step
+                .runs
+                .iter()
+                .all(|run| run.standing == Standing::Untouched);
+            if !step.skipped && is_new && !is_wanted(at, &self.outputs)? {
+                self.steps[at].skipped = true;
+                next.events.push(Event::of_run(Kind::Skipped, (at, 0)));
+            }
+            self.add_runs(at, parallel, &mut next);
+            if !next.runs.is_empty() && !parallel {
+                break;
+            }
+            at += 1;
+            if next.runs.is_empty() {
+                self.settled = at;
+            }
+        }
+        Ok(next)
+    }
+
+    fn add_runs(&self, at: usize, all: bool, next: &mut Next) {
+        let step = &self.steps[at];
+        if step.skipped {
+            return;
+        }
+        let unsettled = step.runs.iter().enumerate().skip(step.settled);
+        for (item, run) in unsettled.filter(|(_, run)| run.standing != Standing::Done) {
+            if run.standing == Standing::Untouched {
+                next.events.push(Event::of_run(Kind::Started, (at, item)));
+            }
+            next.runs.push((at, item));
+            if !all {
+                return;
+            }
+        }
+    }
+
+    fn first_unsettled(&self) -> usize {
+        let unsettled = |step: &StepProgress| !step.skipped && step.settled < step.runs.len();
+        let found = self.steps[self.settled..].iter().position(unsettled);
+        found.map_or(self.steps.len(), |found| self.settled + found)
+    }
+}
+
+impl RunProgress {
+    /// Which attempt the next one is.
+    pub(super) fn attempt(&self) -> u32 {
+        1 + self.failures + self.cut_off
+    }
+
+    /// Which attempt to undo it the next one is.
+    pub(super) fn undo_attempt(&self) -> u32 {
+        1 + self.undo_failures + self.undo_cut_off
+    }
+
+    /// How long to wait before the next attempt. A clock that was set back makes that no longer than the policy
+    /// has said.
+    pub(super) fn waits(&self) -> Duration {
+        let Some(wait) = self.wait else {
+            return Duration::ZERO;
+        };
+        let passed = now().saturating_sub(wait.since);
+        Duration::from_millis(wait.delay.saturating_sub(passed))
+    }
+}
+
+impl Fold for Progress {
+    fn id(&self, step: usize) -> &str {
+        self.definition.steps.get(step).map_or("", |step| step.id)
+    }
+
+    fn step(&mut self, id: &str) -> Result<usize, String> {
+        let known = self.by_id.get(id).copied();
+        known.ok_or_else(|| self.definition.without(id))
+    }
+
+    fn apply(&mut self, event: Event) {
+        let at = (event.step, event.item);
+        match event.kind {
+            Kind::Takeover => return self.cut_off(),
+            Kind::Cancelled => return self.cancelled = true,
+            Kind::Unwinding => {
+                self.unwinding = Some(match event.error {
+                    None => Cause::Cancelled,
+                    Some(error) => Cause::Failed {
+                        step: event.step,
+                        error: StepError::of_text(error),
+                    },
+                });
+                return;
+            }
+            _ => {}
+        }
+        let Some(step) = self.steps.get_mut(event.step) else {
+            return;
+        };
+        if event.kind == Kind::Skipped {
+            return step.skipped = true;
+        }
+        let Some(run) = step.runs.get_mut(event.item) else {
+            return;
+        };
+        let wait = event.delay.map(|delay| Wait {
+            since: event.at,
+            delay,
+        });
+        match event.kind {
+            Kind::Started if run.standing == Standing::Untouched => {
+                run.standing = Standing::Begun;
+                self.begun.push(at);
+            }
+            Kind::Failed => {
+                run.failures += 1;
+                run.wait = wait;
+            }
+            Kind::Done => {
+                run.standing = Standing::Done;
+                run.wait = None;
+                while step
+                    .runs
+                    .get(step.settled)
+                    .is_some_and(|run| run.standing == Standing::Done)
+                {
+                    step.settled += 1;
+                }
+                let is_whole = step.settled == step.runs.len();
+                self.past_pivot |= is_whole && self.definition.steps[event.step].pivot;
+                if let Some(output) = event.output {
+                    self.outputs.record(at, output);
+                }
+            }
+            Kind::Undone => run.standing = Standing::Undone,
+            Kind::UndoFailed => {
+                run.undo_failures += 1;
+                run.wait = wait;
+            }
+            _ => {}
+        }
+    }
+}
+
+impl Progress {
+    /// Whoever had the saga is gone, in the middle of whatever it had begun.
+    fn cut_off(&mut self) {
+        let backwards = self.unwinding.is_some();
+        for (step, item) in &self.begun {
+            let run = &mut self.steps[*step].runs[*item];
+            match (run.standing, backwards) {
+                (Standing::Begun, false) if run.wait.is_none() => run.cut_off += 1,
+                (Standing::Begun | Standing::Done, true) if run.wait.is_none() => {
+                    run.undo_cut_off += 1;
+                }
+                _ => {}
+            }
+        }
+    }
+}

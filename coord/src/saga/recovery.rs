@@ -1,0 +1,239 @@
+//! Recovery: finding the sagas of executors that are gone, and going on with them.
+//!
+//! It costs what is orphaned: one look at each executor that has anything listed, and then what the dead ones
+//! have listed. One saga that cannot be recovered keeps no other from it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::conduct::Conduct;
+use super::executor::Executor;
+use super::head::{Head, SagaState};
+use super::membership::{OWNED, is_alive};
+use super::registry::Registered;
+use super::spot::log_name;
+use crate::coordinator::Coordinator;
+use crate::error::{Error, StoreError};
+use crate::key::Key;
+use crate::store::{DeleteRequest, ListRequest};
+
+/// What a look for orphans has found.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Recovered {
+    /// How many sagas are gone on with, in the background of this process.
+    pub resumed: usize,
+    /// The names of sagas that this process does not know. They are left alone, for one that does.
+    pub unknown: Vec<String>,
+    /// How many could not be looked at, because the store failed or what is stored cannot be read. The next look
+    /// tries again.
+    pub failed: usize,
+}
+
+/// Recovery in the background, from [`Coordinator::recovery`].
+#[derive(Debug, Clone)]
+#[must_use = "nothing is recovered until `spawn` is called"]
+pub struct RecoveryBuilder {
+    coordinator: Coordinator,
+    every: Duration,
+}
+
+impl Coordinator {
+    /// Looks once for sagas whose process is gone, and goes on with them in the background. Those of a process
+    /// that died are found when its membership has ended, after `lock_ttl`.
+    ///
+    /// Dropping the future leaves what was found so far to the background.
+    ///
+    /// ```
+    /// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+    /// let coord = coord::Coordinator::connect("memory:").await?;
+    /// let recovered = coord.recover().await?;
+    /// assert_eq!(recovered.resumed, 0, "nothing was left behind");
+    /// # Ok::<(), coord::Error>(()) }).unwrap();
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Store`] if the store cannot list what there is, [`Error::ShutDown`].
+    pub async fn recover(&self) -> Result<Recovered, Error> {
+        let executor = Executor::of(self)?;
+        let mut recovered = Recovered::default();
+        let prefix = self.prefix(OWNED);
+        let mut after = None;
+        while let Some(id) = next_executor(self, &prefix, after).await? {
+            let is_dead = match executor.current() {
+                Some(member) if member.id == id => false,
+                _ => executor.was(&id) || !is_alive(self, &id).await?,
+            };
+            if is_dead {
+                recover_from(self, &executor, &format!("{prefix}{id}/"), &mut recovered).await?;
+            }
+            // Behind everything that begins with the id and a slash.
+            after = Some(format!("{prefix}{id}0"));
+        }
+        Ok(recovered)
+    }
+
+    /// Recovery in the background: [`recover`](Self::recover) every so often.
+    ///
+    /// ```
+    /// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+    /// # let coord = coord::Coordinator::connect("memory:").await?;
+    /// coord.recovery().every(std::time::Duration::from_secs(5)).spawn()?;
+    /// # Ok::<(), coord::Error>(()) }).unwrap();
+    /// ```
+    pub fn recovery(&self) -> RecoveryBuilder {
+        RecoveryBuilder {
+            coordinator: self.clone(),
+            every: Duration::from_secs(10),
+        }
+    }
+}
+
+impl RecoveryBuilder {
+    /// How long from one look to the next. The default is 10 seconds.
+    pub fn every(mut self, every: Duration) -> Self {
+        self.every = every;
+        self
+    }
+
+    /// Starts looking. It ends when the coordinator shuts down.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::ShutDown`] if it is shut down.
+    pub fn spawn(self) -> Result<(), Error> {
+        let executor = Executor::of(&self.coordinator)?;
+        tokio::spawn(async move {
+            let looks = async {
+                loop {
+                    if let Err(error) = self.coordinator.recover().await {
+                        tracing::warn!(%error, "orphaned sagas were not looked for");
+                    }
+                    tokio::time::sleep(self.every).await;
+                }
+            };
+            tokio::select! {
+                () = executor.closing() => {}
+                () = looks => {}
+            }
+        });
+        Ok(())
+    }
+}
+
+/// The next executor that has anything listed.
+async fn next_executor(
+    coordinator: &Coordinator,
+    prefix: &str,
+    after: Option<String>,
+) -> Result<Option<String>, StoreError> {
+    let request = ListRequest::new(prefix).after(after).limit(1);
+    let page = coordinator.store().list_records(&request).await?;
+    let first = page.entries.first();
+    Ok(first.and_then(|(name, _)| {
+        let (id, _) = name.strip_prefix(prefix)?.split_once('/')?;
+        Some(id.to_owned())
+    }))
+}
+
+/// Goes on with all that a dead executor has listed.
+async fn recover_from(
+    coordinator: &Coordinator,
+    executor: &Arc<Executor>,
+    prefix: &str,
+    recovered: &mut Recovered,
+) -> Result<(), StoreError> {
+    let mut request = ListRequest::new(prefix);
+    loop {
+        let page = coordinator.store().list_records(&request).await?;
+        for (slot, entry) in page.entries {
+            let head_key = String::from_utf8_lossy(&entry.value).into_owned();
+            match recover_one(coordinator, executor, &head_key, &slot, recovered).await {
+                Ok(()) => {}
+                Err(problem) => {
+                    recovered.failed += 1;
+                    tracing::warn!(problem, "an orphaned saga was not recovered");
+                }
+            }
+        }
+        match page.next {
+            Some(next) => request = request.after(next),
+            None => return Ok(()),
+        }
+    }
+}
+
+async fn recover_one(
+    coordinator: &Coordinator,
+    executor: &Arc<Executor>,
+    head_key: &str,
+    slot: &str,
+    recovered: &mut Recovered,
+) -> Result<(), String> {
+    let store = coordinator.store();
+    let failed = |error: StoreError| error.to_string();
+    if executor.conducts(head_key).is_some() {
+        return Ok(());
+    }
+    let Some(entry) = store.get_record(head_key).await.map_err(failed)? else {
+        return unlist(coordinator, slot).await;
+    };
+    let head = Head::read(&entry.value)?;
+    if head.state != SagaState::Running {
+        if head.state.is_final() {
+            // Its executor may have died before it did this.
+            let log = log_name(coordinator, head.about.run);
+            store
+                .expire_log(&log, head.retention())
+                .await
+                .map_err(failed)?;
+        }
+        return unlist(coordinator, slot).await;
+    }
+    if let Some(owner) = &head.about.owner
+        && !slot.contains(owner.as_str())
+    {
+        // Somebody has taken it over, and lists it there.
+        return unlist(coordinator, slot).await;
+    }
+    if resume(coordinator, executor, &head)? {
+        recovered.resumed += 1;
+    } else {
+        recovered.unknown.push(head.about.name);
+    }
+    Ok(())
+}
+
+/// Goes on with a saga in the background, and says whether this process knows it.
+pub(super) fn resume(
+    coordinator: &Coordinator,
+    executor: &Arc<Executor>,
+    head: &Head,
+) -> Result<bool, String> {
+    let found = Registered::find(&head.about.name).map_err(|error| error.to_string())?;
+    let Some(definition) = found else {
+        return Ok(false);
+    };
+    definition
+        .check(coordinator)
+        .map_err(|error| error.to_string())?;
+    let input = (definition.read)(&head.input).map_err(|problem| problem.to_string())?;
+    let template = (definition.key)(&input).and_then(Result::ok);
+    let template = template.map_or("(saga)", |key| key.template());
+    let key = Key::labelled(head.about.key.as_str().into(), template);
+    let key = key.map_err(|error| error.to_string())?;
+    let conduct = Conduct::new(coordinator, definition, (input, head.input.clone()), key);
+    let conduct = conduct.map_err(|error| error.to_string())?;
+    executor
+        .conduct(conduct)
+        .map(|_| true)
+        .map_err(|error| error.to_string())
+}
+
+/// Takes a saga out of the list of an executor that is gone.
+async fn unlist(coordinator: &Coordinator, slot: &str) -> Result<(), String> {
+    let delete = DeleteRequest::new(slot);
+    let deleted = coordinator.store().delete_record(&delete).await;
+    deleted.map(drop).map_err(|error| error.to_string())
+}

@@ -1,0 +1,214 @@
+//! Sagas of closures.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use coord::saga::{ClosureSaga, HistoryKind};
+use coord::testing::{Fault, Operation, Rule};
+use coord::{Coordinator, SagaError};
+use coord_tests::fleet::Fleet;
+use coord_tests::until;
+
+use crate::shop::{Does, Door, Shop};
+
+const KEY: &str = "import:7";
+
+/// Three batches, each of which is asked of the shop and can be undone.
+async fn import(saga: &ClosureSaga, shop: &Shop, batches: usize) -> Result<String, SagaError> {
+    let mut rows = Vec::new();
+    for batch in 0..batches {
+        let row = saga
+            .step(format!("batch-{batch}"), async || {
+                shop.does(BATCHES[batch], 1).await
+            })
+            .compensate(async |row: String| {
+                let _ = row;
+                shop.does(UNDOES[batch], 1).await.map(drop)
+            })
+            .await?;
+        rows.push(row);
+    }
+    Ok(rows.join(", "))
+}
+
+const BATCHES: [&str; 3] = ["one", "two", "three"];
+const UNDOES: [&str; 3] = ["undo one", "undo two", "undo three"];
+const ROWS: &str = "one 1, two 1, three 1";
+
+async fn runs(coord: &Coordinator, shop: &Shop) -> Result<String, SagaError> {
+    let body = async |saga: &ClosureSaga| import(saga, shop, 3).await;
+    coord.saga(KEY).run(body).await
+}
+
+pub(crate) async fn steps_run_once_however_often_the_saga_is_run(fleet: &Fleet) {
+    let shop = Shop::default();
+    let (one, other) = fleet.two().await;
+    for coord in [&one, &one, &other] {
+        assert_eq!(runs(coord, &shop).await.unwrap(), ROWS);
+    }
+    assert_eq!(shop.asked(), BATCHES);
+}
+
+/// The future can be sent to another thread.
+pub(crate) async fn a_spawned_saga_runs(fleet: &Fleet) {
+    let coord = fleet.process().await;
+    let spawned = tokio::spawn(async move {
+        let saga = coord.saga(KEY).run(async |saga| {
+            let mut sum = 0;
+            for i in 0..3 {
+                sum += saga
+                    .step(format!("batch-{i}"), async || Ok::<i32, std::io::Error>(i))
+                    .compensate(async |n: i32| {
+                        let _ = (n, i);
+                        Ok::<(), std::io::Error>(())
+                    })
+                    .await?;
+            }
+            Ok(sum)
+        });
+        saga.await
+    });
+    assert_eq!(spawned.await.unwrap().unwrap(), 3);
+}
+
+pub(crate) async fn a_failure_undoes_what_was_done_in_reverse_by_running_the_body(fleet: &Fleet) {
+    let shop = Shop::default();
+    shop.order("three", Does::Fails(1));
+    shop.order("undo two", Does::Fails(2));
+    let (one, other) = fleet.two().await;
+    for coord in [&one, &other] {
+        let error = runs(coord, &shop).await.unwrap_err();
+        let SagaError::Compensated { step, source } = &error else {
+            panic!("{error:?}");
+        };
+        assert_eq!((&**step, source.message()), ("batch-2", "no three today"));
+        assert_eq!(
+            shop.asked()[3..],
+            ["undo two", "undo two", "undo two", "undo one"]
+        );
+    }
+}
+
+pub(crate) async fn a_body_that_deals_with_a_failure_goes_on(fleet: &Fleet) {
+    let coord = fleet.process().await;
+    let runs = AtomicUsize::new(0);
+    for _ in 0..2 {
+        let done = coord.saga(KEY).run(async |saga: &ClosureSaga| {
+            let first = saga.step("first", || {
+                runs.fetch_add(1, Ordering::SeqCst);
+                std::future::ready(Err::<u32, _>("closed"))
+            });
+            match first.await {
+                Ok(_) => Ok(1),
+                Err(_) => saga.step("second", async || Ok::<_, &str>(2)).await,
+            }
+        });
+        assert_eq!(done.await.unwrap(), 2);
+    }
+    assert_eq!(runs.into_inner(), 1, "the failure is stored");
+}
+
+pub(crate) async fn a_dropped_saga_is_gone_on_with_elsewhere(fleet: &Fleet) {
+    let shop = Shop::default();
+    let (one, other) = fleet.two().await;
+    let door = Door::default();
+    shop.order("two", Does::Waits(door.clone()));
+    tokio::select! {
+        ended = runs(&one, &shop) => panic!("{ended:?}"),
+        () = door.reached() => {}
+    }
+    assert_eq!(runs(&other, &shop).await.unwrap(), ROWS);
+    assert_eq!(shop.asked(), ["one", "two", "two", "three"]);
+}
+
+pub(crate) async fn two_calls_take_turns(fleet: &Fleet) {
+    let shop = Shop::default();
+    let (one, other) = fleet.two().await;
+    let (first, second, third) =
+        tokio::join!(runs(&one, &shop), runs(&one, &shop), runs(&other, &shop));
+    for done in [first, second, third] {
+        assert_eq!(done.unwrap(), ROWS);
+    }
+    assert_eq!(shop.asked(), BATCHES);
+}
+
+pub(crate) async fn other_steps_than_those_stored_are_refused_by_name(fleet: &Fleet) {
+    let shop = Shop::default();
+    let coord = fleet.process().await;
+    runs(&coord, &shop).await.unwrap();
+    for (batches, told) in [
+        (2, "`batch-2`, which the body did not come to"),
+        (0, "`batch-0`"),
+    ] {
+        let body = async |saga: &ClosureSaga| import(saga, &shop, batches).await;
+        let refused = coord.saga(KEY).run(body).await.unwrap_err();
+        assert!(
+            matches!(refused, SagaError::Incompatible { .. }) && refused.to_string().contains(told),
+            "{refused}"
+        );
+    }
+    let other = coord.saga(KEY).run(async |saga: &ClosureSaga| {
+        saga.step("check", async || shop.does("check", 1).await)
+            .await
+    });
+    let refused = other.await.unwrap_err().to_string();
+    assert!(
+        refused.contains("step 1 was `batch-0` and is `check`"),
+        "{refused}"
+    );
+    assert_eq!(shop.asked(), BATCHES);
+}
+
+pub(crate) async fn two_steps_of_one_name_are_refused(fleet: &Fleet) {
+    let coord = fleet.process().await;
+    let runs = AtomicUsize::new(0);
+    let saga = coord.saga(KEY).run(async |saga: &ClosureSaga| {
+        for _ in 0..2 {
+            let step = async || Ok::<_, &str>(runs.fetch_add(1, Ordering::SeqCst));
+            saga.step("same", step).await?;
+        }
+        Ok(())
+    });
+    let refused = saga.await.unwrap_err().to_string();
+    assert!(refused.contains("two steps are called `same`"), "{refused}");
+    assert_eq!(runs.into_inner(), 1);
+}
+
+pub(crate) async fn a_compensation_that_fails_for_good_is_stuck_and_resumed(fleet: &Fleet) {
+    let shop = Shop::default();
+    shop.order("three", Does::Fails(1));
+    shop.order("undo two", Does::Fails(11));
+    let coord = fleet.process().await;
+    let error = runs(&coord, &shop).await.unwrap_err();
+    assert!(matches!(error, SagaError::Stuck { .. }), "{error:?}");
+    assert!(coord.sagas().resume("closures/import:7").await.unwrap());
+    let error = runs(&coord, &shop).await.unwrap_err();
+    assert!(matches!(error, SagaError::Compensated { .. }), "{error:?}");
+    let history = coord.sagas().history("closures/import:7").await.unwrap();
+    let undone = history.unwrap().events.into_iter();
+    let undone = undone.filter(|event| event.kind == HistoryKind::Undone);
+    let undone: Vec<_> = undone.map(|event| event.step).collect();
+    assert_eq!(undone, ["batch-1", "batch-0"]);
+}
+
+pub(crate) async fn steps_of_closures_cost_one_round_trip_each_and_the_saga_three(fleet: &Fleet) {
+    let shop = Shop::default();
+    let (store, coord) = fleet.faulty().await;
+    let expired = async || (store.count(Operation::Expire) == 1).then_some(());
+    runs(&coord, &shop).await.unwrap();
+    until("the first to be cleaned up", expired).await;
+    store.forget_operations();
+    let body = async |saga: &ClosureSaga| import(saga, &shop, 3).await;
+    coord.saga("import:8").run(body).await.unwrap();
+    until("the second to be cleaned up", expired).await;
+    let asked = store.operations();
+    assert!(asked.len() <= 6, "{asked:?}");
+}
+
+pub(crate) async fn answers_that_are_lost_run_no_step_twice(fleet: &Fleet) {
+    let shop = Shop::default();
+    let (store, coord) = fleet.faulty().await;
+    store.inject(Rule::on(Operation::Append).times(1), Fault::AfterApply);
+    store.inject(Rule::on(Operation::Put).times(2), Fault::AfterApply);
+    assert_eq!(runs(&coord, &shop).await.unwrap(), ROWS);
+    assert_eq!(shop.asked(), BATCHES);
+}

@@ -1,0 +1,150 @@
+//! Crashes at every operation of the store, each before it is sent and after it is done.
+
+use std::time::Duration;
+
+use coord::__private::run_saga;
+use coord::saga::ClosureSaga;
+use coord::testing::{Fault, FaultStore, Rule};
+use coord::{Coordinator, SagaError};
+use coord_tests::fleet::Fleet;
+
+use crate::shop::{Does, Order, Shop, process};
+
+/// More than any of these sagas needs.
+const MOST_OPERATIONS: usize = 60;
+
+fn order(id: String) -> Order {
+    Order { id, total: 1 }
+}
+
+/// A process that is cut off from the store at this operation, for good, with the first one as the fault says.
+async fn cut_off_at(
+    fleet: &Fleet,
+    shop: &Shop,
+    at: usize,
+    fault: Fault,
+) -> (FaultStore, Coordinator) {
+    let store = FaultStore::from(fleet.own_store().await);
+    store.inject(Rule::on_everything().skipping(at).times(1), fault);
+    store.inject(Rule::on_everything().skipping(at), Fault::BeforeSend);
+    let coord = Coordinator::builder()
+        .store(store.clone())
+        .namespace(fleet.namespace())
+        .provide(shop.clone())
+        .lock_ttl(Duration::from_millis(300))
+        .build();
+    (store, coord)
+}
+
+/// Runs a saga with an id of its own in a process that is cut off at each of its operations, and again in another
+/// one. `check` sees what the shop was asked for then.
+pub(crate) async fn at_every_operation<T>(
+    fleet: &Fleet,
+    prepare: impl Fn(&Shop),
+    run: impl AsyncFn(&Coordinator, &Shop, String) -> Result<T, SagaError>,
+    check: impl Fn(Result<T, SagaError>, &[String]),
+) {
+    for fault in [Fault::BeforeSend, Fault::AfterApply] {
+        for at in 0..MOST_OPERATIONS {
+            let shop = Shop::default();
+            prepare(&shop);
+            let (store, dies) = cut_off_at(fleet, &shop, at, fault).await;
+            let first = {
+                let first = run(&dies, &shop, format!("{at} {fault:?}"));
+                tokio::time::timeout(Duration::from_secs(1), first).await
+            };
+            dies.shutdown().await;
+            let was_cut_off = store.operations().len() > at;
+            let id = format!("{at} {fault:?}");
+            let second = run(&process(fleet, &shop).await, &shop, id).await;
+            check(second, &shop.asked());
+            if !was_cut_off {
+                assert!(first.is_ok(), "{at} {fault:?}");
+                break;
+            }
+            assert!(at + 1 < MOST_OPERATIONS, "it never ends");
+        }
+    }
+}
+
+/// Each of `effects` in this order; each perhaps once more, if the crash was before it was stored.
+fn assert_order(asked: &[String], effects: &[&str]) {
+    let mut once: Vec<_> = asked.to_vec();
+    once.dedup();
+    let repeated = asked.len() - once.len();
+    assert_eq!(once, effects, "{asked:?}");
+    assert!(repeated <= 1, "{asked:?}");
+}
+
+pub(crate) async fn a_saga_survives_a_crash_at_every_operation(fleet: &Fleet) {
+    let run = async |coord: &Coordinator, _: &Shop, id| run_saga(Some(coord), order(id)).await;
+    at_every_operation(
+        fleet,
+        |_| {},
+        run,
+        |done, asked| {
+            done.unwrap();
+            assert_order(asked, &["reserve", "charge", "ship"]);
+        },
+    )
+    .await;
+}
+
+pub(crate) async fn a_saga_that_fails_survives_a_crash_at_every_operation(fleet: &Fleet) {
+    let run = async |coord: &Coordinator, _: &Shop, id| run_saga(Some(coord), order(id)).await;
+    let fails = |shop: &Shop| {
+        shop.order("ship", Does::Fails(9));
+    };
+    at_every_operation(fleet, fails, run, |done, asked| {
+        let error = done.unwrap_err();
+        assert!(matches!(error, SagaError::Compensated { .. }), "{error:?}");
+        assert_order(asked, &["reserve", "charge", "ship", "refund", "release"]);
+    })
+    .await;
+}
+
+pub(crate) async fn a_saga_of_closures_survives_a_crash_at_every_operation(fleet: &Fleet) {
+    let run = async |coord: &Coordinator, shop: &Shop, id: String| {
+        let body = async |saga: &ClosureSaga| {
+            for what in ["reserve", "charge", "ship"] {
+                saga.step(what, async || shop.does(what, 1).await).await?;
+            }
+            Ok(())
+        };
+        coord.saga(id).run(body).await
+    };
+    at_every_operation(
+        fleet,
+        |_| {},
+        run,
+        |done, asked| {
+            done.unwrap();
+            assert_order(asked, &["reserve", "charge", "ship"]);
+        },
+    )
+    .await;
+}
+
+pub(crate) async fn a_saga_survives_the_loss_of_every_answer(fleet: &Fleet) {
+    for fault in [Fault::BeforeSend, Fault::AfterApply, Fault::AfterSend] {
+        for at in 0..12 {
+            let shop = Shop::default();
+            shop.order("ship", Does::Fails(1));
+            let store = FaultStore::from(fleet.own_store().await);
+            store.inject(Rule::on_everything().skipping(at).times(1), fault);
+            let coord = Coordinator::builder()
+                .store(store)
+                .namespace(fleet.namespace())
+                .provide(shop.clone())
+                .build();
+            let order = order(format!("{at} {fault:?}"));
+            let error = run_saga(Some(&coord), order).await.unwrap_err();
+            assert!(
+                matches!(error, SagaError::Compensated { .. }),
+                "{at} {fault:?}: {error:?}"
+            );
+            let asked = ["reserve", "charge", "ship", "refund", "release"];
+            assert_eq!(shop.asked(), asked, "{at} {fault:?}");
+        }
+    }
+}

@@ -1,0 +1,106 @@
+//! Sagas as their users see them: each case over every store.
+
+mod changing;
+mod closures;
+mod crashing;
+mod declared;
+mod groups;
+mod inspecting;
+mod running;
+mod shop;
+
+/// Makes a test of each case and each store. A further store is a further module here.
+macro_rules! over_every_store {
+    ($($subject:ident { $($case:ident)* })*) => {
+        /// On a clock that goes on by itself when everybody waits for it.
+        mod memory {
+            $(mod $subject { $(
+                #[tokio::test(start_paused = true)]
+                async fn $case() {
+                    crate::$subject::$case(&coord_tests::fleet::Fleet::on_memory()).await;
+                }
+            )* })*
+        }
+
+        mod redis {
+            $(mod $subject { $(
+                #[tokio::test]
+                async fn $case() {
+                    crate::$subject::$case(&coord_tests::fleet::Fleet::on_redis().await).await;
+                }
+            )* })*
+        }
+    };
+}
+
+over_every_store! {
+    running {
+        steps_run_in_order_and_give_their_outputs
+        a_saga_that_has_ended_is_not_run_again
+        a_saga_that_runs_is_joined
+        another_input_under_the_same_key_is_an_error
+        a_failed_step_is_retried_and_keeps_its_key
+        a_failure_undoes_what_was_done_in_reverse
+        a_step_of_unknown_outcome_is_undone_if_its_compensation_can
+        a_step_that_panics_has_failed
+        a_step_that_takes_too_long_has_failed
+        an_output_that_is_too_large_is_a_failure
+        a_missing_dependency_is_named
+        a_compensation_that_fails_for_good_is_stuck
+        behind_the_pivot_a_failure_is_stuck
+        a_cancelled_saga_is_undone
+        a_dropped_run_goes_on
+        a_saga_of_a_dead_process_is_recovered
+        a_saga_of_a_dead_process_is_taken_over_by_a_start
+        a_store_that_is_away_for_a_minute_is_waited_for
+        shutting_down_leaves_the_saga_to_others
+        each_step_costs_one_round_trip_and_the_saga_three
+        a_long_saga_is_recovered_in_few_round_trips
+    }
+    closures {
+        steps_run_once_however_often_the_saga_is_run
+        a_spawned_saga_runs
+        a_failure_undoes_what_was_done_in_reverse_by_running_the_body
+        a_body_that_deals_with_a_failure_goes_on
+        a_dropped_saga_is_gone_on_with_elsewhere
+        two_calls_take_turns
+        other_steps_than_those_stored_are_refused_by_name
+        two_steps_of_one_name_are_refused
+        a_compensation_that_fails_for_good_is_stuck_and_resumed
+        steps_of_closures_cost_one_round_trip_each_and_the_saga_three
+        answers_that_are_lost_run_no_step_twice
+    }
+    crashing {
+        a_saga_survives_a_crash_at_every_operation
+        a_saga_that_fails_survives_a_crash_at_every_operation
+        a_saga_of_closures_survives_a_crash_at_every_operation
+        a_saga_survives_the_loss_of_every_answer
+    }
+    groups {
+        neighbours_that_are_parallel_run_side_by_side
+        a_crash_within_a_group_repeats_what_was_under_way_alone
+        a_failure_in_a_group_waits_for_its_neighbours_and_undoes_them
+        one_items_failure_undoes_the_other_items_in_reverse
+        a_crash_between_items_repeats_the_one_that_was_under_way
+        a_step_that_is_left_out_is_none_to_later_steps_and_not_undone
+        an_error_that_is_not_worth_a_retry_is_the_last
+        groups_survive_a_crash_at_every_operation
+        groups_that_fail_survive_a_crash_at_every_operation
+    }
+    changing {
+        code_with_other_steps_is_refused_with_the_difference
+        code_that_goes_on_from_what_is_done_is_accepted
+        a_step_that_was_left_out_is_not_asked_for_later
+        recovery_leaves_a_saga_of_other_code_to_that_code
+    }
+    inspecting {
+        sagas_are_listed_by_state_and_name_in_pages
+        a_history_tells_each_event
+        a_stuck_saga_is_resumed
+        a_saga_that_is_unknown_here_is_resumed_elsewhere
+        a_compensation_is_skipped_with_a_reason
+        a_step_is_not_skipped
+        a_stuck_saga_is_abandoned
+        a_running_saga_is_abandoned
+    }
+}

@@ -1,0 +1,16 @@
+use coord::saga;
+
+#[saga("order:<order_id>")]
+struct PlaceOrder {
+    order_id: u64,
+}
+
+#[saga]
+impl PlaceOrder {
+    #[step]
+    async fn charge(&self) -> Result<u64, String> {
+        Ok(self.order_id)
+    }
+}
+
+fn main() {}

@@ -1,0 +1,18 @@
+use coord::saga;
+use serde::{Deserialize, Serialize};
+
+#[saga("order:<order_id>")]
+#[derive(Serialize, Deserialize)]
+struct PlaceOrder {
+    order_id: u64,
+}
+
+#[saga]
+impl PlaceOrder {
+    #[step]
+    async fn start(&self) -> Result<u64, String> {
+        Ok(self.order_id)
+    }
+}
+
+fn main() {}

@@ -1,0 +1,19 @@
+use coord::saga;
+use serde::{Deserialize, Serialize};
+
+#[saga("order:<order_id>")]
+#[derive(Serialize, Deserialize)]
+struct PlaceOrder {
+    order_id: u64,
+    items: Vec<String>,
+}
+
+#[saga]
+impl PlaceOrder {
+    #[step]
+    async fn charge(&self) -> u64 {
+        self.order_id
+    }
+}
+
+fn main() {}
