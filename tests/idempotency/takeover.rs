@@ -62,7 +62,7 @@ pub(crate) async fn a_dead_process_is_followed_after_its_lease(fleet: &Fleet) {
 pub(crate) async fn a_waiter_that_takes_over_counts_on(fleet: &Fleet) {
     let (one, other) = fleet.two().await;
     // A token that no clock here will give.
-    let head = format!("R{}\n", r#"{"o":1,"n":3,"k":9000000000000000,"b":0}"#);
+    let head = format!("R{}\n", r#"{"o":[0,1],"n":3,"k":9000000000000000,"b":0}"#);
     let put = coord::store::PutRequest::new(record(fleet, KEY), head).ttl(SHORT);
     fleet.store().put_record(&put).await.unwrap();
     let (attempt, token) = tells_its_attempt(&one).await;
