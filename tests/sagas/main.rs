@@ -8,6 +8,7 @@ mod handwritten;
 mod inspecting;
 mod running;
 mod shop;
+mod snapshots;
 
 /// Makes a test of each case and each store. A further store is a further module here.
 macro_rules! over_every_store {

@@ -3,6 +3,8 @@
 //!
 //! [`crash_everywhere`] runs a saga, kills its process at one place after the other, and shows what becomes of it.
 //!
+//! [`check_definitions`] fails when a saga has changed so that those under way could not go on.
+//!
 //! [`FaultStore`] wraps a store and fails, delays, cuts or holds the operations that a test chooses. What is
 //! built on a store can so be driven through every bad moment without a network and without waiting.
 //!
@@ -18,6 +20,7 @@
 
 mod conformance;
 mod crash;
+mod definitions;
 mod fault;
 
 #[doc(inline)]
@@ -26,4 +29,5 @@ pub use conformance::store_conformance;
 #[doc(hidden)]
 pub use conformance::store_conformance_case;
 pub use crash::{Crash, CrashTest, Effects, EndState, crash_everywhere, crash_everywhere_during};
+pub use definitions::check_definitions;
 pub use fault::{Fault, FaultStore, Held, Operation, Rule, Seen};
