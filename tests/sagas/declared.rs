@@ -78,7 +78,7 @@ fn steps_are_those_written_in_the_order_written() {
     let definition = Definition::of::<BookTrip>();
     let steps: Vec<_> = definition.steps().collect();
     assert_eq!(definition.name(), "BookTrip");
-    assert_eq!(steps, [("hotel", "u64"), ("flights", "Option<String>")]);
+    assert_eq!(steps, [("hotel", "[u64]"), ("flights", "Option<String>")]);
 }
 
 #[test]

@@ -247,7 +247,7 @@ fn a_saga_that_is_compiled_in_is_found_by_its_name() {
     assert_eq!(
         steps,
         [
-            ("reserve", "Reservation"),
+            ("reserve", "[Reservation]"),
             ("wrap", "String"),
             ("charge", "Charge")
         ]

@@ -3,6 +3,7 @@
 mod closures;
 mod crashing;
 mod declared;
+mod diagrams;
 mod everywhere;
 mod handwritten;
 mod inspecting;

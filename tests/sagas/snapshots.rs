@@ -45,7 +45,7 @@ fn check(path: &Path) -> Result<(), String> {
     checked.map_err(|panic| *panic.downcast::<String>().unwrap())
 }
 
-const TRIP: &str = "\nBookTrip\n    hotel -> u64\n    flights -> Option<String>\n";
+const TRIP: &str = "\nBookTrip\n    hotel -> [u64]\n    flights -> Option<String>\n";
 
 #[test]
 fn a_missing_snapshot_is_written_and_fits() {
@@ -61,7 +61,7 @@ fn a_missing_snapshot_is_written_and_fits() {
 fn steps_that_were_appended_are_written() {
     let snapshot = Snapshot::new();
     let text = snapshot.text();
-    let shorter = "\nBookTrip\n    hotel -> u64\n";
+    let shorter = "\nBookTrip\n    hotel -> [u64]\n";
     snapshot.as_if(TRIP, shorter).unwrap();
     assert_eq!(snapshot.text(), text);
 }
@@ -78,20 +78,20 @@ fn sagas_that_are_new_are_written() {
 fn steps_that_were_renamed_reordered_or_removed_are_told() {
     for (before, told) in [
         (
-            "\nBookTrip\n    hotel -> u64\n    flight -> Option<String>\n",
+            "\nBookTrip\n    hotel -> [u64]\n    flight -> Option<String>\n",
             "`BookTrip`: step 2 was `flight` with the output `Option<String>` and is `flights` with",
         ),
         (
-            "\nBookTrip\n    flights -> Option<String>\n    hotel -> u64\n",
+            "\nBookTrip\n    flights -> Option<String>\n    hotel -> [u64]\n",
             "`BookTrip`: step 1 was `flights` with the output `Option<String>` and is `hotel` with",
         ),
         (
-            "\nBookTrip\n    hotel -> u64\n    flights -> Option<String>\n    visa -> ()\n",
+            "\nBookTrip\n    hotel -> [u64]\n    flights -> Option<String>\n    visa -> ()\n",
             "`BookTrip`: step 3 was `visa` with the output `()` and is not there",
         ),
         (
-            "\nBookTrip\n    hotel -> u32\n    flights -> Option<String>\n",
-            "`BookTrip`: step 1 was `hotel` with the output `u32` and is `hotel` with the output `u64`",
+            "\nBookTrip\n    hotel -> [u32]\n    flights -> Option<String>\n",
+            "`BookTrip`: step 1 was `hotel` with the output `[u32]` and is `hotel` with the output `[u64]`",
         ),
         (
             "\nBookFlight\n    flight -> ()\n",
@@ -110,7 +110,7 @@ fn steps_that_were_renamed_reordered_or_removed_are_told() {
 fn a_snapshot_that_cannot_be_read_is_told_with_the_line() {
     let snapshot = Snapshot::new();
     let refused = snapshot
-        .as_if("    hotel -> u64\n", "    hotel\n")
+        .as_if("    hotel -> [u64]\n", "    hotel\n")
         .unwrap_err();
     assert!(
         refused.contains("cannot be understood at `    hotel`"),
@@ -128,7 +128,7 @@ fn whatever_has_changed_is_written_when_asked() {
     let snapshot = Snapshot::new();
     let text = snapshot.text();
     snapshot
-        .as_if("    hotel -> u64", "    hotels -> u64")
+        .as_if("    hotel -> [u64]", "    hotels -> [u64]")
         .unwrap_err();
     let ran = Command::new(std::env::current_exe().unwrap())
         .args([

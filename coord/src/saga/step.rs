@@ -58,7 +58,8 @@ pub struct Step<S> {
 /// The same for the executor, whatever `S`.
 pub(super) struct StepData {
     pub(super) id: &'static str,
-    /// The type of the output, without paths: moving a type to another module changes nothing that is stored.
+    /// The type of the output, without paths: moving a type to another module changes nothing that is stored. With
+    /// `each` it is that of all of them: `[T]`.
     pub(super) output: String,
     pub(super) run: Erased,
     pub(super) undo: Option<Undo>,
@@ -69,6 +70,15 @@ pub(super) struct StepData {
     pub(super) each: Option<Count>,
     pub(super) when: Option<Test>,
     pub(super) needs: Vec<Dependency>,
+    pub(super) names: Names,
+}
+
+/// What the attribute names, for diagrams.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Names {
+    pub(super) undo: Option<&'static str>,
+    pub(super) each: Option<&'static str>,
+    pub(super) when: Option<&'static str>,
 }
 
 /// A compensation.
@@ -96,6 +106,7 @@ impl<S: Any + Send + Sync> Step<S> {
                 each: None,
                 when: None,
                 needs: Vec::new(),
+                names: Names::default(),
             },
             saga: PhantomData,
         }
@@ -146,6 +157,7 @@ impl<S: Any + Send + Sync> Step<S> {
     /// `each = …`: a run for each of so many items. The run finds its own with [`Call::item`].
     pub fn each(mut self, count: fn(&S) -> usize) -> Self {
         self.data.each = Some(Arc::new(move |input| input.downcast_ref().map_or(0, count)));
+        self.data.output = format!("[{}]", self.data.output);
         self
     }
 
@@ -161,6 +173,24 @@ impl<S: Any + Send + Sync> Step<S> {
     /// A dependency that the step or its compensation asks for.
     pub fn needs<T: Any>(mut self) -> Self {
         self.data.needs.push(Dependency::of::<T>());
+        self
+    }
+
+    /// The method that undoes it, for diagrams.
+    pub fn undo_is(mut self, method: &'static str) -> Self {
+        self.data.names.undo = Some(method);
+        self
+    }
+
+    /// The field whose items it runs for, for diagrams.
+    pub fn each_is(mut self, field: &'static str) -> Self {
+        self.data.names.each = Some(field);
+        self
+    }
+
+    /// The method that is asked whether it runs, for diagrams.
+    pub fn when_is(mut self, method: &'static str) -> Self {
+        self.data.names.when = Some(method);
         self
     }
 
