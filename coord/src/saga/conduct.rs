@@ -29,7 +29,6 @@ use crate::coordinator::Coordinator;
 use crate::error::Error;
 use crate::key::Key;
 use crate::lock::persist;
-use crate::observe::{SagaEvent, emit};
 use crate::store::{Condition, Entry, Put, PutRequest, Version, Watch, Watched};
 
 /// For how long a store that fails is tried again before a start is given up.
@@ -84,10 +83,7 @@ impl Conduct {
                 Ok(Found::Absent) => return (Err(gone()), None),
                 Ok(Found::Elsewhere) => self.wait(&member, &mut watch).await,
                 Ok(Found::Ours(mut journal)) => match self.drive.to_the_end(&mut journal).await {
-                    Ok(ended) => {
-                        self.tell_completed(&journal, &ended);
-                        return (ended, Some(journal));
-                    }
+                    Ok(ended) => return (ended, Some(journal)),
                     Err(Stop::Lost) => {}
                     Err(Stop::Incompatible(difference)) => {
                         return (Err(self.incompatible(difference)), None);
@@ -124,7 +120,6 @@ impl Conduct {
         match insist(member, || store.put_record(&put)).await? {
             Put::Stored(version) => {
                 journal.stored_as(version);
-                emit(self.drive.template, SagaEvent::Started);
                 Ok(Found::Ours(Box::new(journal)))
             }
             Put::Conflict(None) => Ok(Found::Absent),
@@ -185,7 +180,6 @@ impl Conduct {
         journal.keep_slot(slot);
         journal.head.about.steps = self.drive.definition.stored_steps();
         journal.own().await?;
-        emit(self.drive.template, SagaEvent::Recovered);
         Ok(Found::Ours(Box::new(journal)))
     }
 
@@ -288,14 +282,6 @@ impl Conduct {
 
     fn coordinator(&self) -> &Coordinator {
         &self.drive.coordinator
-    }
-
-    fn tell_completed(&self, journal: &Journal<Progress>, ended: &Ended) {
-        if ended.is_ok() {
-            let took = now().saturating_sub(journal.head.about.began);
-            let took = Duration::from_millis(took);
-            emit(self.drive.template, SagaEvent::Completed { took });
-        }
     }
 
     fn incompatible(&self, difference: String) -> SagaError {

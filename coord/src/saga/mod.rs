@@ -9,7 +9,7 @@
 // `conduct` finds out where a saga stands, and `drive` goes on with it if it is ours; what it does is written down
 // by `journal`: events of `log`, folded into `progress`, and the `head`. `executor` owns the tasks that conduct,
 // `membership` is what says that it is alive, and `recovery` looks for what the dead have left. `handle` starts, and
-// `inspect` and `diagram` are for people. `declared` is what the attributes need beyond the interface.
+// `trace` tells of it; `inspect` and `diagram` are for people. `declared` is what the attributes need beyond the interface.
 
 mod call;
 mod closures;
@@ -32,6 +32,7 @@ mod progress;
 mod recovery;
 mod registry;
 mod step;
+mod trace;
 
 pub use call::{Call, OutputOf, StepResult};
 pub use closures::{ClosureSaga, ClosureStep, Compensation, NoCompensation, SagaBuilder};

@@ -1,7 +1,6 @@
 //! Asking for a saga of closures, and running its body as often as it takes.
 
 use std::fmt;
-use std::time::Duration;
 
 use super::body::{ClosureSaga, End, State, Way};
 use super::replay::{Cause, Replay};
@@ -11,10 +10,11 @@ use crate::error::Error;
 use crate::key::{IntoKey, Key};
 use crate::observe::{SagaEvent, emit};
 use crate::saga::error::{SagaError, StepError};
-use crate::saga::head::{SagaState, milliseconds, now};
+use crate::saga::head::{SagaState, milliseconds};
 use crate::saga::journal::{Journal, Stop, shortened};
 use crate::saga::log::{Event, Kind};
 use crate::saga::step::undo_delay;
+use crate::saga::trace::Trace;
 
 /// A saga of closures that can be run, from [`Coordinator::saga`].
 #[must_use = "nothing is run until `run` is awaited"]
@@ -97,13 +97,18 @@ where
             },
             Found::Ours(journal) => {
                 let mut left = LeftBehind::of(claim, &journal);
-                match drive(claim, journal, body).await {
+                let trace = Trace::begin(claim.key.template(), &journal.head.about);
+                match trace.follow(drive(claim, journal, body)).await {
                     Ok((journal, result)) => {
                         left.nothing();
+                        trace.ended(&journal.head);
                         tokio::spawn(journal.clean_up());
                         return result;
                     }
-                    Err(stop) => stop,
+                    Err(stop) => {
+                        trace.stopped(&stop);
+                        stop
+                    }
                 }
             }
         };
@@ -163,8 +168,6 @@ where
         match result {
             Ok(value) => {
                 journal.finish(SagaState::Completed, None).await?;
-                let took = Duration::from_millis(now().saturating_sub(journal.head.about.began));
-                emit(claim.key.template(), SagaEvent::Completed { took });
                 return Ok((journal, Ok(value)));
             }
             Err(error) => {

@@ -12,7 +12,6 @@ use crate::context::Context;
 use crate::coordinator::Coordinator;
 use crate::error::Error;
 use crate::key::Key;
-use crate::observe::{SagaEvent, emit};
 use crate::saga::conduct::{failure_of, head_name, log_name};
 use crate::saga::error::SagaError;
 use crate::saga::executor::Executor;
@@ -108,7 +107,7 @@ impl Claim {
 
     /// The context of the body.
     pub(super) fn context(&self, saga: &ClosureSaga) -> Context {
-        let inside = Context::with_correlation_id(self.context.correlation_id());
+        let inside = self.context.clone().correlated(&*saga.correlation);
         inside.inside_saga(Arc::clone(&self.head_key), Arc::clone(&saga.id))
     }
 
@@ -119,10 +118,7 @@ impl Claim {
             .when(Condition::Absent)
             .listed();
         match insist(member, || store.put_record(&put)).await? {
-            Put::Stored(version) => {
-                emit(self.key.template(), SagaEvent::Started);
-                Ok(Some(Found::Ours(self.journal(member, (head, version)))))
-            }
+            Put::Stored(version) => Ok(Some(Found::Ours(self.journal(member, (head, version))))),
             Put::Conflict(None) => Ok(None),
             Put::Conflict(Some(entry)) => self.settle(member, entry).await,
         }
@@ -143,7 +139,6 @@ impl Claim {
                 let mut journal = self.journal(member, (head, entry.version));
                 journal.read_history().await?;
                 journal.own().await?;
-                emit(self.key.template(), SagaEvent::Recovered);
                 Ok(Some(Found::Ours(journal)))
             }
             state => Ok(Some(Found::Ended(failure_of(state, head.about.failure)))),
