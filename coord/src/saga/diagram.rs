@@ -17,7 +17,7 @@ use super::step::StepData;
 /// A saga's definition, to be shown: in [Mermaid](https://mermaid.js.org), which many places render, and as text when
 /// it is displayed.
 ///
-/// ```
+/// ```standalone_crate
 /// # fn main() {
 /// use coord::saga;
 /// use serde::{Deserialize, Serialize};

@@ -70,7 +70,7 @@ enum Side {
 /// virtual, so delays and timeouts cost nothing; for the same reason steps must not wait for a real network or a
 /// real clock. A saga of ten steps takes some 50 runs and less than a second.
 ///
-/// ```
+/// ```standalone_crate
 /// # fn main() {
 /// use coord::testing::{Effects, crash_everywhere};
 /// use coord::{SagaError, StepContext, saga};

@@ -187,15 +187,13 @@ async fn in_time<T>(work: impl Future<Output = T>) -> T {
 
 /// Returns when no saga runs that can be recovered.
 async fn recover_all(coordinator: &Coordinator) -> Result<(), Error> {
+    let is_known = |name: &str| Registered::all().any(|known| known.name() == name);
     loop {
         coordinator.recover().await?;
-        let mut running = SagaFilter::new().state(SagaState::Running);
-        running = running.limit(usize::MAX);
+        let running = SagaFilter::new().state(SagaState::Running);
+        let running = running.limit(usize::MAX);
         let running = coordinator.sagas().list(running).await?.sagas;
-        if !running
-            .iter()
-            .any(|saga| Registered::find(&saga.name).is_some())
-        {
+        if !running.iter().any(|saga| is_known(&saga.name)) {
             return Ok(());
         }
         sleep(LOOK_AGAIN).await;
