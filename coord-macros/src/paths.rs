@@ -172,12 +172,6 @@ impl Paths {
         located(quote!(#success_of<#output>), output.span())
     }
 
-    /// The policy of `retry = "fast"`.
-    pub(crate) fn retry_preset(&self, preset: &Ident) -> TokenStream {
-        let policy = self.retry_policy();
-        quote!(&#policy::#preset())
-    }
-
     /// The function that starts a saga and waits for it.
     pub(crate) fn run_saga(&self) -> TokenStream {
         self.private("run_saga")

@@ -97,38 +97,7 @@ impl Retry {
         if let Some(policy) = &self.args.policy {
             return borrowed(&policy.0);
         }
-        let RetryArgs {
-            max_retries,
-            initial_delay,
-            max_delay,
-            multiplier,
-            jitter,
-            ..
-        } = &self.args;
-        let preset = Ident::new(self.preset, Span::mixed_site());
-        let policy = self.paths.retry_policy();
-        let max_retries = max_retries.iter().map(|retries| &retries.0);
-        let [initial_delay, max_delay] =
-            [initial_delay, max_delay].map(|option| option.iter().map(|delay| &delay.value));
-        let multiplier = multiplier.iter().map(|multiplier| &multiplier.value);
-        let jitter = jitter.iter().map(|jitter| self.jitter(jitter));
-        quote! {
-            &#policy::#preset().to_builder()
-                #(.max_retries(#max_retries))* #(.initial_delay(#initial_delay))* #(.max_delay(#max_delay))*
-                #(.multiplier(#multiplier))* #(.jitter(#jitter))* .build()
-        }
-    }
-
-    fn jitter(&self, jitter: &JitterArg) -> TokenStream {
-        let path = self.paths.jitter();
-        match jitter {
-            JitterArg::Named(variant) => {
-                let variant = Ident::new(variant, Span::mixed_site());
-                quote!(#path::#variant)
-            }
-            JitterArg::Proportional(part) => quote!(#path::Proportional(#part)),
-            JitterArg::Expression(expression) => expression.to_token_stream(),
-        }
+        policy(self.preset, &self.args, &self.paths)
     }
 
     /// The calls for what is not part of the policy.
@@ -151,6 +120,42 @@ impl Retry {
     }
 }
 
+/// The policy that `preset` and what changes it make, borrowed.
+pub(crate) fn policy(preset: &str, args: &RetryArgs, paths: &Paths) -> TokenStream {
+    let RetryArgs {
+        max_retries,
+        initial_delay,
+        max_delay,
+        multiplier,
+        jitter,
+        ..
+    } = args;
+    let preset = Ident::new(preset, Span::mixed_site());
+    let policy = paths.retry_policy();
+    let max_retries = max_retries.iter().map(|retries| &retries.0);
+    let [initial_delay, max_delay] =
+        [initial_delay, max_delay].map(|option| option.iter().map(|delay| &delay.value));
+    let multiplier = multiplier.iter().map(|multiplier| &multiplier.value);
+    let jitter = jitter.iter().map(|jitter| drawn(jitter, paths));
+    quote! {
+        &#policy::#preset().to_builder()
+            #(.max_retries(#max_retries))* #(.initial_delay(#initial_delay))* #(.max_delay(#max_delay))*
+            #(.multiplier(#multiplier))* #(.jitter(#jitter))* .build()
+    }
+}
+
+fn drawn(jitter: &JitterArg, paths: &Paths) -> TokenStream {
+    let path = paths.jitter();
+    match jitter {
+        JitterArg::Named(variant) => {
+            let variant = Ident::new(variant, Span::mixed_site());
+            quote!(#path::#variant)
+        }
+        JitterArg::Proportional(part) => quote!(#path::Proportional(#part)),
+        JitterArg::Expression(expression) => expression.to_token_stream(),
+    }
+}
+
 /// What the user named, or what does instead.
 pub(crate) fn function_or(
     given: Option<&FunctionArg>,
@@ -159,11 +164,11 @@ pub(crate) fn function_or(
     given.map_or_else(default, |given| given.0.to_token_stream())
 }
 
-fn check_preset(literals: &[Lit], mistakes: &mut Mistakes) -> &'static str {
+pub(crate) fn check_preset(literals: &[Lit], mistakes: &mut Mistakes) -> &'static str {
     if let Some(second) = literals.get(1) {
         mistakes.under(
             second,
-            "one preset stands in front, and options have names: `#[retry(\"fast\", max_retries = 3)]`",
+            "one preset stands in front, and options have names: `retry(\"fast\", max_retries = 3)`",
         );
     }
     let Some(literal) = literals.first() else {
@@ -173,25 +178,28 @@ fn check_preset(literals: &[Lit], mistakes: &mut Mistakes) -> &'static str {
         mistakes.under(
             literal,
             "a number has a name, as in `max_retries = 3`; alone in front stands a preset, as in \
-             `#[retry(\"fast\")]`",
+             `retry(\"fast\")`",
         );
         return "default";
     };
-    let text = text.value();
-    if let Some(preset) = PRESETS.into_iter().find(|preset| *preset == text) {
-        return preset;
-    }
-    let question = nearest(&text, PRESETS)
-        .map(|near| format!("; did you mean `\"{near}\"`?"))
-        .unwrap_or_default();
-    mistakes.under(
-        literal,
+    preset_called(&text.value()).unwrap_or_else(|problem| {
+        mistakes.under(literal, problem);
+        "default"
+    })
+}
+
+/// The preset of this name, or what to say if there is none.
+pub(crate) fn preset_called(text: &str) -> Result<&'static str, String> {
+    let found = PRESETS.into_iter().find(|preset| *preset == text);
+    found.ok_or_else(|| {
+        let question = nearest(text, PRESETS)
+            .map(|near| format!("; did you mean `\"{near}\"`?"))
+            .unwrap_or_default();
         format!(
             "there is no preset `{text}`{question}\navailable: {}",
             listed(PRESETS, "\"", "\"")
-        ),
-    );
-    "default"
+        )
+    })
 }
 
 fn check_policy_stands_alone(literals: &[Lit], args: &RetryArgs, mistakes: &mut Mistakes) {
@@ -229,7 +237,7 @@ fn check_policy_stands_alone(literals: &[Lit], args: &RetryArgs, mistakes: &mut 
     }
 }
 
-fn check_delays(args: &RetryArgs, mistakes: &mut Mistakes) {
+pub(crate) fn check_delays(args: &RetryArgs, mistakes: &mut Mistakes) {
     if let Some(multiplier) = &args.multiplier
         && multiplier.known.is_some_and(|known| known < 1.0)
     {

@@ -98,7 +98,7 @@ impl Coordinator {
     /// # Errors
     ///
     /// [`Error::AlreadyInstalled`] if there is one; [`Error::MissingDependency`] if a saga that is compiled in
-    /// asks for something that the coordinator was not given.
+    /// asks for something that the coordinator was not given; [`Error::SagaNameTaken`] if two have one name.
     pub fn install(&self) -> Result<(), Error> {
         for InstallCheck(check) in inventory::iter::<InstallCheck> {
             check(self)?;

@@ -8,7 +8,8 @@
 //! - [`Lease`]: a held lock, its [`FencingToken`], its loss.
 //! - [`RetryPolicy`], [`CircuitBreaker`], [`retry`], [`circuit_breaker`]: calling again, and not calling.
 //! - `http`, with the feature of that name: HTTP requests that clients can repeat.
-//! - [`saga`](macro@saga): work of several steps that is finished or undone.
+//! - [`saga`](macro@saga) and [`Coordinator::saga`]: work of several steps that is finished or undone, with
+//!   [`Coordinator::recovery`] for what crashes leave and [`Coordinator::sagas`] to look at it.
 //! - [`store`]: the contract for backends, and the backends.
 //! - [`Error`]: what can go wrong, and what to do about it.
 //!
@@ -77,5 +78,5 @@ pub use idempotency::{IdempotencyContext, Outcome};
 pub use key::{IntoKey, Key, KeyPart};
 pub use lock::Lease;
 pub use policy::{BreakerError, CircuitBreaker, Jitter, RetryPolicy};
-pub use saga::{SagaError, StepContext, StepError};
+pub use saga::{ClosureSaga, SagaError, SagaHandle, SagaState, StepContext, StepError};
 pub use store::FencingToken;

@@ -232,10 +232,15 @@ const _: () = {
                                         >(1usize)?,
                                 )
                                 .await;
-                            call.finish(returned)
+                            call.finish_if(returned, ShopError::is_transient)
                         }),
                     )
-                    .retry(&::coord::__private::RetryPolicy::fast())
+                    .retry(
+                        &::coord::__private::RetryPolicy::fast()
+                            .to_builder()
+                            .max_retries(3)
+                            .build(),
+                    )
                     .timeout(::core::time::Duration::new(10u64, 0u32))
                     .pivot(),
             ])

@@ -29,7 +29,7 @@ impl PlaceOrder {
         self.gift
     }
 
-    #[step(id = "pay", retry = "fast", timeout = "10s", pivot)]
+    #[step(id = "pay", retry("fast", max_retries = 3, if = ShopError::is_transient), timeout = "10s", pivot)]
     async fn charge(&self, ctx: &StepContext, wrap: Option<&Paper>) -> Result<Charge, ShopError> {
         pay(ctx.idempotency_key(), wrap).await
     }

@@ -11,13 +11,10 @@ use coord_tests::fleet::Fleet;
 use crate::shop::{Does, Order, Shop, process};
 
 /// More than any of these sagas needs.
-const MOST_OPERATIONS: usize = 40;
+const MOST_OPERATIONS: usize = 60;
 
-fn order(at: usize, fault: Fault) -> Order {
-    Order {
-        id: format!("{at} {fault:?}"),
-        total: 1,
-    }
+fn order(id: String) -> Order {
+    Order { id, total: 1 }
 }
 
 /// A process that is cut off from the store at this operation, for good, with the first one as the fault says.
@@ -39,12 +36,12 @@ async fn cut_off_at(
     (store, coord)
 }
 
-/// Runs a saga in a process that is cut off at each of its operations, and again in another one. `check` sees
-/// what the shop was asked for then.
-async fn at_every_operation<T>(
+/// Runs a saga with an id of its own in a process that is cut off at each of its operations, and again in another
+/// one. `check` sees what the shop was asked for then.
+pub(crate) async fn at_every_operation<T>(
     fleet: &Fleet,
     prepare: impl Fn(&Shop),
-    run: impl AsyncFn(&Coordinator, &Shop, Order) -> Result<T, SagaError>,
+    run: impl AsyncFn(&Coordinator, &Shop, String) -> Result<T, SagaError>,
     check: impl Fn(Result<T, SagaError>, &[String]),
 ) {
     for fault in [Fault::BeforeSend, Fault::AfterApply] {
@@ -53,12 +50,13 @@ async fn at_every_operation<T>(
             prepare(&shop);
             let (store, dies) = cut_off_at(fleet, &shop, at, fault).await;
             let first = {
-                let first = run(&dies, &shop, order(at, fault));
+                let first = run(&dies, &shop, format!("{at} {fault:?}"));
                 tokio::time::timeout(Duration::from_secs(1), first).await
             };
             dies.shutdown().await;
             let was_cut_off = store.operations().len() > at;
-            let second = run(&process(fleet, &shop).await, &shop, order(at, fault)).await;
+            let id = format!("{at} {fault:?}");
+            let second = run(&process(fleet, &shop).await, &shop, id).await;
             check(second, &shop.asked());
             if !was_cut_off {
                 assert!(first.is_ok(), "{at} {fault:?}");
@@ -79,7 +77,7 @@ fn assert_order(asked: &[String], effects: &[&str]) {
 }
 
 pub(crate) async fn a_saga_survives_a_crash_at_every_operation(fleet: &Fleet) {
-    let run = async |coord: &Coordinator, _: &Shop, order| run_saga(Some(coord), order).await;
+    let run = async |coord: &Coordinator, _: &Shop, id| run_saga(Some(coord), order(id)).await;
     at_every_operation(
         fleet,
         |_| {},
@@ -93,7 +91,7 @@ pub(crate) async fn a_saga_survives_a_crash_at_every_operation(fleet: &Fleet) {
 }
 
 pub(crate) async fn a_saga_that_fails_survives_a_crash_at_every_operation(fleet: &Fleet) {
-    let run = async |coord: &Coordinator, _: &Shop, order| run_saga(Some(coord), order).await;
+    let run = async |coord: &Coordinator, _: &Shop, id| run_saga(Some(coord), order(id)).await;
     let fails = |shop: &Shop| {
         shop.order("ship", Does::Fails(9));
     };
@@ -106,14 +104,14 @@ pub(crate) async fn a_saga_that_fails_survives_a_crash_at_every_operation(fleet:
 }
 
 pub(crate) async fn a_saga_of_closures_survives_a_crash_at_every_operation(fleet: &Fleet) {
-    let run = async |coord: &Coordinator, shop: &Shop, order: Order| {
+    let run = async |coord: &Coordinator, shop: &Shop, id: String| {
         let body = async |saga: &ClosureSaga| {
             for what in ["reserve", "charge", "ship"] {
                 saga.step(what, async || shop.does(what, 1).await).await?;
             }
             Ok(())
         };
-        coord.saga(order.id).run(body).await
+        coord.saga(id).run(body).await
     };
     at_every_operation(
         fleet,
@@ -139,7 +137,8 @@ pub(crate) async fn a_saga_survives_the_loss_of_every_answer(fleet: &Fleet) {
                 .namespace(fleet.namespace())
                 .provide(shop.clone())
                 .build();
-            let error = run_saga(Some(&coord), order(at, fault)).await.unwrap_err();
+            let order = order(format!("{at} {fault:?}"));
+            let error = run_saga(Some(&coord), order).await.unwrap_err();
             assert!(
                 matches!(error, SagaError::Compensated { .. }),
                 "{at} {fault:?}: {error:?}"

@@ -1,11 +1,12 @@
 //! Sagas as their users see them: each case over every store.
 
+mod changing;
 mod closures;
 mod crashing;
 mod declared;
 mod diagrams;
 mod everywhere;
-mod handwritten;
+mod groups;
 mod inspecting;
 mod running;
 mod shop;
@@ -86,6 +87,23 @@ over_every_store! {
         a_recovered_saga_has_its_correlation_id_back
         a_saga_of_closures_has_its_correlation_id_back
         no_rendered_key_gets_into_spans_and_events
+    }
+    groups {
+        neighbours_that_are_parallel_run_side_by_side
+        a_crash_within_a_group_repeats_what_was_under_way_alone
+        a_failure_in_a_group_waits_for_its_neighbours_and_undoes_them
+        one_items_failure_undoes_the_other_items_in_reverse
+        a_crash_between_items_repeats_the_one_that_was_under_way
+        a_step_that_is_left_out_is_none_to_later_steps_and_not_undone
+        an_error_that_is_not_worth_a_retry_is_the_last
+        groups_survive_a_crash_at_every_operation
+        groups_that_fail_survive_a_crash_at_every_operation
+    }
+    changing {
+        code_with_other_steps_is_refused_with_the_difference
+        code_that_goes_on_from_what_is_done_is_accepted
+        a_step_that_was_left_out_is_not_asked_for_later
+        recovery_leaves_a_saga_of_other_code_to_that_code
     }
     inspecting {
         sagas_are_listed_by_state_and_name_in_pages

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use coord::__private::{Call, Error, Failed, Finished, Key, Saga, Step, Stored};
-use coord::{Coordinator, RetryPolicy};
+use coord::{Coordinator, RetryPolicy, StepContext};
 use coord_tests::fleet::Fleet;
 use serde::{Deserialize, Serialize};
 use tokio::sync::Notify;
@@ -16,6 +16,8 @@ use tokio::sync::Notify;
 pub(crate) enum Does {
     /// Fails so often.
     Fails(usize),
+    /// Fails in a way that no other attempt will mend.
+    FailsForGood,
     /// Panics so often.
     Panics(usize),
     /// Never ends.
@@ -48,11 +50,17 @@ impl Door {
 pub(crate) struct Shop {
     asked: Arc<Mutex<Vec<String>>>,
     keys: Arc<Mutex<Vec<String>>>,
-    orders: Arc<Mutex<HashMap<&'static str, Does>>>,
+    orders: Arc<Mutex<HashMap<String, Does>>>,
 }
 
 #[derive(Debug, PartialEq)]
 pub(crate) struct ShopError(pub(crate) String);
+
+impl ShopError {
+    pub(crate) fn is_transient(&self) -> bool {
+        !self.0.starts_with("never")
+    }
+}
 
 impl fmt::Display for ShopError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -61,8 +69,8 @@ impl fmt::Display for ShopError {
 }
 
 impl Shop {
-    pub(crate) fn order(&self, what: &'static str, does: Does) -> &Self {
-        self.orders.lock().unwrap().insert(what, does);
+    pub(crate) fn order(&self, what: &str, does: Does) -> &Self {
+        self.orders.lock().unwrap().insert(what.to_owned(), does);
         self
     }
 
@@ -74,14 +82,14 @@ impl Shop {
         self.keys.lock().unwrap().clone()
     }
 
-    async fn serves(&self, what: &'static str, call: Call<'_>) -> Result<String, ShopError> {
-        let key = call.context().idempotency_key().to_owned();
+    pub(crate) async fn serves(&self, what: &str, ctx: &StepContext) -> Result<String, ShopError> {
+        let key = ctx.idempotency_key().to_owned();
         self.keys.lock().unwrap().push(key);
-        self.does(what, call.context().attempt()).await
+        self.does(what, ctx.attempt()).await
     }
 
     /// Does what was ordered, and tells of which attempt.
-    pub(crate) async fn does(&self, what: &'static str, attempt: u32) -> Result<String, ShopError> {
+    pub(crate) async fn does(&self, what: &str, attempt: u32) -> Result<String, ShopError> {
         self.asked.lock().unwrap().push(what.to_owned());
         let does = {
             let mut orders = self.orders.lock().unwrap();
@@ -98,6 +106,7 @@ impl Shop {
         match does {
             None => {}
             Some(Does::Fails(_)) => return Err(ShopError(format!("no {what} today"))),
+            Some(Does::FailsForGood) => return Err(ShopError(format!("never any {what}"))),
             Some(Does::Panics(_)) => panic!("{what} went wrong"),
             Some(Does::Hangs) => std::future::pending().await,
             Some(Does::TooMuch) => return Ok("x".repeat(2 << 20)),
@@ -127,12 +136,20 @@ pub(crate) struct Ordered {
 macro_rules! does {
     ($what:literal) => {
         |_: &Self, call: Call<'_>| {
-            Box::pin(async move { call.finish(call.dep::<Shop>()?.serves($what, call).await) })
+            Box::pin(async move {
+                call.finish(
+                    call.dep::<$crate::shop::Shop>()?
+                        .serves($what, call.context())
+                        .await,
+                )
+            })
         }
     };
 }
 
-type Returned = Result<String, ShopError>;
+pub(crate) use does;
+
+pub(crate) type Returned = Result<String, ShopError>;
 
 pub(crate) fn retries() -> RetryPolicy {
     let delay = Duration::from_millis(20);
@@ -177,7 +194,7 @@ impl Saga for Order {
 async fn release(call: Call<'_>) -> Result<Stored, Failed> {
     let known = call.undone_if_known::<String>()?.is_some();
     let what = if known { "release" } else { "release unknown" };
-    call.finish(call.dep::<Shop>()?.serves(what, call).await)
+    call.finish(call.dep::<Shop>()?.serves(what, call.context()).await)
 }
 
 coord::__private::inventory::submit! { coord::__private::Registered::of::<Order>() }

@@ -8,10 +8,7 @@ use syn::spanned::Spanned;
 use syn::{Expr, ExprField, Lit, LitStr, Member, Meta};
 
 use crate::args::{DurationArg, Options, PathArg, Templated, Word, literal, value_of, wrong};
-use crate::diagnose::{listed, nearest};
-
-/// The policies that have a name, each the one of its constructor.
-const PRESETS: [&str; 3] = ["fast", "default", "conservative"];
+use crate::retry::preset_called;
 
 /// The options of `#[saga("…")]` on a struct.
 #[derive(Debug, Default, FromMeta)]
@@ -95,6 +92,12 @@ impl FromMeta for TextArg {
                     "`{name}` is empty; it is what the store knows this by, so give it some text"
                 ),
             )),
+            Some(Lit::Str(text)) if text.value().contains('/') => Err(wrong(
+                text,
+                format!(
+                    "a `/` stands between the parts of what is stored, so `{name}` has none; write another character"
+                ),
+            )),
             Some(Lit::Str(text)) => Ok(Self(text.clone())),
             _ => Err(wrong(
                 value,
@@ -127,43 +130,32 @@ impl FromMeta for MethodArg {
     }
 }
 
-/// `retry = "fast"`, or an expression that is a policy.
+/// `retry = "fast"`, an expression that is a policy, or `retry(…)` with what a policy is made of.
 #[derive(Debug, Clone)]
 pub(super) enum RetryArg {
-    Preset(Ident),
+    Preset(&'static str),
     Policy(Expr),
+    Parts(TokenStream),
 }
 
 impl FromMeta for RetryArg {
     fn from_meta(option: &Meta) -> darling::Result<Self> {
+        if let Meta::List(list) = option {
+            return Ok(Self::Parts(list.tokens.clone()));
+        }
         let value = value_of(option, "\"fast\"")?;
         match literal(value) {
             None => Ok(Self::Policy(value.clone())),
-            Some(Lit::Str(text)) => {
-                match PRESETS.into_iter().find(|preset| *preset == text.value()) {
-                    Some(preset) => Ok(Self::Preset(Ident::new(preset, text.span()))),
-                    None => Err(wrong(text, no_preset(&text.value()))),
-                }
-            }
+            Some(Lit::Str(text)) => preset_called(&text.value())
+                .map(Self::Preset)
+                .map_err(|problem| wrong(text, problem)),
             Some(other) => Err(wrong(
                 other,
-                format!(
-                    "name a policy, {}, or write an expression that gives one",
-                    listed(PRESETS, "\"", "\"")
-                ),
+                "write a preset, as in `retry = \"fast\"`, a `coord::RetryPolicy`, or what makes one, as in \
+                 `retry(max_retries = 3)`",
             )),
         }
     }
-}
-
-fn no_preset(text: &str) -> String {
-    let question = nearest(text, PRESETS)
-        .map(|near| format!("; did you mean `\"{near}\"`?"))
-        .unwrap_or_default();
-    format!(
-        "there is no policy called `{text}`{question}\navailable: {}, or an expression that gives a policy",
-        listed(PRESETS, "\"", "\"")
-    )
 }
 
 /// `each = items`, `each = order.items`

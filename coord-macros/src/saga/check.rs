@@ -24,6 +24,7 @@ use syn::{PathArguments, Type};
 use super::args::{RetryArg, StepArgs, find_self};
 use super::arguments::{Argument, Role, Scene, arguments};
 use super::model::{Declaration, Declared, Method};
+use super::retry::StepRetry;
 use super::signature;
 use crate::diagnose::{Mistakes, listed, nearest};
 use crate::function::ungrouped;
@@ -38,6 +39,7 @@ pub(super) struct Step<'a> {
     pub(super) run: Called<'a>,
     pub(super) undo: Option<Called<'a>>,
     pub(super) when: Option<Called<'a>>,
+    pub(super) retry: Option<StepRetry>,
 }
 
 /// A method with what it is called with.
@@ -105,11 +107,14 @@ fn step<'a>(
         .as_ref()
         .and_then(|name| find(declared, "when", &name.0, mistakes))
         .map(|method| call(method, Role::Condition, mistakes));
+    let retry = args.retry.as_ref();
+    let retry = retry.map(|retry| StepRetry::read(retry, &declared.paths, mistakes));
     Step {
         declaration,
         run,
         undo,
         when,
+        retry,
     }
 }
 
@@ -286,8 +291,9 @@ fn check_parallel(steps: &[Declaration<'_>], mistakes: &mut Mistakes) {
 fn check_known_without_input(args: &StepArgs, mistakes: &mut Mistakes) {
     let StepArgs { retry, timeout, .. } = args;
     let retry = retry.as_ref().and_then(|retry| match retry {
-        RetryArg::Policy(policy) => find_self(policy.to_token_stream()),
         RetryArg::Preset(_) => None,
+        RetryArg::Policy(policy) => find_self(policy.to_token_stream()),
+        RetryArg::Parts(parts) => find_self(parts.clone()),
     });
     let timeout = timeout
         .as_ref()

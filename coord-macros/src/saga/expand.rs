@@ -5,16 +5,16 @@ use quote::{ToTokens, quote, quote_spanned};
 use syn::ext::IdentExt as _;
 use syn::{LitStr, Type};
 
-use super::args::{FieldArg, RetryArg};
+use super::args::FieldArg;
 use super::arguments::Argument;
 use super::check::{Called, Step, check};
-use super::model::{Declaration, Declared, Form};
+use super::model::{Declared, Form};
 use super::outputs;
 use super::written::Steps;
 use crate::diagnose::Mistakes;
 use crate::function::ungrouped;
 use crate::paths::located;
-use crate::render::borrowed;
+use crate::policy_args::FunctionArg;
 
 pub(super) fn expand(args: TokenStream, item: Steps) -> TokenStream {
     let mut mistakes = Mistakes::new();
@@ -125,12 +125,12 @@ fn step_data(declared: &Declared, step: &Step<'_>) -> TokenStream {
     let (ty, id) = (declared.paths.step(), step.declaration.id());
     let returned = outputs::output(step.declaration, &declared.written.saga);
     let (saga, call) = (saga(), call());
-    let run = attempt(declared, step, &step.run);
-    let (options, undo, when) = (
-        options(declared, step.declaration),
-        undo(declared, step),
-        when(declared, step),
-    );
+    let condition = step
+        .retry
+        .as_ref()
+        .and_then(|retry| retry.condition.as_ref());
+    let run = attempt(declared, step, &step.run, condition);
+    let (options, undo, when) = (options(step), undo(declared, step), when(declared, step));
     let needs = needs(step);
     quote! {
         #ty::<Self>::new::<#returned>(#id, |#saga: &Self, #call| #run) #when #(.needs::<#needs>())* #options #undo
@@ -138,18 +138,15 @@ fn step_data(declared: &Declared, step: &Step<'_>) -> TokenStream {
 }
 
 /// The calls for options that are values.
-fn options(declared: &Declared, step: Declaration<'_>) -> TokenStream {
-    let args = step.args;
+fn options(step: &Step<'_>) -> TokenStream {
+    let args = step.declaration.args;
     let each = args.each.iter().map(|each| {
         let at = Span::mixed_site().located_at(each.span());
         let saga = Ident::new("saga", at);
         let items = each.of(&saga);
         quote_spanned!(at=> |#saga| #items.len())
     });
-    let retry = args.retry.iter().map(|retry| match retry {
-        RetryArg::Preset(preset) => declared.paths.retry_preset(preset),
-        RetryArg::Policy(policy) => borrowed(policy),
-    });
+    let retry = step.retry.iter().map(|retry| &retry.policy);
     let timeout = args.timeout.iter().map(|timeout| &timeout.value);
     let pivot = args.pivot.iter().map(|_| quote!(.pivot()));
     let parallel = args.parallel.iter().map(|_| quote!(.parallel()));
@@ -166,7 +163,7 @@ fn undo(declared: &Declared, step: &Step<'_>) -> Option<TokenStream> {
     } else {
         quote!(undo)
     };
-    let (saga, call, attempt) = (saga(), call(), attempt(declared, step, undo));
+    let (saga, call, attempt) = (saga(), call(), attempt(declared, step, undo, None));
     let name = undo.method.name().unraw().to_string();
     Some(quote!(.#method(|#saga, #call| #attempt).undo_is(#name)))
 }
@@ -202,14 +199,25 @@ fn needs(step: &Step<'_>) -> Vec<Type> {
     needs
 }
 
-/// One attempt: `Box::pin(async move { let returned = saga.charge(…).await; call.finish(returned) })`. If it cannot be sent between threads,
-/// that is reported at the method's name, and if what it returns cannot be stored, where that is written.
-fn attempt(declared: &Declared, step: &Step<'_>, method: &Called<'_>) -> TokenStream {
+/// One attempt: `Box::pin(async move { let returned = saga.charge(…).await; call.finish(returned) })`. If it cannot be
+/// sent between threads, that is reported at the method's name, and if what it returns cannot be stored, where that is
+/// written. `condition` says which errors are worth another.
+fn attempt(
+    declared: &Declared,
+    step: &Step<'_>,
+    method: &Called<'_>,
+    condition: Option<&FunctionArg>,
+) -> TokenStream {
     let (call, called) = (call(), called(declared, step, method));
     let at = Span::mixed_site().located_at(method.method.name().span());
     let output = method.method.output().map_or(at, |output| spans(output).0);
     let returned = Ident::new("returned", output);
-    let finish = quote_spanned!(output=> #call.finish(#returned));
+    let finish = match condition {
+        None => quote_spanned!(output=> #call.finish(#returned)),
+        Some(FunctionArg(condition)) => {
+            quote_spanned!(output=> #call.finish_if(#returned, #condition))
+        }
+    };
     quote_spanned!(at=> ::std::boxed::Box::pin(async move { let #returned = #called.await; #finish }))
 }
 

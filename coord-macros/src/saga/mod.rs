@@ -12,6 +12,7 @@ mod expand;
 mod input;
 mod model;
 mod outputs;
+mod retry;
 mod signature;
 mod written;
 

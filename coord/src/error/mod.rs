@@ -217,6 +217,21 @@ pub enum Error {
         dependency: &'static str,
     },
 
+    /// Two sagas that are compiled in have one name, so that what is stored of the one would be taken for the
+    /// other.
+    #[error(
+        "`{one}` and `{other}` are both called `{name}` in the store: give one of them another name with \
+         `#[saga(name = \"…\")]` on its impl"
+    )]
+    SagaNameTaken {
+        /// The name.
+        name: &'static str,
+        /// The type of one of them.
+        one: &'static str,
+        /// The type of another.
+        other: &'static str,
+    },
+
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),

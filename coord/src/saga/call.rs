@@ -126,9 +126,21 @@ impl<'a> Call<'a> {
 
     /// What the user's method has returned, to be stored.
     pub fn finish<R: StepResult>(self, returned: R) -> Result<Stored, Failed> {
+        self.finish_if(returned, |_| true)
+    }
+
+    /// The same for a step with `retry(if = …)`: which errors are worth another attempt.
+    pub fn finish_if<R: StepResult>(
+        self,
+        returned: R,
+        is_worth_it: impl FnOnce(&R::Error) -> bool,
+    ) -> Result<Stored, Failed> {
         match returned.into_result() {
             Ok(output) => Stored::of(&output),
-            Err(error) => Err(Failed::in_this_attempt(StepError::new(error))),
+            Err(error) if is_worth_it(&error) => {
+                Err(Failed::in_this_attempt(StepError::new(error)))
+            }
+            Err(error) => Err(Failed::for_good(StepError::new(error))),
         }
     }
 }

@@ -13,3 +13,6 @@ mod settle;
 
 pub use body::{ClosureSaga, ClosureStep, Compensation, NoCompensation};
 pub use builder::SagaBuilder;
+
+/// What these sagas are called in the store.
+pub(super) const NAME: &str = "closures";

@@ -14,33 +14,26 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use rand::random;
 
 use super::drive::{Drive, Ended};
-use super::error::{SagaError, StepError};
-use super::executor::Executor;
-use super::head::{About, Head, SagaState, milliseconds, now};
+use super::error::SagaError;
+use super::head::Head;
 use super::journal::{Journal, Stop, insist};
-use super::membership::{Member, Slot, is_alive};
+use super::membership::{Member, Slot};
 use super::progress::Progress;
+use super::spot::{self, Spot};
 use crate::clock::{Deadline, Moment};
 use crate::context::Context;
-use crate::coordinator::Coordinator;
 use crate::error::Error;
-use crate::key::Key;
 use crate::lock::persist;
-use crate::store::{Condition, Entry, Put, PutRequest, Version, Watch, Watched};
+use crate::store::{Entry, Put, Version};
 
 /// For how long a store that fails is tried again before a start is given up.
 const PATIENCE: Duration = Duration::from_secs(3);
-/// How soon a store that is away is asked again.
-const RETRY: Duration = Duration::from_millis(250);
 
 /// A saga to be conducted.
 pub(super) struct Conduct {
-    pub(super) executor: Arc<Executor>,
     pub(super) drive: Drive,
-    pub(super) key: Key,
     /// The input as it is stored.
     pub(super) input: Bytes,
     /// Whether it is created if there is none.
@@ -62,14 +55,9 @@ impl Conduct {
         let mut creates = self.creates;
         let mut is_first = true;
         loop {
-            let member = match self.executor.member(self.coordinator()).await {
+            let member = match self.spot().member(is_first && creates).await {
                 Ok(member) => member,
-                Err(error) if is_first && creates => return (Err(error.into()), None),
-                Err(error @ Error::ShutDown) => return (Err(error.into()), None),
-                Err(_) => {
-                    tokio::time::sleep(RETRY).await;
-                    continue;
-                }
+                Err(error) => return (Err(error.into()), None),
             };
             let found = if creates {
                 self.create(&member, is_first).await
@@ -77,22 +65,31 @@ impl Conduct {
                 self.look(&member).await
             };
             (creates, is_first) = (false, false);
-            match found {
+            let stop = match found {
                 Ok(Found::Ended(ended)) => return (ended, None),
-                Ok(Found::Absent) if self.creates => creates = true,
-                Ok(Found::Absent) => return (Err(gone()), None),
-                Ok(Found::Elsewhere) => self.wait(&member, &mut watch).await,
+                Ok(Found::Absent) if !self.creates => return (Err(gone()), None),
+                Ok(Found::Absent) => {
+                    creates = true;
+                    continue;
+                }
+                Ok(Found::Elsewhere) => {
+                    self.spot().wait(&member, &mut watch).await;
+                    continue;
+                }
                 Ok(Found::Ours(mut journal)) => match self.drive.to_the_end(&mut journal).await {
                     Ok(ended) => return (ended, Some(journal)),
-                    Err(Stop::Lost) => {}
-                    Err(Stop::Incompatible(difference)) => {
-                        return (Err(self.incompatible(difference)), None);
-                    }
+                    Err(stop) => stop,
                 },
-                Err(Stop::Lost) => {}
-                Err(Stop::Incompatible(difference)) => {
-                    return (Err(self.incompatible(difference)), None);
-                }
+                Err(stop) => stop,
+            };
+            if let Stop::Incompatible(difference) = stop {
+                let saga = self.spot().name;
+                tracing::warn!(
+                    saga,
+                    difference,
+                    "a saga is left to processes with other code"
+                );
+                return (Err(self.spot().incompatible(difference)), None);
             }
         }
     }
@@ -100,8 +97,8 @@ impl Conduct {
     /// Creates the saga if there is none. Two round trips: to list it, and to create it.
     async fn create(&self, member: &Arc<Member>, is_first: bool) -> Result<Found, Stop> {
         let slot = member.slot();
-        let list = slot.list(&self.drive.head_key);
-        let store = self.coordinator().store();
+        let list = slot.list(&self.spot().head_key);
+        let store = self.spot().coordinator.store();
         if is_first {
             let until = Deadline::of_lease(Moment::now(), PATIENCE);
             if let Err(error) = persist(until, || store.put_record(&list)).await {
@@ -110,13 +107,17 @@ impl Conduct {
         } else {
             insist(member, || store.put_record(&list)).await?;
         }
-        let mut journal = self.new_journal(member, slot);
+        let context = Context::current().unwrap_or_else(Context::create);
+        let steps = self.drive.definition.stored_steps();
+        let correlation = context.correlation_id();
+        let head = self
+            .spot()
+            .new_head(member, steps, self.input.clone(), correlation);
+        let mut journal = self.journal(member, Some(slot), (head, Version::from_bits(0)));
         // A failure comes again when it is driven.
         let _ = self.drive.plan(&mut journal);
         journal.head.first = journal.take_pending();
-        let put = PutRequest::new(&*self.drive.head_key, journal.head.write())
-            .when(Condition::Absent)
-            .listed();
+        let put = self.spot().put_new(&journal.head);
         match insist(member, || store.put_record(&put)).await? {
             Put::Stored(version) => {
                 journal.stored_as(version);
@@ -131,8 +132,8 @@ impl Conduct {
     }
 
     async fn look(&self, member: &Arc<Member>) -> Result<Found, Stop> {
-        let store = self.coordinator().store();
-        match insist(member, || store.get_record(&self.drive.head_key)).await? {
+        let store = self.spot().coordinator.store();
+        match insist(member, || store.get_record(&self.spot().head_key)).await? {
             None => Ok(Found::Absent),
             Some(entry) => self.settle(member, entry).await,
         }
@@ -142,25 +143,18 @@ impl Conduct {
     async fn settle(&self, member: &Arc<Member>, entry: Entry) -> Result<Found, Stop> {
         let head = Head::read(&entry.value).map_err(Stop::Incompatible)?;
         if self.creates && !is_same(&self.input, &head.input) {
-            let saga = self.drive.definition.name.into();
+            let saga = self.spot().name.into();
             return Ok(Found::Ended(Err(SagaError::OtherInput { saga })));
         }
-        match head.state {
-            SagaState::Completed => {
-                let slot = None;
-                let mut journal = self.journal(member, slot, (head, entry.version))?;
+        match self.spot().settle(member, head, entry.version).await? {
+            spot::Found::Completed(head, version) => {
+                let mut journal = self.journal(member, None, (head, version));
                 self.read_history(&mut journal).await?;
                 Ok(Found::Ended(Ok(journal.fold.outputs)))
             }
-            SagaState::Running => {
-                let owner = head.about.owner.clone();
-                if self.is_gone(member, owner.as_deref()).await? {
-                    self.take_over(member, head, entry.version).await
-                } else {
-                    Ok(Found::Elsewhere)
-                }
-            }
-            state => Ok(Found::Ended(Err(failure_of(state, head.about.failure)))),
+            spot::Found::Failed(error) => Ok(Found::Ended(Err(error))),
+            spot::Found::Orphaned(head, version) => self.take_over(member, head, version).await,
+            spot::Found::Elsewhere => Ok(Found::Elsewhere),
         }
     }
 
@@ -171,11 +165,11 @@ impl Conduct {
         head: Head,
         version: Version,
     ) -> Result<Found, Stop> {
-        let mut journal = self.journal(member, None, (head, version))?;
+        let mut journal = self.journal(member, None, (head, version));
         self.read_history(&mut journal).await?;
         let slot = member.slot();
-        let list = slot.list(&self.drive.head_key);
-        let store = self.coordinator().store();
+        let list = slot.list(&self.spot().head_key);
+        let store = self.spot().coordinator.store();
         insist(member, || store.put_record(&list)).await?;
         journal.keep_slot(slot);
         journal.head.about.steps = self.drive.definition.stored_steps();
@@ -186,62 +180,15 @@ impl Conduct {
     async fn read_history(&self, journal: &mut Journal<Progress>) -> Result<(), Stop> {
         journal.read_history().await?;
         let (begun, touched) = (&journal.head.about.steps, journal.fold.touched());
-        match self.drive.definition.difference(begun, touched) {
-            Some(difference) => Err(Stop::Incompatible(difference)),
+        if let Some(difference) = self.drive.definition.difference(begun, touched) {
+            return Err(Stop::Incompatible(difference));
+        }
+        match journal.fold.wrongly_skipped() {
             None => Ok(()),
+            Some(step) => Err(Stop::Incompatible(format!(
+                "it has left out the step `{step}`, which is not left out any more"
+            ))),
         }
-    }
-
-    async fn is_gone(&self, member: &Member, owner: Option<&str>) -> Result<bool, Stop> {
-        let Some(owner) = owner else {
-            return Ok(true);
-        };
-        // In this process nobody but us conducts it.
-        if owner == member.id || self.executor.was(owner) {
-            return Ok(true);
-        }
-        Ok(!insist(member, || is_alive(self.coordinator(), owner)).await?)
-    }
-
-    /// Returns when it is time to look again.
-    async fn wait(&self, member: &Member, watch: &mut Option<Watch>) {
-        match watch {
-            None => {
-                let watched = Watched::Record(self.drive.head_key.to_string());
-                let store = self.coordinator().store();
-                *watch = insist(member, || store.watch(&watched)).await.ok();
-            }
-            Some(watch) => {
-                // Its executor may die without a word.
-                let longest = self.coordinator().lock_ttl() / 3;
-                let _ = tokio::time::timeout(longest, watch.changed()).await;
-            }
-        }
-    }
-
-    fn new_journal(&self, member: &Arc<Member>, slot: Slot) -> Journal<Progress> {
-        let context = Context::current().unwrap_or_else(Context::create);
-        let about = About {
-            name: self.drive.definition.name.to_owned(),
-            key: self.key.as_str().to_owned(),
-            run: random(),
-            owner: Some(member.id.clone()),
-            epoch: 1,
-            steps: self.drive.definition.stored_steps(),
-            retention: milliseconds(self.coordinator().saga_retention()),
-            correlation: context.correlation_id().to_owned(),
-            began: now(),
-            ended: None,
-            failure: None,
-        };
-        let head = Head {
-            state: SagaState::Running,
-            about,
-            input: self.input.clone(),
-            first: Bytes::new(),
-            last: Bytes::new(),
-        };
-        self.journal_of(member, Some(slot), (head, Version::from_bits(0)))
     }
 
     fn journal(
@@ -249,80 +196,13 @@ impl Conduct {
         member: &Arc<Member>,
         slot: Option<Slot>,
         stored: (Head, Version),
-    ) -> Result<Journal<Progress>, Stop> {
-        if stored.0.about.name != self.drive.definition.name {
-            return Err(Stop::Incompatible(
-                "it is a saga of another name".to_owned(),
-            ));
-        }
-        Ok(self.journal_of(member, slot, stored))
-    }
-
-    fn journal_of(
-        &self,
-        member: &Arc<Member>,
-        slot: Option<Slot>,
-        stored: (Head, Version),
     ) -> Journal<Progress> {
-        let drive = &self.drive;
-        let log = log_name(self.coordinator(), stored.0.about.run);
-        let progress = Progress::new(&drive.definition, &drive.input);
-        let head_key = Arc::clone(&drive.head_key);
-        let store = self.coordinator().store();
-        Journal::new(
-            store,
-            Arc::clone(member),
-            slot,
-            head_key,
-            stored,
-            log,
-            progress,
-        )
+        let progress = Progress::new(&self.drive.definition, &self.drive.input);
+        self.spot().journal(member, slot, stored, progress)
     }
 
-    fn coordinator(&self) -> &Coordinator {
-        &self.drive.coordinator
-    }
-
-    fn incompatible(&self, difference: String) -> SagaError {
-        SagaError::Incompatible {
-            saga: self.drive.definition.name.into(),
-            difference: difference.into(),
-        }
-    }
-}
-
-/// The name of the head of a saga.
-pub(super) fn head_name(coordinator: &Coordinator, saga: &str, key: &Key) -> Arc<str> {
-    coordinator.name(
-        &["saga/", &crate::key::Renderer::encoded(saga)].concat(),
-        key,
-    )
-}
-
-/// The name of the log of a run.
-pub(super) fn log_name(coordinator: &Coordinator, run: u128) -> String {
-    let prefix = coordinator.prefix("saga-log");
-    format!("{prefix}{run:032x}")
-}
-
-/// What somebody is told who asks for a saga that ended so.
-pub(super) fn failure_of(state: SagaState, failure: Option<(String, String)>) -> SagaError {
-    let has_failure = failure.is_some();
-    let (step, error) = failure.unwrap_or_default();
-    match state {
-        SagaState::Stuck => SagaError::Stuck {
-            step: step.into(),
-            source: StepError::of_text(error),
-        },
-        SagaState::Abandoned => SagaError::Abandoned {
-            reason: error.into(),
-        },
-        _ if has_failure => SagaError::Compensated {
-            step: step.into(),
-            source: StepError::of_text(error),
-        },
-        _ => SagaError::Cancelled,
+    pub(super) fn spot(&self) -> &Spot {
+        &self.drive.spot
     }
 }
 

@@ -83,6 +83,20 @@ impl Definition {
         })
     }
 
+    /// How it differs from code that has run a step that is not here.
+    pub(super) fn without(&self, id: &str) -> String {
+        let steps: Vec<_> = self
+            .steps
+            .iter()
+            .map(|step| format!("`{}`", step.id))
+            .collect();
+        let steps = match steps.as_slice() {
+            [first @ .., last] if !first.is_empty() => format!("{} and {last}", first.join(", ")),
+            steps => steps.concat(),
+        };
+        format!("it has run the step `{id}`, and the steps are {steps} now")
+    }
+
     /// The steps as they are stored.
     pub(super) fn stored_steps(&self) -> Vec<(String, String)> {
         self.steps()

@@ -29,10 +29,10 @@ use super::journal::{Journal, Stop, shortened};
 use super::log::{Event, Kind};
 use super::outputs::Outputs;
 use super::progress::{Cause, Progress, Run, Standing};
+use super::spot::Spot;
 use super::step::{Failed, Input};
 use super::trace::{self, Way};
 use crate::context::Context;
-use crate::coordinator::Coordinator;
 use crate::lock::while_held;
 use crate::observe::{SagaEvent, emit};
 use crate::store::FencingToken;
@@ -49,12 +49,9 @@ pub(super) struct Cancel {
 
 /// A saga and what its steps need, whatever its journal says.
 pub(super) struct Drive {
-    pub(super) coordinator: Coordinator,
+    pub(super) spot: Spot,
     pub(super) definition: Arc<Definition>,
     pub(super) input: Input,
-    pub(super) id: Arc<str>,
-    pub(super) head_key: Arc<str>,
-    pub(super) template: &'static str,
     pub(super) cancel: Arc<Cancel>,
 }
 
@@ -168,7 +165,7 @@ impl Drive {
         });
         // The error itself is still here.
         journal.fold.unwinding = Some(Cause::Failed { step: run.0, error });
-        emit(self.template, SagaEvent::Failed);
+        emit(self.spot.template(), SagaEvent::Failed);
         Ok(())
     }
 
@@ -242,7 +239,7 @@ impl Drive {
             Cause::Failed { step, error } => Some((self.step_id(*step), error.to_string())),
         };
         journal.finish(SagaState::Compensated, failure).await?;
-        emit(self.template, SagaEvent::Compensated);
+        emit(self.spot.template(), SagaEvent::Compensated);
         Ok(Err(match cause {
             Cause::Cancelled => SagaError::Cancelled,
             Cause::Failed { step, error } => SagaError::Compensated {
@@ -289,7 +286,7 @@ impl Drive {
         let step = self.step_id(failure.run.0);
         let told = (step.clone(), failure.error.to_string());
         journal.finish(SagaState::Stuck, Some(told)).await?;
-        emit(self.template, SagaEvent::Stuck);
+        emit(self.spot.template(), SagaEvent::Stuck);
         Ok(SagaError::Stuck {
             step: Cow::Owned(step),
             source: failure.error,
@@ -308,7 +305,7 @@ impl Drive {
         let (delay, cancel) = (progress.waits(), Arc::clone(&self.cancel));
         let past_pivot = journal.fold.past_pivot;
         let made = self.made(journal, run, context, outputs, Way::Forwards);
-        let template = self.template;
+        let template = self.spot.template();
         Box::pin(async move {
             if !delay.is_zero() {
                 if past_pivot {
@@ -358,14 +355,14 @@ impl Drive {
             _ => Arc::clone(&step.run),
         };
         let (timeout, input) = (step.timeout, Arc::clone(&self.input));
-        let coordinator = self.coordinator.clone();
+        let coordinator = self.spot.coordinator.clone();
         let about = &journal.head.about;
         let number = (context.attempt, step.each.is_some().then_some(run.1));
-        let span = trace::attempt(way, self.template, about, step.id, number);
+        let span = trace::attempt(way, self.spot.template(), about, step.id, number);
         let inside = span.clone();
         let around = Context::with_correlation_id(&*about.correlation)
-            .inside_saga(Arc::clone(&self.head_key), Arc::clone(&self.id));
-        let scope = self.coordinator.clone();
+            .inside_saga(Arc::clone(&self.spot.head_key), Arc::clone(&self.spot.id));
+        let scope = self.spot.coordinator.clone();
         let body = async move {
             let call = Call {
                 context: &context,
@@ -410,7 +407,7 @@ impl Drive {
             None => String::new(),
         };
         StepContext {
-            saga_id: Arc::clone(&self.id),
+            saga_id: Arc::clone(&self.spot.id),
             attempt,
             idempotency_key: format!("{:032x}/{id}{of_item}{suffix}", about.run),
             token: FencingToken::new(about.began.saturating_mul(1000).saturating_add(about.epoch)),
@@ -426,7 +423,7 @@ impl Drive {
         Call {
             context,
             outputs,
-            dependencies: self.coordinator.dependencies(),
+            dependencies: self.spot.coordinator.dependencies(),
             step,
             item,
         }

@@ -85,7 +85,7 @@ impl Executor {
 
     /// Conducts a saga in the background, unless it is already; gives the one that does.
     pub(super) fn conduct(self: &Arc<Self>, conduct: Conduct) -> Result<Arc<Running>, SagaError> {
-        let name = Arc::clone(&conduct.drive.head_key);
+        let name = Arc::clone(&conduct.spot().head_key);
         let mut all = lock(&self.running);
         if *self.closing.borrow() {
             return Err(Error::ShutDown.into());

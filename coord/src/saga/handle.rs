@@ -6,14 +6,15 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::conduct::{Conduct, head_name, log_name};
+use super::conduct::Conduct;
 use super::definition::{Definition, Saga};
 use super::drive::{Cancel, Drive};
 use super::error::SagaError;
-use super::executor::{Executor, Running};
+use super::executor::Running;
 use super::head::{Head, SagaState};
 use super::log::{Event, Kind};
 use super::outputs::Finished;
+use super::spot::{Spot, log_name};
 use super::step::Input;
 use crate::coordinator::Coordinator;
 use crate::error::Error;
@@ -47,7 +48,7 @@ pub fn start_saga<S: Saga>(
 ) -> Result<SagaHandle<S>, SagaError> {
     let coordinator = coordinator.cloned().map_or_else(Coordinator::current, Ok)?;
     let definition = Definition::of::<S>();
-    definition.check_dependencies(&coordinator)?;
+    definition.check(&coordinator)?;
     let key = saga.key()?;
     let template = key.template();
     let input = serde_json::to_vec(&saga).map_err(|problem| Error::InvalidOption {
@@ -57,11 +58,9 @@ pub fn start_saga<S: Saga>(
     let input = (Arc::new(saga) as _, input.into());
     let mut conduct = Conduct::new(&coordinator, definition, input, key)?;
     conduct.creates = true;
-    let (id, head_key) = (
-        Arc::clone(&conduct.drive.id),
-        Arc::clone(&conduct.drive.head_key),
-    );
-    let executor = Arc::clone(&conduct.executor);
+    let spot = conduct.spot();
+    let (id, head_key) = (Arc::clone(&spot.id), Arc::clone(&spot.head_key));
+    let executor = Arc::clone(&spot.executor);
     Ok(SagaHandle {
         running: executor.conduct(conduct)?,
         coordinator,
@@ -81,34 +80,15 @@ impl Conduct {
         key: Key,
     ) -> Result<Self, Error> {
         let drive = Drive {
-            coordinator: coordinator.clone(),
-            id: [definition.name, "/", key.as_str()].concat().into(),
-            head_key: head_name(coordinator, definition.name, &key),
-            template: key.template(),
+            spot: Spot::new(coordinator, definition.name, key)?,
             cancel: Arc::new(Cancel::default()),
             definition,
             input,
         };
         Ok(Self {
-            executor: Executor::of(coordinator)?,
             drive,
-            key,
             input: stored,
             creates: false,
-        })
-    }
-}
-
-impl Definition {
-    /// Whether the coordinator has what the steps ask for.
-    pub(super) fn check_dependencies(&self, coordinator: &Coordinator) -> Result<(), Error> {
-        let mut needed = self.steps.iter().flat_map(|step| &step.needs);
-        let missing = needed.find(|needed| !coordinator.dependencies().has(**needed));
-        missing.map_or(Ok(()), |missing| {
-            Err(Error::MissingDependency {
-                saga: self.name,
-                dependency: missing.name,
-            })
         })
     }
 }

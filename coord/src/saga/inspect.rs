@@ -4,14 +4,13 @@ use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 
-use super::conduct::{head_name, log_name};
 use super::executor::Executor;
 use super::head::{Head, SagaState, now};
 use super::journal::shortened;
 use super::log::{self, Event, Kind};
 use super::membership::OWNED;
 use super::recovery::resume;
-use super::registry::Registered;
+use super::spot::{head_name, log_name};
 use crate::coordinator::Coordinator;
 use crate::error::Error;
 use crate::key::{Key, Renderer};
@@ -354,9 +353,7 @@ impl Sagas {
         if let Put::Conflict(_) = store.put_record(&put(&head, name, version)).await? {
             return Ok(false);
         }
-        if let Some(definition) = Registered::find(&head.about.name)
-            && let Err(problem) = resume(&self.coordinator, &executor, &definition, &head)
-        {
+        if let Err(problem) = resume(&self.coordinator, &executor, &head) {
             tracing::warn!(problem, "a saga is left to other processes");
         }
         Ok(true)

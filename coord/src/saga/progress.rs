@@ -133,6 +133,15 @@ impl Progress {
             .map_or(0, |last| last + 1)
     }
 
+    /// A step that was left out, and has no condition any more: whoever asks for its output would find none.
+    pub(super) fn wrongly_skipped(&self) -> Option<&'static str> {
+        let steps = self.steps.iter().zip(&self.definition.steps);
+        let found = steps
+            .into_iter()
+            .find(|(step, data)| step.skipped && data.when.is_none());
+        found.map(|(_, data)| data.id)
+    }
+
     /// The next runs, with the events that begin them. `is_wanted` is asked of each step that is come to.
     pub(super) fn next<E>(
         &mut self,
@@ -221,10 +230,8 @@ impl Fold for Progress {
     }
 
     fn step(&mut self, id: &str) -> Result<usize, String> {
-        self.by_id
-            .get(id)
-            .copied()
-            .ok_or_else(|| format!("it has run the step `{id}`, which this code does not have"))
+        let known = self.by_id.get(id).copied();
+        known.ok_or_else(|| self.definition.without(id))
     }
 
     fn apply(&mut self, event: Event) {

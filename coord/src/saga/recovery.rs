@@ -6,12 +6,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::conduct::{Conduct, log_name};
-use super::definition::Definition;
+use super::conduct::Conduct;
 use super::executor::Executor;
 use super::head::{Head, SagaState};
 use super::membership::{OWNED, is_alive};
 use super::registry::Registered;
+use super::spot::log_name;
 use crate::coordinator::Coordinator;
 use crate::error::{Error, StoreError};
 use crate::key::Key;
@@ -197,40 +197,37 @@ async fn recover_one(
         // Somebody has taken it over, and lists it there.
         return unlist(coordinator, slot).await;
     }
-    let Some(definition) = Registered::find(&head.about.name) else {
+    if resume(coordinator, executor, &head)? {
+        recovered.resumed += 1;
+    } else {
         recovered.unknown.push(head.about.name);
-        return Ok(());
-    };
-    resume(coordinator, executor, &definition, &head)?;
-    recovered.resumed += 1;
+    }
     Ok(())
 }
 
-/// Goes on with a saga in the background.
+/// Goes on with a saga in the background, and says whether this process knows it.
 pub(super) fn resume(
     coordinator: &Coordinator,
     executor: &Arc<Executor>,
-    definition: &Arc<Definition>,
     head: &Head,
-) -> Result<(), String> {
+) -> Result<bool, String> {
+    let found = Registered::find(&head.about.name).map_err(|error| error.to_string())?;
+    let Some(definition) = found else {
+        return Ok(false);
+    };
     definition
-        .check_dependencies(coordinator)
+        .check(coordinator)
         .map_err(|error| error.to_string())?;
     let input = (definition.read)(&head.input).map_err(|problem| problem.to_string())?;
     let template = (definition.key)(&input).and_then(Result::ok);
     let template = template.map_or("(saga)", |key| key.template());
     let key = Key::labelled(head.about.key.as_str().into(), template);
     let key = key.map_err(|error| error.to_string())?;
-    let conduct = Conduct::new(
-        coordinator,
-        Arc::clone(definition),
-        (input, head.input.clone()),
-        key,
-    );
+    let conduct = Conduct::new(coordinator, definition, (input, head.input.clone()), key);
     let conduct = conduct.map_err(|error| error.to_string())?;
     executor
         .conduct(conduct)
-        .map(drop)
+        .map(|_| true)
         .map_err(|error| error.to_string())
 }
 

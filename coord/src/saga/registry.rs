@@ -1,23 +1,36 @@
 //! The sagas that are compiled in, so that those of dead processes can be recovered by name.
 
-use std::sync::Arc;
+use std::any::type_name;
+use std::collections::HashMap;
+use std::sync::{Arc, LazyLock};
 
+use super::closures;
 use super::definition::{Definition, Saga};
-use crate::coordinator::InstallCheck;
+use crate::coordinator::{Coordinator, InstallCheck};
+use crate::error::Error;
 
 /// An entry of the registry. Generated code submits one for each saga that is not generic:
 /// `inventory::submit! { Registered::of::<PlaceOrder>() }`.
 pub struct Registered {
     name: &'static str,
+    type_name: fn() -> &'static str,
     definition: fn() -> Arc<Definition>,
 }
 
 inventory::collect!(Registered);
 
+static BY_NAME: LazyLock<HashMap<&'static str, Vec<&'static Registered>>> = LazyLock::new(|| {
+    let mut by_name = HashMap::<_, Vec<_>>::new();
+    for registered in inventory::iter::<Registered> {
+        by_name.entry(registered.name).or_default().push(registered);
+    }
+    by_name
+});
+
 inventory::submit! {
     InstallCheck(|coordinator| {
         let mut all = inventory::iter::<Registered>.into_iter();
-        all.try_for_each(|registered| (registered.definition)().check_dependencies(coordinator))
+        all.try_for_each(|registered| (registered.definition)().check(coordinator))
     })
 }
 
@@ -26,6 +39,7 @@ impl Registered {
     pub const fn of<S: Saga>() -> Self {
         Self {
             name: S::NAME,
+            type_name: type_name::<S>,
             definition: Definition::of::<S>,
         }
     }
@@ -37,10 +51,46 @@ impl Registered {
         all.map(|registered| (registered.definition)())
     }
 
-    /// The definition of this name, if it is compiled in. Of two with one name, any.
-    pub fn find(name: &str) -> Option<Arc<Definition>> {
-        let mut all = inventory::iter::<Registered>.into_iter();
-        let found = all.find(|registered| registered.name == name)?;
-        Some((found.definition)())
+    /// The definition of this name, if it is compiled in.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::SagaNameTaken`] if there are two.
+    pub fn find(name: &str) -> Result<Option<Arc<Definition>>, Error> {
+        check_name(name)?;
+        let found = BY_NAME.get(name).and_then(|found| found.first());
+        Ok(found.map(|found| (found.definition)()))
     }
+}
+
+impl Definition {
+    /// Whether it is the only one of its name, and the coordinator has what its steps ask for.
+    pub(super) fn check(&self, coordinator: &Coordinator) -> Result<(), Error> {
+        check_name(self.name)?;
+        self.check_dependencies(coordinator)
+    }
+
+    fn check_dependencies(&self, coordinator: &Coordinator) -> Result<(), Error> {
+        let mut needed = self.steps.iter().flat_map(|step| &step.needs);
+        let missing = needed.find(|needed| !coordinator.dependencies().has(**needed));
+        missing.map_or(Ok(()), |missing| {
+            Err(Error::MissingDependency {
+                saga: self.name,
+                dependency: missing.name,
+            })
+        })
+    }
+}
+
+/// What is stored under a name must be of one type, or it would be read as another.
+fn check_name(name: &str) -> Result<(), Error> {
+    let types = match BY_NAME.get(name).map(Vec::as_slice) {
+        Some([one, other, ..]) => (one.name, (one.type_name)(), (other.type_name)()),
+        Some([one]) if one.name == closures::NAME => {
+            (one.name, "Coordinator::saga", (one.type_name)())
+        }
+        _ => return Ok(()),
+    };
+    let (name, one, other) = types;
+    Err(Error::SagaNameTaken { name, one, other })
 }

@@ -81,7 +81,7 @@ impl Trace {
 impl Drive {
     /// Goes on until the saga has ended or is stuck.
     pub(super) async fn to_the_end(&self, journal: &mut Journal<Progress>) -> Result<Ended, Stop> {
-        let trace = Trace::begin(self.template, &journal.head.about);
+        let trace = Trace::begin(self.spot.template(), &journal.head.about);
         let ended = trace.follow(self.go_on(journal)).await;
         match &ended {
             Ok(_) => trace.ended(&journal.head),

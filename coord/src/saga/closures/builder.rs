@@ -1,6 +1,7 @@
 //! Asking for a saga of closures, and running its body as often as it takes.
 
 use std::fmt;
+use std::sync::Arc;
 
 use super::body::{ClosureSaga, End, State, Way};
 use super::replay::{Cause, Replay};
@@ -74,10 +75,10 @@ impl SagaBuilder {
     where
         Body: AsyncFn(&ClosureSaga) -> Result<T, SagaError>,
     {
-        let claim = Claim::of(&self.coordinator, &self.key?).await?;
+        let claim = Claim::of(&self.coordinator, self.key?).await?;
         tokio::select! {
             biased;
-            () = claim.executor.closing() => Err(Error::ShutDown.into()),
+            () = claim.spot.executor.closing() => Err(Error::ShutDown.into()),
             ended = run(&claim, &body) => ended,
         }
     }
@@ -97,7 +98,7 @@ where
             },
             Found::Ours(journal) => {
                 let mut left = LeftBehind::of(claim, &journal);
-                let trace = Trace::begin(claim.key.template(), &journal.head.about);
+                let trace = Trace::begin(claim.spot.template(), &journal.head.about);
                 match trace.follow(drive(claim, journal, body)).await {
                     Ok((journal, result)) => {
                         left.nothing();
@@ -113,10 +114,7 @@ where
             }
         };
         if let Stop::Incompatible(difference) = stop {
-            return Err(SagaError::Incompatible {
-                saga: claim.id.to_string().into(),
-                difference: difference.into(),
-            });
+            return Err(claim.spot.incompatible(difference));
         }
     }
 }
@@ -150,9 +148,13 @@ async fn run_body<Body, T>(
 where
     Body: AsyncFn(&ClosureSaga) -> Result<T, SagaError>,
 {
-    let saga = ClosureSaga::new(claim.id.clone(), claim.key.template(), journal, way);
-    let context = claim.context(&saga);
-    let result = context.scope(body(&saga)).await;
+    let saga = ClosureSaga::new(
+        Arc::clone(&claim.spot.id),
+        claim.spot.template(),
+        journal,
+        way,
+    );
+    let result = claim.context(&saga).scope(body(&saga)).await;
     (saga.into_state(), result)
 }
 
@@ -172,7 +174,7 @@ where
             }
             Err(error) => {
                 turn_back(&mut journal, &error);
-                emit(claim.key.template(), SagaEvent::Failed);
+                emit(claim.spot.template(), SagaEvent::Failed);
                 cause = Some(error);
             }
         }
@@ -192,7 +194,7 @@ where
                     let id = journal.fold.steps[step].id.clone();
                     let told = (id.clone(), error.to_string());
                     journal.finish(SagaState::Stuck, Some(told)).await?;
-                    emit(claim.key.template(), SagaEvent::Stuck);
+                    emit(claim.spot.template(), SagaEvent::Stuck);
                     let stuck = SagaError::Stuck {
                         step: id.into(),
                         source: error,
@@ -220,7 +222,7 @@ where
         Some(Cause::Cancelled) | None => (None, SagaError::Cancelled),
     };
     journal.finish(SagaState::Compensated, told).await?;
-    emit(claim.key.template(), SagaEvent::Compensated);
+    emit(claim.spot.template(), SagaEvent::Compensated);
     Ok((journal, Err(cause.unwrap_or(stored))))
 }
 

@@ -1,37 +1,27 @@
 //! Getting a saga of closures: created, gone on with, or waited for. Within a process one call at a time has it.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::sync::watch;
 
+use super::NAME;
 use super::body::ClosureSaga;
 use super::replay::Replay;
 use crate::context::Context;
 use crate::coordinator::Coordinator;
 use crate::error::Error;
 use crate::key::Key;
-use crate::saga::conduct::{failure_of, head_name, log_name};
 use crate::saga::error::SagaError;
-use crate::saga::executor::Executor;
-use crate::saga::head::{About, Head, SagaState, milliseconds, now};
+use crate::saga::head::Head;
 use crate::saga::journal::{Journal, Stop, insist};
-use crate::saga::membership::{Member, is_alive};
-use crate::store::{Condition, Entry, Put, PutRequest, Version, Watch, Watched};
-
-/// What these sagas are called in the store.
-const NAME: &str = "closures";
-/// How soon a store that is away is asked again.
-const RETRY: Duration = Duration::from_millis(250);
+use crate::saga::membership::Member;
+use crate::saga::spot::{self, Spot};
+use crate::store::{Entry, Put, PutRequest, Version};
 
 /// The right of one call in this process to have the saga.
 pub(super) struct Claim {
-    pub(super) coordinator: Coordinator,
-    pub(super) executor: Arc<Executor>,
-    pub(super) key: Key,
-    pub(super) id: Arc<str>,
-    head_key: Arc<str>,
+    pub(super) spot: Spot,
     context: Context,
     /// Those who wait for it see this go.
     _claimed: watch::Sender<()>,
@@ -52,26 +42,21 @@ pub(super) struct LeftBehind {
 }
 
 impl Claim {
-    pub(super) async fn of(coordinator: &Coordinator, key: &Key) -> Result<Self, SagaError> {
-        let executor = Executor::of(coordinator)?;
-        let head_key = head_name(coordinator, NAME, key);
-        if Context::holds(&head_key) {
-            let template = key.template();
+    pub(super) async fn of(coordinator: &Coordinator, key: Key) -> Result<Self, SagaError> {
+        let spot = Spot::new(coordinator, NAME, key)?;
+        if Context::holds(&spot.head_key) {
+            let template = spot.template();
             return Err(Error::WouldDeadlock { template }.into());
         }
         let claimed = loop {
-            match executor.claim(&head_key) {
+            match spot.executor.claim(&spot.head_key) {
                 Ok(claimed) => break claimed,
                 // It ends when the other one goes.
                 Err(mut other) => drop(other.changed().await),
             }
         };
         Ok(Self {
-            coordinator: coordinator.clone(),
-            executor,
-            key: key.clone(),
-            id: [NAME, "/", key.as_str()].concat().into(),
-            head_key,
+            spot,
             context: Context::current().unwrap_or_else(Context::create),
             _claimed: claimed,
         })
@@ -81,25 +66,13 @@ impl Claim {
     pub(super) async fn find(&self, is_first: bool) -> Result<Found, SagaError> {
         let mut watch = None;
         loop {
-            let member = match self.executor.member(&self.coordinator).await {
-                Ok(member) => member,
-                Err(error) if is_first || matches!(error, Error::ShutDown) => {
-                    return Err(error.into());
-                }
-                Err(_) => {
-                    tokio::time::sleep(RETRY).await;
-                    continue;
-                }
-            };
+            let member = self.spot.member(is_first).await?;
             match self.look(&member).await {
                 Ok(Some(found)) => return Ok(found),
-                Ok(None) => self.wait(&member, &mut watch).await,
+                Ok(None) => self.spot.wait(&member, &mut watch).await,
                 Err(Stop::Lost) => {}
                 Err(Stop::Incompatible(difference)) => {
-                    return Err(SagaError::Incompatible {
-                        saga: NAME.into(),
-                        difference: difference.into(),
-                    });
+                    return Err(self.spot.incompatible(difference));
                 }
             }
         }
@@ -108,17 +81,18 @@ impl Claim {
     /// The context of the body.
     pub(super) fn context(&self, saga: &ClosureSaga) -> Context {
         let inside = self.context.clone().correlated(&*saga.correlation);
-        inside.inside_saga(Arc::clone(&self.head_key), Arc::clone(&saga.id))
+        inside.inside_saga(Arc::clone(&self.spot.head_key), Arc::clone(&saga.id))
     }
 
+    /// Creates the saga, or finds out who has it.
     async fn look(&self, member: &Arc<Member>) -> Result<Option<Found>, Stop> {
-        let store = self.coordinator.store();
-        let head = self.new_head(member);
-        let put = PutRequest::new(&*self.head_key, head.write())
-            .when(Condition::Absent)
-            .listed();
+        let input = Bytes::from_static(b"null");
+        let correlation = self.context.correlation_id();
+        let head = self.spot.new_head(member, Vec::new(), input, correlation);
+        let put = self.spot.put_new(&head);
+        let store = self.spot.coordinator.store();
         match insist(member, || store.put_record(&put)).await? {
-            Put::Stored(version) => Ok(Some(Found::Ours(self.journal(member, (head, version))))),
+            Put::Stored(version) => Ok(Some(Found::Ours(self.journal(member, head, version)))),
             Put::Conflict(None) => Ok(None),
             Put::Conflict(Some(entry)) => self.settle(member, entry).await,
         }
@@ -126,86 +100,26 @@ impl Claim {
 
     async fn settle(&self, member: &Arc<Member>, entry: Entry) -> Result<Option<Found>, Stop> {
         let head = Head::read(&entry.value).map_err(Stop::Incompatible)?;
-        match head.state {
-            SagaState::Completed => {
-                let mut journal = self.journal(member, (head, entry.version));
+        match self.spot.settle(member, head, entry.version).await? {
+            spot::Found::Completed(head, version) => {
+                let mut journal = self.journal(member, head, version);
                 journal.read_history().await?;
                 Ok(Some(Found::Again(journal)))
             }
-            SagaState::Running => {
-                if !self.is_gone(member, head.about.owner.as_deref()).await? {
-                    return Ok(None);
-                }
-                let mut journal = self.journal(member, (head, entry.version));
+            spot::Found::Failed(error) => Ok(Some(Found::Ended(error))),
+            spot::Found::Orphaned(head, version) => {
+                let mut journal = self.journal(member, head, version);
                 journal.read_history().await?;
                 journal.own().await?;
                 Ok(Some(Found::Ours(journal)))
             }
-            state => Ok(Some(Found::Ended(failure_of(state, head.about.failure)))),
+            spot::Found::Elsewhere => Ok(None),
         }
     }
 
-    async fn is_gone(&self, member: &Member, owner: Option<&str>) -> Result<bool, Stop> {
-        match owner {
-            // In this process nobody but us has it.
-            Some(owner) if owner != member.id && !self.executor.was(owner) => {
-                Ok(!insist(member, || is_alive(&self.coordinator, owner)).await?)
-            }
-            _ => Ok(true),
-        }
-    }
-
-    /// Returns when it is time to look again.
-    async fn wait(&self, member: &Member, watch: &mut Option<Watch>) {
-        match watch {
-            None => {
-                let watched = Watched::Record(self.head_key.to_string());
-                let store = self.coordinator.store();
-                *watch = insist(member, || store.watch(&watched)).await.ok();
-            }
-            Some(watch) => {
-                // Its executor may die without a word.
-                let longest = self.coordinator.lock_ttl() / 3;
-                let _ = tokio::time::timeout(longest, watch.changed()).await;
-            }
-        }
-    }
-
-    fn new_head(&self, member: &Member) -> Head {
-        Head {
-            state: SagaState::Running,
-            about: About {
-                name: NAME.to_owned(),
-                key: self.key.as_str().to_owned(),
-                run: rand::random(),
-                owner: Some(member.id.clone()),
-                epoch: 1,
-                steps: Vec::new(),
-                retention: milliseconds(self.coordinator.saga_retention()),
-                correlation: self.context.correlation_id().to_owned(),
-                began: now(),
-                ended: None,
-                failure: None,
-            },
-            input: Bytes::from_static(b"null"),
-            first: Bytes::new(),
-            last: Bytes::new(),
-        }
-    }
-
-    fn journal(&self, member: &Arc<Member>, stored: (Head, Version)) -> Journal<Replay> {
-        let log = log_name(&self.coordinator, stored.0.about.run);
-        let head_key = Arc::clone(&self.head_key);
-        let store = self.coordinator.store();
-        Journal::new(
-            store,
-            Arc::clone(member),
-            None,
-            head_key,
-            stored,
-            log,
-            Replay::default(),
-        )
+    fn journal(&self, member: &Arc<Member>, head: Head, version: Version) -> Journal<Replay> {
+        let stored = (head, version);
+        self.spot.journal(member, None, stored, Replay::default())
     }
 }
 
@@ -214,7 +128,7 @@ impl LeftBehind {
         Self {
             put: Some(journal.disown()),
             member: Arc::clone(&journal.member),
-            coordinator: claim.coordinator.clone(),
+            coordinator: claim.spot.coordinator.clone(),
         }
     }
 

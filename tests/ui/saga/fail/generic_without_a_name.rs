@@ -39,4 +39,12 @@ impl Import<u16> {
     }
 }
 
+#[saga(name = "shop/import")]
+impl Import<u32> {
+    #[step]
+    async fn load(&self) -> Result<u64, String> {
+        Ok(self.id)
+    }
+}
+
 fn main() {}

@@ -25,6 +25,11 @@ impl PlaceOrder {
         Ok(self.order_id)
     }
 
+    #[step(id = "orders/pack")]
+    async fn pack(&self) -> Result<u64, String> {
+        Ok(self.order_id)
+    }
+
     #[step(id = tell)]
     async fn tell(&self) -> Result<u64, String> {
         Ok(self.order_id)

@@ -93,7 +93,7 @@ impl PlaceOrder {
         Ok(())
     }
 
-    #[step(when = is_gift)]
+    #[step(when = is_gift, retry("fast", max_retries = 3, jitter = "full", if = |error| !error.to_string().is_empty()))]
     async fn wrap(&self) -> Result<Option<String>, ShopError> {
         Ok(None)
     }

@@ -1,0 +1,182 @@
+//! Code that changes while sagas are under way.
+
+use coord::__private::{Call, Error, Finished, Key, Saga, Step, run_saga, start_saga};
+use coord::saga::SagaState;
+use coord::{Coordinator, SagaError};
+use coord_tests::fleet::Fleet;
+use serde::{Deserialize, Serialize};
+
+use crate::running::{dies, faulty};
+use crate::shop::{Does, Door, Returned, Shop, does, order, process};
+
+/// An order as another version of the code has it. Only one version is registered, as in any program: that in
+/// `shop`.
+#[derive(Clone, Serialize, Deserialize)]
+struct Version<const CHANGE: u8> {
+    id: String,
+    total: u64,
+}
+
+const STEP_RENAMED: u8 = 0;
+const STEPS_EXCHANGED: u8 = 1;
+const STEP_INSERTED: u8 = 2;
+const BEGUN_STEP_REMOVED: u8 = 3;
+const OUTPUT_OF_ANOTHER_TYPE: u8 = 4;
+const OUTPUT_OF_EACH: u8 = 5;
+const LATER_STEPS_CHANGED: u8 = 6;
+const CHARGE_LEFT_OUT: u8 = 7;
+
+impl<const CHANGE: u8> Saga for Version<CHANGE> {
+    const NAME: &'static str = "Order";
+    type Outputs = ();
+
+    fn key(&self) -> Result<Key, Error> {
+        Key::new(self.id.as_str())
+    }
+
+    fn steps() -> Vec<Step<Self>> {
+        let reserve = || Step::new::<Returned>("reserve", does!("reserve"));
+        let charge = || Step::new::<Returned>("charge", does!("charge"));
+        let ship = || Step::new::<Returned>("ship", does!("ship"));
+        let tell = || Step::new::<Returned>("tell", does!("tell"));
+        match CHANGE {
+            STEP_RENAMED => vec![
+                Step::new::<Returned>("book", does!("reserve")),
+                charge(),
+                ship(),
+            ],
+            STEPS_EXCHANGED => vec![charge(), reserve(), ship()],
+            STEP_INSERTED => vec![tell(), reserve(), charge(), ship()],
+            BEGUN_STEP_REMOVED => vec![reserve(), ship()],
+            OUTPUT_OF_ANOTHER_TYPE => vec![
+                Step::new::<Result<Vec<String>, String>>("reserve", does!("reserve")),
+                charge(),
+                ship(),
+            ],
+            OUTPUT_OF_EACH => vec![reserve().each(|_| 2), charge(), ship()],
+            LATER_STEPS_CHANGED => vec![reserve(), charge(), tell()],
+            _ => vec![reserve(), charge().when(|_, _| Ok(false)), ship()],
+        }
+    }
+
+    fn outputs(_: &Finished<'_>) -> Result<(), Error> {
+        Ok(())
+    }
+}
+
+fn version<const CHANGE: u8>() -> Version<CHANGE> {
+    let order = order();
+    Version {
+        id: order.id,
+        total: order.total,
+    }
+}
+
+/// What code with this change says of a saga that the code in `shop` has begun.
+async fn refusal<const CHANGE: u8>(coord: &Coordinator) -> String {
+    refused(run_saga(Some(coord), version::<CHANGE>()).await)
+}
+
+/// What is said to differ.
+#[track_caller]
+fn refused<T>(ended: Result<T, SagaError>) -> String {
+    match ended {
+        Err(SagaError::Incompatible { saga, difference }) if saga == "Order" => {
+            difference.into_owned()
+        }
+        Err(error) => panic!("{error:?}"),
+        Ok(_) => panic!("it is done"),
+    }
+}
+
+/// A process that knows nothing of this saga but what it finds: the one that began it died in this step.
+async fn after_a_death(fleet: &Fleet, shop: &Shop, saga: impl Saga, step: &str) -> Coordinator {
+    let (store, dead) = faulty(fleet, shop).await;
+    let door = Door::default();
+    shop.order(step, Does::Waits(door.clone()));
+    let _started = start_saga(Some(&dead), saga).expect("it starts");
+    door.reached().await;
+    dies(&store);
+    process(fleet, shop).await
+}
+
+pub(crate) async fn code_with_other_steps_is_refused_with_the_difference(fleet: &Fleet) {
+    let shop = Shop::default();
+    let coord = after_a_death(fleet, &shop, order(), "charge").await;
+    let told = [
+        refusal::<STEP_RENAMED>(&coord).await,
+        refusal::<STEPS_EXCHANGED>(&coord).await,
+        refusal::<STEP_INSERTED>(&coord).await,
+        refusal::<BEGUN_STEP_REMOVED>(&coord).await,
+        refusal::<OUTPUT_OF_ANOTHER_TYPE>(&coord).await,
+        refusal::<OUTPUT_OF_EACH>(&coord).await,
+    ];
+    assert_eq!(
+        told,
+        [
+            "it has run the step `reserve`, and the steps are `book`, `charge` and `ship` now",
+            "step 1 was `reserve` with the output `String` and is `charge` with the output `String`",
+            "step 1 was `reserve` with the output `String` and is `tell` with the output `String`",
+            "it has run the step `charge`, and the steps are `reserve` and `ship` now",
+            "step 1 was `reserve` with the output `String` and is `reserve` with the output `Vec<String>`",
+            "step 1 was `reserve` with the output `String` and is `reserve` with the output `[String]`",
+        ]
+    );
+    assert_eq!(
+        shop.asked(),
+        ["reserve", "charge"],
+        "none of them did anything"
+    );
+    let done = run_saga(Some(&coord), order()).await.unwrap();
+    assert_eq!(
+        done.charge, "charge 2",
+        "it is still there for its own code"
+    );
+}
+
+pub(crate) async fn code_that_goes_on_from_what_is_done_is_accepted(fleet: &Fleet) {
+    let shop = Shop::default();
+    let coord = after_a_death(fleet, &shop, order(), "charge").await;
+    let changed = version::<LATER_STEPS_CHANGED>();
+    run_saga(Some(&coord), changed).await.unwrap();
+    assert_eq!(shop.asked(), ["reserve", "charge", "charge", "tell"]);
+    let told = refused(run_saga(Some(&coord), order()).await);
+    assert_eq!(
+        told, "it has run the step `tell`, and the steps are `reserve`, `charge` and `ship` now",
+        "what was done since counts"
+    );
+}
+
+pub(crate) async fn a_step_that_was_left_out_is_not_asked_for_later(fleet: &Fleet) {
+    let shop = Shop::default();
+    let begun = version::<CHARGE_LEFT_OUT>();
+    let coord = after_a_death(fleet, &shop, begun, "ship").await;
+    let told = refused(run_saga(Some(&coord), order()).await);
+    assert_eq!(
+        told,
+        "it has left out the step `charge`, which is not left out any more"
+    );
+    assert_eq!(shop.asked(), ["reserve", "ship"]);
+}
+
+pub(crate) async fn recovery_leaves_a_saga_of_other_code_to_that_code(fleet: &Fleet) {
+    let shop = Shop::default();
+    let begun = version::<STEP_RENAMED>();
+    let coord = after_a_death(fleet, &shop, begun, "charge").await;
+    let told = refused(run_saga(Some(&coord), order()).await);
+    assert_eq!(
+        told,
+        "it has run the step `book`, and the steps are `reserve`, `charge` and `ship` now"
+    );
+    let recovered = coord.recover().await.unwrap();
+    assert_eq!((recovered.resumed, recovered.failed), (1, 0));
+    refused(run_saga(Some(&coord), order()).await);
+    let history = coord.sagas().history("Order/7").await.unwrap().unwrap();
+    assert_eq!(
+        (history.summary.state, history.summary.takeovers),
+        (SagaState::Running, 0)
+    );
+    let ended = run_saga(Some(&coord), version::<STEP_RENAMED>()).await;
+    ended.unwrap();
+    assert_eq!(shop.asked(), ["reserve", "charge", "charge", "ship"]);
+}
