@@ -192,6 +192,11 @@ impl Paths {
         quote!(#handle<#saga>)
     }
 
+    /// A saga as a diagram.
+    pub(crate) fn diagram(&self) -> TokenStream {
+        self.private("Diagram")
+    }
+
     /// `Result<T, SagaError>`
     pub(crate) fn saga_result(&self, success: &TokenStream) -> TokenStream {
         let error = self.private("SagaError");

@@ -87,6 +87,12 @@ impl Context {
             })
     }
 
+    /// This context under another correlation id.
+    pub(crate) fn correlated(mut self, id: impl Into<Arc<str>>) -> Self {
+        self.correlation_id = id.into();
+        self
+    }
+
     /// This context inside the body of an idempotent call whose record is `resource`.
     pub(crate) fn inside(self, resource: Arc<str>) -> Self {
         self.within(resource, None, None)

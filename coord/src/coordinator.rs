@@ -234,7 +234,8 @@ impl fmt::Debug for Coordinator {
     }
 }
 
-/// Builds a [`Coordinator`].
+/// Builds a [`Coordinator`]. Its clones share what is provided, and the store if it is given one.
+#[derive(Clone)]
 #[must_use = "call `build`"]
 pub struct CoordinatorBuilder {
     store: Option<Arc<dyn Store>>,

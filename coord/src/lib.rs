@@ -32,8 +32,13 @@
 //! Of sagas: `coord_saga_started_total`, `coord_saga_completed_total`, `coord_saga_failed_total` (a step failed for
 //! good), `coord_saga_compensated_total` (what was done is undone), `coord_saga_recovered_total` (taken over from a
 //! process that is gone) and `coord_saga_stuck_total` count, `coord_saga_duration_seconds` is the time from the start
-//! of a saga to its completion, and `coord_saga_step_duration_seconds` that of each attempt of a step. Each attempt is
-//! a span `coord.saga.step` with the fields `template`, `step` and `attempt`.
+//! of a saga to its completion, and `coord_saga_step_duration_seconds` that of each attempt of a step. In each process
+//! that executes it, a saga is a span `coord.saga` with the fields `template`, `saga` (its name), `correlation_id`,
+//! `takeovers` and `outcome` (`completed`, `compensated`, `stuck`, `lost` to another process, or `incompatible`). It
+//! is part of the trace of the call that started it here, and has in it a span for each attempt: `coord.saga.step` or
+//! `coord.saga.compensation`, with the fields `template`, `correlation_id`, `step`, `item`, `attempt` and `outcome`
+//! (`done` or `failed`). The correlation id is that of the call that began the saga, in whatever process it goes on,
+//! which leads to its trace.
 //!
 //! Policies are labelled `name`. `coord_retry_attempts` is a histogram of attempts per call that did not succeed at
 //! once (buckets 1, 2, 3, 5, 8 fit; 1 is an error that was not worth a retry), and

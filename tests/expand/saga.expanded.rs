@@ -89,6 +89,10 @@ where
     > {
         ::coord::__private::start_saga(::core::option::Option::Some(coordinator), self)
     }
+    /// The steps as a diagram: in Mermaid with its `mermaid()`, and as text when it is displayed.
+    pub fn diagram() -> ::coord::__private::Diagram {
+        ::coord::__private::Diagram::of::<Self>()
+    }
 }
 impl PlaceOrder {
     /// Documentation stays.
@@ -174,6 +178,7 @@ const _: () = {
                     )
                     .needs::<Stock>()
                     .each(|saga| saga.items.len())
+                    .each_is("items")
                     .undo_unknown(|saga, call| ::std::boxed::Box::pin(async move {
                         let returned = saga
                             .release(
@@ -187,7 +192,8 @@ const _: () = {
                             )
                             .await;
                         call.finish(returned)
-                    })),
+                    }))
+                    .undo_is("release"),
                 ::coord::__private::Step::<
                     Self,
                 >::new::<
@@ -208,7 +214,8 @@ const _: () = {
                             call.finish(returned)
                         }),
                     )
-                    .when(|saga, _| ::core::result::Result::Ok(saga.is_gift())),
+                    .when(|saga, _| ::core::result::Result::Ok(saga.is_gift()))
+                    .when_is("is_gift"),
                 ::coord::__private::Step::<
                     Self,
                 >::new::<

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use coord::saga::{ClosureSaga, HistoryKind};
 use coord::testing::{Fault, Operation, Rule};
-use coord::{Coordinator, SagaError};
+use coord::{Context, Coordinator, Error, SagaError};
 use coord_tests::fleet::Fleet;
 use coord_tests::until;
 
@@ -202,6 +202,28 @@ pub(crate) async fn steps_of_closures_cost_one_round_trip_each_and_the_saga_thre
     until("the second to be cleaned up", expired).await;
     let asked = store.operations();
     assert!(asked.len() <= 6, "{asked:?}");
+}
+
+pub(crate) async fn a_saga_inside_of_a_lock_knows_the_lock(fleet: &Fleet) {
+    let coord = fleet.process().await;
+    let inner = coord.clone();
+    let locked = coord.lock("stock").run(async |_| {
+        let saga = inner.saga(KEY).run(async |saga: &ClosureSaga| {
+            let key = Context::current().and_then(|context| context.lock_key().map(str::to_owned));
+            assert_eq!(key.as_deref(), Some("stock"));
+            let again = async || inner.lock("stock").acquire().await.map(drop);
+            saga.step("again", again).await
+        });
+        Ok::<_, Error>(saga.await)
+    });
+    let refused = locked.await.unwrap().unwrap_err();
+    let SagaError::Compensated { source, .. } = &refused else {
+        panic!("{refused:?}");
+    };
+    assert!(matches!(
+        source.downcast_ref(),
+        Some(Error::WouldDeadlock { .. })
+    ));
 }
 
 pub(crate) async fn answers_that_are_lost_run_no_step_twice(fleet: &Fleet) {

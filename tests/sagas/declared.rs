@@ -229,6 +229,18 @@ async fn a_step_that_is_skipped_has_no_output() {
     assert_eq!((done.wrap, done.ship), (None, "6 paid, None".to_owned()));
 }
 
+/// Two processes, the second of which reads what the first has stored.
+#[tokio::test(start_paused = true)]
+async fn an_output_of_nothing_is_an_output() {
+    let store: Arc<dyn coord::store::Store> = Arc::new(MemoryStore::new());
+    for _ in 0..2 {
+        let coord = Coordinator::builder().store_arc(Arc::clone(&store)).build();
+        let mut trip = trip("Ada");
+        trip.hotels.clear();
+        assert_eq!(trip.run_with(&coord).await.unwrap().flight, None);
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn what_was_done_is_undone_with_what_it_put_out() {
     let gateway = Gateway::default();

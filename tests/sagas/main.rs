@@ -4,10 +4,14 @@ mod changing;
 mod closures;
 mod crashing;
 mod declared;
+mod diagrams;
+mod everywhere;
 mod groups;
 mod inspecting;
 mod running;
 mod shop;
+mod snapshots;
+mod telemetry;
 
 /// Makes a test of each case and each store. A further store is a further module here.
 macro_rules! over_every_store {
@@ -68,6 +72,7 @@ over_every_store! {
         two_steps_of_one_name_are_refused
         a_compensation_that_fails_for_good_is_stuck_and_resumed
         steps_of_closures_cost_one_round_trip_each_and_the_saga_three
+        a_saga_inside_of_a_lock_knows_the_lock
         answers_that_are_lost_run_no_step_twice
     }
     crashing {
@@ -75,6 +80,13 @@ over_every_store! {
         a_saga_that_fails_survives_a_crash_at_every_operation
         a_saga_of_closures_survives_a_crash_at_every_operation
         a_saga_survives_the_loss_of_every_answer
+    }
+    telemetry {
+        counters_and_histograms_tell_every_outcome
+        a_saga_is_one_trace_with_a_span_for_each_attempt
+        a_recovered_saga_has_its_correlation_id_back
+        a_saga_of_closures_has_its_correlation_id_back
+        no_rendered_key_gets_into_spans_and_events
     }
     groups {
         neighbours_that_are_parallel_run_side_by_side

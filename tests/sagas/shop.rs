@@ -151,7 +151,7 @@ pub(crate) use does;
 
 pub(crate) type Returned = Result<String, ShopError>;
 
-fn retries() -> RetryPolicy {
+pub(crate) fn retries() -> RetryPolicy {
     let delay = Duration::from_millis(20);
     let policy = RetryPolicy::builder().max_retries(2);
     policy.initial_delay(delay).max_delay(delay).build()

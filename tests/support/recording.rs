@@ -22,6 +22,8 @@ pub struct Recording {
 #[derive(Debug, Clone, Default)]
 pub struct Span {
     name: &'static str,
+    key: u64,
+    parent: Option<u64>,
     fields: BTreeMap<&'static str, String>,
 }
 
@@ -62,9 +64,23 @@ impl Recording {
 }
 
 impl Span {
+    /// Whether it began directly inside of the other one.
+    pub fn is_in(&self, other: &Self) -> bool {
+        self.parent == Some(other.key)
+    }
+
     /// The last value of a field.
     pub fn field(&self, name: &str) -> Option<&str> {
         self.fields.get(name).map(String::as_str)
+    }
+}
+
+impl Told {
+    /// The span of this number that began last.
+    fn latest(&mut self, id: &Id) -> Option<&mut Span> {
+        let number = id.into_u64() & 0xffff_ffff;
+        let mut latest = self.spans.values_mut().rev();
+        latest.find(|span| span.key & 0xffff_ffff == number)
     }
 }
 
@@ -79,12 +95,19 @@ impl Visit for Span {
 }
 
 impl<S: Subscriber> Layer<S> for Recorder {
-    fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, _: Context<'_, S>) {
+    fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, context: Context<'_, S>) {
         let mut told = self.0.lock().unwrap();
+        let current = context.current_span();
+        let parent = attributes.parent().or_else(|| current.id());
+        let parent = parent
+            .and_then(|parent| told.latest(parent))
+            .map(|parent| parent.key);
         // A number of a span that has ended is given out again.
         let key = (u64::try_from(told.spans.len()).unwrap() << 32) | (id.into_u64() & 0xffff_ffff);
         let mut span = Span {
             name: attributes.metadata().name(),
+            key,
+            parent,
             ..Span::default()
         };
         attributes.record(&mut span);
@@ -93,13 +116,7 @@ impl<S: Subscriber> Layer<S> for Recorder {
 
     fn on_record(&self, id: &Id, values: &Record<'_>, _: Context<'_, S>) {
         let mut told = self.0.lock().unwrap();
-        let number = id.into_u64() & 0xffff_ffff;
-        let latest = told
-            .spans
-            .iter_mut()
-            .rev()
-            .find(|(key, _)| **key & 0xffff_ffff == number);
-        values.record(latest.expect("a span that was begun").1);
+        values.record(told.latest(id).expect("a span that was begun"));
     }
 
     fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {

@@ -3,6 +3,7 @@
 use darling::FromMeta;
 use proc_macro2::{Ident, Span, TokenStream, TokenTree};
 use quote::{ToTokens, quote_spanned};
+use syn::ext::IdentExt as _;
 use syn::spanned::Spanned;
 use syn::{Expr, ExprField, Lit, LitStr, Member, Meta};
 
@@ -196,6 +197,15 @@ impl FieldArg {
         self.path
             .first()
             .map_or_else(Span::call_site, Spanned::span)
+    }
+
+    /// The field as it was written, without `self`.
+    pub(super) fn written(&self) -> String {
+        let path = self.path.iter().map(|member| match member {
+            Member::Named(name) => name.unraw().to_string(),
+            Member::Unnamed(index) => index.index.to_string(),
+        });
+        path.collect::<Vec<_>>().join(".")
     }
 
     /// The field of `saga`.

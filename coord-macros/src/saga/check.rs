@@ -30,7 +30,7 @@ use crate::diagnose::{Mistakes, listed, nearest};
 use crate::function::ungrouped;
 
 /// The methods that `#[saga]` gives a struct.
-const GIVEN: [&str; 4] = ["run", "run_with", "start", "start_with"];
+const GIVEN: [&str; 5] = ["run", "run_with", "start", "start_with", "diagram"];
 
 /// A step, with what it needs and what belongs to it.
 #[derive(Debug)]
@@ -177,7 +177,7 @@ fn check_names_are_free(declared: &Declared, mistakes: &mut Mistakes) {
             mistakes.under(
                 name,
                 format!(
-                    "every saga has a method `{name}`, which starts it; call this one something else, and keep what \
+                    "every saga is given a method `{name}`; call this one something else, and keep what \
                      it is called in the store with `#[step(id = \"{name}\")]`"
                 ),
             );

@@ -5,6 +5,7 @@ use quote::{ToTokens, quote, quote_spanned};
 use syn::ext::IdentExt as _;
 use syn::{LitStr, Type};
 
+use super::args::FieldArg;
 use super::arguments::Argument;
 use super::check::{Called, Step, check};
 use super::model::{Declared, Form};
@@ -149,7 +150,8 @@ fn options(step: &Step<'_>) -> TokenStream {
     let timeout = args.timeout.iter().map(|timeout| &timeout.value);
     let pivot = args.pivot.iter().map(|_| quote!(.pivot()));
     let parallel = args.parallel.iter().map(|_| quote!(.parallel()));
-    quote!(#(.each(#each))* #(.retry(#retry))* #(.timeout(#timeout))* #(#pivot)* #(#parallel)*)
+    let fields = args.each.iter().map(FieldArg::written);
+    quote!(#(.each(#each).each_is(#fields))* #(.retry(#retry))* #(.timeout(#timeout))* #(#pivot)* #(#parallel)*)
 }
 
 /// `.undo(|saga, call| …)`, or `.undo_unknown(…)` for a compensation that takes an `Option`.
@@ -162,7 +164,8 @@ fn undo(declared: &Declared, step: &Step<'_>) -> Option<TokenStream> {
         quote!(undo)
     };
     let (saga, call, attempt) = (saga(), call(), attempt(declared, step, undo, None));
-    Some(quote!(.#method(|#saga, #call| #attempt)))
+    let name = undo.method.name().unraw().to_string();
+    Some(quote!(.#method(|#saga, #call| #attempt).undo_is(#name)))
 }
 
 /// `.when(|saga, call| Ok(saga.is_gift()))`
@@ -174,7 +177,8 @@ fn when(declared: &Declared, step: &Step<'_>) -> Option<TokenStream> {
     } else {
         call().into_token_stream()
     };
-    Some(quote!(.when(|#saga, #call| ::core::result::Result::Ok(#called))))
+    let name = when.method.name().unraw().to_string();
+    Some(quote!(.when(|#saga, #call| ::core::result::Result::Ok(#called)).when_is(#name)))
 }
 
 /// What the step and what belongs to it ask the coordinator for, each once.

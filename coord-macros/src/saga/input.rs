@@ -1,4 +1,4 @@
-//! `#[saga("order:<order_id>")]` on a struct: its key, and the methods that start it.
+//! `#[saga("order:<order_id>")]` on a struct: its key, and the methods that start and draw it.
 //!
 //! What it must fulfil beyond being readable, each rule a function below:
 //!
@@ -93,7 +93,7 @@ fn outputs(item: &ItemStruct, paths: &Paths) -> TokenStream {
     }
 }
 
-/// The methods that start the saga. A struct without steps is reported at its name.
+/// The methods that start the saga, and the one that draws it. A struct without steps is reported at its name.
 fn methods(item: &ItemStruct, paths: &Paths) -> TokenStream {
     let (ident, vis, mut generics) = (&item.ident, &item.vis, item.generics.clone());
     let steps = located(paths.saga_steps(), ident.span());
@@ -103,6 +103,7 @@ fn methods(item: &ItemStruct, paths: &Paths) -> TokenStream {
     let (parameters, _, conditions) = generics.split_for_impl();
     let (run_saga, start_saga) = (paths.run_saga(), paths.start_saga());
     let (coordinator, saga) = (paths.coordinator(), paths.saga());
+    let diagram = paths.diagram();
     let ended = paths.saga_result(&quote!(<Self as #saga>::Outputs));
     let started = paths.saga_result(&paths.saga_handle(&quote!(Self)));
     quote! {
@@ -148,6 +149,11 @@ fn methods(item: &ItemStruct, paths: &Paths) -> TokenStream {
             /// See `start`.
             #vis fn start_with(self, coordinator: &#coordinator) -> #started {
                 #start_saga(::core::option::Option::Some(coordinator), self)
+            }
+
+            /// The steps as a diagram: in Mermaid with its `mermaid()`, and as text when it is displayed.
+            #vis fn diagram() -> #diagram {
+                #diagram::of::<Self>()
             }
         }
     }

@@ -17,7 +17,7 @@ use bytes::Bytes;
 
 use super::drive::{Drive, Ended};
 use super::error::SagaError;
-use super::head::{Head, now};
+use super::head::Head;
 use super::journal::{Journal, Stop, insist};
 use super::membership::{Member, Slot};
 use super::progress::Progress;
@@ -26,7 +26,6 @@ use crate::clock::{Deadline, Moment};
 use crate::context::Context;
 use crate::error::Error;
 use crate::lock::persist;
-use crate::observe::{SagaEvent, emit};
 use crate::store::{Entry, Put, Version};
 
 /// For how long a store that fails is tried again before a start is given up.
@@ -78,10 +77,7 @@ impl Conduct {
                     continue;
                 }
                 Ok(Found::Ours(mut journal)) => match self.drive.to_the_end(&mut journal).await {
-                    Ok(ended) => {
-                        self.tell_completed(&journal, &ended);
-                        return (ended, Some(journal));
-                    }
+                    Ok(ended) => return (ended, Some(journal)),
                     Err(stop) => stop,
                 },
                 Err(stop) => stop,
@@ -125,7 +121,6 @@ impl Conduct {
         match insist(member, || store.put_record(&put)).await? {
             Put::Stored(version) => {
                 journal.stored_as(version);
-                emit(self.spot().template(), SagaEvent::Started);
                 Ok(Found::Ours(Box::new(journal)))
             }
             Put::Conflict(None) => Ok(Found::Absent),
@@ -179,7 +174,6 @@ impl Conduct {
         journal.keep_slot(slot);
         journal.head.about.steps = self.drive.definition.stored_steps();
         journal.own().await?;
-        emit(self.spot().template(), SagaEvent::Recovered);
         Ok(Found::Ours(Box::new(journal)))
     }
 
@@ -209,14 +203,6 @@ impl Conduct {
 
     pub(super) fn spot(&self) -> &Spot {
         &self.drive.spot
-    }
-
-    fn tell_completed(&self, journal: &Journal<Progress>, ended: &Ended) {
-        if ended.is_ok() {
-            let took = now().saturating_sub(journal.head.about.began);
-            let took = Duration::from_millis(took);
-            emit(self.spot().template(), SagaEvent::Completed { took });
-        }
     }
 }
 

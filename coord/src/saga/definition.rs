@@ -72,7 +72,7 @@ impl Definition {
     }
 
     /// How the first so many steps differ from those that a saga was begun with.
-    pub(super) fn difference(&self, begun: &[(String, String)], touched: usize) -> Option<String> {
+    pub(crate) fn difference(&self, begun: &[(String, String)], touched: usize) -> Option<String> {
         (0..touched).find_map(|at| {
             let was = begun.get(at).map(|(id, output)| (&**id, &**output));
             let is = self.steps.get(at).map(|step| (step.id, &*step.output));

@@ -31,6 +31,7 @@ use super::outputs::Outputs;
 use super::progress::{Cause, Progress, Run, Standing};
 use super::spot::Spot;
 use super::step::{Failed, Input};
+use super::trace::{self, Way};
 use crate::context::Context;
 use crate::lock::while_held;
 use crate::observe::{SagaEvent, emit};
@@ -92,8 +93,8 @@ impl Cancel {
 }
 
 impl Drive {
-    /// Goes on until the saga has ended or is stuck.
-    pub(super) async fn to_the_end(&self, journal: &mut Journal<Progress>) -> Result<Ended, Stop> {
+    /// Goes on until the saga has ended or is stuck, inside of the span of the saga.
+    pub(super) async fn go_on(&self, journal: &mut Journal<Progress>) -> Result<Ended, Stop> {
         loop {
             if self.cancel.is_wanted() && !journal.fold.cancelled {
                 journal.flush().await?;
@@ -303,7 +304,7 @@ impl Drive {
         let outputs = Arc::clone(&journal.fold.outputs);
         let (delay, cancel) = (progress.waits(), Arc::clone(&self.cancel));
         let past_pivot = journal.fold.past_pivot;
-        let made = self.made(journal, run, context, outputs, |step| Arc::clone(&step.run));
+        let made = self.made(journal, run, context, outputs, Way::Forwards);
         let template = self.spot.template();
         Box::pin(async move {
             if !delay.is_zero() {
@@ -329,10 +330,7 @@ impl Drive {
         let progress = journal.fold.run(run);
         let context = self.context(journal, run, progress.undo_attempt(), "/undo");
         let outputs = Arc::clone(&journal.fold.outputs);
-        let made = self.made(journal, run, context, outputs, |step| match &step.undo {
-            Some(undo) => Arc::clone(&undo.run),
-            None => Arc::clone(&step.run),
-        });
+        let made = self.made(journal, run, context, outputs, Way::Backwards);
         let delay = progress.waits();
         Box::pin(async move {
             if !delay.is_zero() {
@@ -349,18 +347,20 @@ impl Drive {
         run: Run,
         context: StepContext,
         outputs: Arc<Outputs>,
-        choose: fn(&super::step::StepData) -> super::step::Erased,
+        way: Way,
     ) -> BoxFuture<'static, Attempted> {
         let step = &self.definition.steps[run.0];
-        let (make, timeout, input) = (choose(step), step.timeout, Arc::clone(&self.input));
+        let make = match &step.undo {
+            Some(undo) if way == Way::Backwards => Arc::clone(&undo.run),
+            _ => Arc::clone(&step.run),
+        };
+        let (timeout, input) = (step.timeout, Arc::clone(&self.input));
         let coordinator = self.spot.coordinator.clone();
-        let span = tracing::info_span!(
-            "coord.saga.step",
-            template = self.spot.template(),
-            step = step.id,
-            attempt = context.attempt,
-        );
-        let around = Context::with_correlation_id(&*journal.head.about.correlation)
+        let about = &journal.head.about;
+        let number = (context.attempt, step.each.is_some().then_some(run.1));
+        let span = trace::attempt(way, self.spot.template(), about, step.id, number);
+        let inside = span.clone();
+        let around = Context::with_correlation_id(&*about.correlation)
             .inside_saga(Arc::clone(&self.spot.head_key), Arc::clone(&self.spot.id));
         let scope = self.spot.coordinator.clone();
         let body = async move {
@@ -381,6 +381,7 @@ impl Drive {
             };
             let failed =
                 |text: String| Attempted::Failed(Failed::in_this_attempt(StepError::of_text(text)));
+            trace::attempted(&inside, matches!(ended, Ok(Ok(Ok(_)))));
             match ended {
                 Ok(Ok(Ok(stored))) => Attempted::Done(stored.0),
                 Ok(Ok(Err(error))) => Attempted::Failed(error),

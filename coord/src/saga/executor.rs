@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use bytes::Bytes;
 use tokio::sync::watch;
+use tracing::Instrument;
 
 use super::conduct::{Conduct, is_same};
 use super::drive::{Cancel, Ended};
@@ -112,7 +113,8 @@ impl Executor {
             running: Arc::clone(&running),
         };
         let context = Context::current().unwrap_or_else(Context::create);
-        tokio::spawn(context.scope(place.occupy(conduct)));
+        // What it does is a part of what the one does who starts it, for those who look at traces.
+        tokio::spawn(context.scope(place.occupy(conduct)).in_current_span());
         Ok(running)
     }
 

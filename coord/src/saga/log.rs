@@ -3,7 +3,7 @@
 
 use std::borrow::Cow;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 
 use super::head::now;
@@ -65,7 +65,13 @@ pub(super) struct Line<'a> {
     pub(super) item: usize,
     #[serde(rename = "t")]
     pub(super) at: u64,
-    #[serde(rename = "o", default, skip_serializing_if = "Option::is_none", borrow)]
+    #[serde(
+        rename = "o",
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "there",
+        borrow
+    )]
     pub(super) output: Option<&'a RawValue>,
     #[serde(rename = "e", default, skip_serializing_if = "Option::is_none", borrow)]
     pub(super) error: Option<Cow<'a, str>>,
@@ -76,6 +82,11 @@ pub(super) struct Line<'a> {
 #[allow(clippy::trivially_copy_pass_by_ref, reason = "as serde wants it")]
 fn is_zero(item: &usize) -> bool {
     *item == 0
+}
+
+/// An output that is written is there, `null` too: that is what a step puts out that returns `()`.
+fn there<'de, D: Deserializer<'de>>(written: D) -> Result<Option<&'de RawValue>, D::Error> {
+    <&RawValue>::deserialize(written).map(Some)
 }
 
 impl Event {

@@ -9,7 +9,7 @@
 // `spot` is the place of a saga in the store. `conduct` finds out where a saga stands, and `drive` goes on with it if it is ours; what it does is written down
 // by `journal`: events of `log`, folded into `progress`, and the `head`. `executor` owns the tasks that conduct,
 // `membership` is what says that it is alive, and `recovery` looks for what the dead have left. `handle` starts, and
-// `inspect` is for people. `declared` is what the attributes need beyond the interface.
+// `trace` tells of it; `inspect` and `diagram` are for people. `declared` is what the attributes need beyond the interface.
 
 mod call;
 mod closures;
@@ -17,6 +17,7 @@ mod conduct;
 mod context;
 mod declared;
 mod definition;
+mod diagram;
 mod drive;
 mod error;
 mod executor;
@@ -32,12 +33,14 @@ mod recovery;
 mod registry;
 mod spot;
 mod step;
+mod trace;
 
 pub use call::{Call, OutputOf, StepResult};
 pub use closures::{ClosureSaga, ClosureStep, Compensation, NoCompensation, SagaBuilder};
 pub use context::StepContext;
 pub use declared::{Returned, SagaKey, SagaSteps, Shown, ShownAnyway, SuccessOf};
 pub use definition::{Definition, Saga};
+pub use diagram::Diagram;
 pub use error::{SagaError, StepError};
 pub use handle::SagaHandle;
 #[doc(hidden)]

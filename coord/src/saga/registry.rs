@@ -44,6 +44,13 @@ impl Registered {
         }
     }
 
+    /// All definitions that are compiled in.
+    #[cfg(feature = "testing")]
+    pub(crate) fn all() -> impl Iterator<Item = Arc<Definition>> {
+        let all = inventory::iter::<Self>.into_iter();
+        all.map(|registered| (registered.definition)())
+    }
+
     /// The definition of this name, if it is compiled in.
     ///
     /// # Errors

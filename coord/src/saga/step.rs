@@ -70,6 +70,15 @@ pub(super) struct StepData {
     pub(super) each: Option<Count>,
     pub(super) when: Option<Test>,
     pub(super) needs: Vec<Dependency>,
+    pub(super) names: Names,
+}
+
+/// What the attribute names, for diagrams.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Names {
+    pub(super) undo: Option<&'static str>,
+    pub(super) each: Option<&'static str>,
+    pub(super) when: Option<&'static str>,
 }
 
 /// A compensation.
@@ -97,6 +106,7 @@ impl<S: Any + Send + Sync> Step<S> {
                 each: None,
                 when: None,
                 needs: Vec::new(),
+                names: Names::default(),
             },
             saga: PhantomData,
         }
@@ -163,6 +173,24 @@ impl<S: Any + Send + Sync> Step<S> {
     /// A dependency that the step or its compensation asks for.
     pub fn needs<T: Any>(mut self) -> Self {
         self.data.needs.push(Dependency::of::<T>());
+        self
+    }
+
+    /// The method that undoes it, for diagrams.
+    pub fn undo_is(mut self, method: &'static str) -> Self {
+        self.data.names.undo = Some(method);
+        self
+    }
+
+    /// The field whose items it runs for, for diagrams.
+    pub fn each_is(mut self, field: &'static str) -> Self {
+        self.data.names.each = Some(field);
+        self
+    }
+
+    /// The method that is asked whether it runs, for diagrams.
+    pub fn when_is(mut self, method: &'static str) -> Self {
+        self.data.names.when = Some(method);
         self
     }
 

@@ -1,4 +1,9 @@
-//! For tests: a store that fails on demand, and the suite that every store must pass.
+//! For tests: processes that are killed everywhere, a store that fails on demand, and the suite that every store
+//! must pass.
+//!
+//! [`crash_everywhere`] runs a saga, kills its process at one place after the other, and shows what becomes of it.
+//!
+//! [`check_definitions`] fails when a saga has changed so that those under way could not go on.
 //!
 //! [`FaultStore`] wraps a store and fails, delays, cuts or holds the operations that a test chooses. What is
 //! built on a store can so be driven through every bad moment without a network and without waiting.
@@ -14,6 +19,8 @@
 //! ```
 
 mod conformance;
+mod crash;
+mod definitions;
 mod fault;
 
 #[doc(inline)]
@@ -21,4 +28,6 @@ pub use crate::store_conformance_tests;
 pub use conformance::store_conformance;
 #[doc(hidden)]
 pub use conformance::store_conformance_case;
+pub use crash::{Crash, CrashTest, Effects, EndState, crash_everywhere, crash_everywhere_during};
+pub use definitions::check_definitions;
 pub use fault::{Fault, FaultStore, Held, Operation, Rule, Seen};

@@ -8,20 +8,25 @@ use std::sync::Arc;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::sync::{Mutex, MutexGuard};
+use tokio::time::Instant;
+use tracing::Instrument;
 
 use super::replay::Replay;
 use crate::error::Error;
 use crate::lock::while_held;
+use crate::observe::{SagaEvent, emit};
 use crate::saga::error::{SagaError, StepError};
 use crate::saga::journal::{Journal, Stop, shortened};
 use crate::saga::log::{Event, Kind};
 use crate::saga::step::{Failed, Stored as Output};
+use crate::saga::trace;
 
 /// A saga of closures, as its body sees it, from [`SagaBuilder::run`](super::SagaBuilder::run).
 pub struct ClosureSaga {
     pub(super) id: Arc<str>,
     pub(super) run: u128,
     pub(super) template: &'static str,
+    pub(super) correlation: Arc<str>,
     pub(super) state: Mutex<State>,
 }
 
@@ -79,6 +84,7 @@ impl ClosureSaga {
             id,
             run: journal.head.about.run,
             template,
+            correlation: journal.head.about.correlation.as_str().into(),
             state: Mutex::new(State {
                 journal,
                 way,
@@ -200,19 +206,18 @@ impl ClosureSaga {
         }
         state.next += 1;
         if state.way == Way::To(at) {
-            let end =
-                match state.stored::<T>(at) {
-                    Ok(output) => state.guarded(undo(output)).await.map_or(
-                        End::Stopped(Stop::Lost),
-                        |undone| {
-                            undone.map_or_else(
-                                |error| End::UndoFailed(StepError::new(error)),
-                                |()| End::Undone,
-                            )
-                        },
-                    ),
-                    Err(error) => End::UndoFailed(StepError::of_text(error.to_string())),
-                };
+            let end = match state.stored::<T>(at) {
+                Ok(output) => {
+                    let attempt = 1 + state.journal.fold.steps[at].undo_failures;
+                    let made = (trace::Way::Backwards, &*name, attempt);
+                    match self.attempt(&state, made, undo(output)).await {
+                        Some(Ok(())) => End::Undone,
+                        Some(Err(error)) => End::UndoFailed(StepError::new(error)),
+                        None => End::Stopped(Stop::Lost),
+                    }
+                }
+                Err(error) => End::UndoFailed(StepError::of_text(error.to_string())),
+            };
             return Err(self.end(&mut state, end));
         }
         if is_stored {
@@ -224,10 +229,28 @@ impl ClosureSaga {
         if state.journal.fold.cancelled {
             return Err(SagaError::Cancelled);
         }
-        let Some(ran) = state.guarded(run()).await else {
+        let (made, began) = ((trace::Way::Forwards, &*name, 1), Instant::now());
+        let Some(ran) = self.attempt(&state, made, run()).await else {
             return Err(self.end(&mut state, End::Stopped(Stop::Lost)));
         };
+        let took = began.elapsed();
+        emit(self.template, SagaEvent::Step { took });
         state.take_in(&name, ran)
+    }
+
+    /// One attempt of a step or its compensation in a span of its own, unless this executor's membership ends
+    /// before.
+    async fn attempt<T, E>(
+        &self,
+        state: &State,
+        (way, step, attempt): (trace::Way, &str, u32),
+        work: impl Future<Output = Result<T, E>> + Send,
+    ) -> Option<Result<T, E>> {
+        let about = &state.journal.head.about;
+        let span = trace::attempt(way, self.template, about, step, (attempt, None));
+        let made = state.guarded(work.instrument(span.clone())).await?;
+        trace::attempted(&span, made.is_ok());
+        Some(made)
     }
 
     /// Ends the body: whatever it does from now on, it gets this.

@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
 
 use super::body::{ClosureSaga, End, State, Way};
 use super::replay::{Cause, Replay};
@@ -12,10 +11,11 @@ use crate::error::Error;
 use crate::key::{IntoKey, Key};
 use crate::observe::{SagaEvent, emit};
 use crate::saga::error::{SagaError, StepError};
-use crate::saga::head::{SagaState, milliseconds, now};
+use crate::saga::head::{SagaState, milliseconds};
 use crate::saga::journal::{Journal, Stop, shortened};
 use crate::saga::log::{Event, Kind};
 use crate::saga::step::undo_delay;
+use crate::saga::trace::Trace;
 
 /// A saga of closures that can be run, from [`Coordinator::saga`].
 #[must_use = "nothing is run until `run` is awaited"]
@@ -98,13 +98,18 @@ where
             },
             Found::Ours(journal) => {
                 let mut left = LeftBehind::of(claim, &journal);
-                match drive(claim, journal, body).await {
+                let trace = Trace::begin(claim.spot.template(), &journal.head.about);
+                match trace.follow(drive(claim, journal, body)).await {
                     Ok((journal, result)) => {
                         left.nothing();
+                        trace.ended(&journal.head);
                         tokio::spawn(journal.clean_up());
                         return result;
                     }
-                    Err(stop) => stop,
+                    Err(stop) => {
+                        trace.stopped(&stop);
+                        stop
+                    }
                 }
             }
         };
@@ -149,7 +154,7 @@ where
         journal,
         way,
     );
-    let result = claim.context().scope(body(&saga)).await;
+    let result = claim.context(&saga).scope(body(&saga)).await;
     (saga.into_state(), result)
 }
 
@@ -165,8 +170,6 @@ where
         match result {
             Ok(value) => {
                 journal.finish(SagaState::Completed, None).await?;
-                let took = Duration::from_millis(now().saturating_sub(journal.head.about.began));
-                emit(claim.spot.template(), SagaEvent::Completed { took });
                 return Ok((journal, Ok(value)));
             }
             Err(error) => {

@@ -6,12 +6,12 @@ use bytes::Bytes;
 use tokio::sync::watch;
 
 use super::NAME;
+use super::body::ClosureSaga;
 use super::replay::Replay;
 use crate::context::Context;
 use crate::coordinator::Coordinator;
 use crate::error::Error;
 use crate::key::Key;
-use crate::observe::{SagaEvent, emit};
 use crate::saga::error::SagaError;
 use crate::saga::head::Head;
 use crate::saga::journal::{Journal, Stop, insist};
@@ -79,9 +79,9 @@ impl Claim {
     }
 
     /// The context of the body.
-    pub(super) fn context(&self) -> Context {
-        let inside = Context::with_correlation_id(self.context.correlation_id());
-        inside.inside_saga(Arc::clone(&self.spot.head_key), Arc::clone(&self.spot.id))
+    pub(super) fn context(&self, saga: &ClosureSaga) -> Context {
+        let inside = self.context.clone().correlated(&*saga.correlation);
+        inside.inside_saga(Arc::clone(&self.spot.head_key), Arc::clone(&saga.id))
     }
 
     /// Creates the saga, or finds out who has it.
@@ -92,10 +92,7 @@ impl Claim {
         let put = self.spot.put_new(&head);
         let store = self.spot.coordinator.store();
         match insist(member, || store.put_record(&put)).await? {
-            Put::Stored(version) => {
-                emit(self.spot.template(), SagaEvent::Started);
-                Ok(Some(Found::Ours(self.journal(member, head, version))))
-            }
+            Put::Stored(version) => Ok(Some(Found::Ours(self.journal(member, head, version)))),
             Put::Conflict(None) => Ok(None),
             Put::Conflict(Some(entry)) => self.settle(member, entry).await,
         }
@@ -114,7 +111,6 @@ impl Claim {
                 let mut journal = self.journal(member, head, version);
                 journal.read_history().await?;
                 journal.own().await?;
-                emit(self.spot.template(), SagaEvent::Recovered);
                 Ok(Some(Found::Ours(journal)))
             }
             spot::Found::Elsewhere => Ok(None),

@@ -13,13 +13,13 @@ pub struct Held {
 
 /// The operation's side.
 #[derive(Debug, Clone)]
-pub(super) struct Gate {
+pub(in crate::testing) struct Gate {
     reached: watch::Sender<bool>,
     released: watch::Receiver<bool>,
 }
 
 /// A gate, and what opens it.
-pub(super) fn gate() -> (Gate, Held) {
+pub(in crate::testing) fn gate() -> (Gate, Held) {
     let (reached, is_reached) = watch::channel(false);
     let (release, released) = watch::channel(false);
     (
@@ -66,7 +66,7 @@ impl fmt::Debug for Held {
 
 impl Gate {
     /// Stands at the point until let go.
-    pub(super) async fn pass(mut self) {
+    pub(in crate::testing) async fn pass(mut self) {
         self.reached.send_replace(true);
         // An error means that the other end was dropped, which lets go too.
         let _ = self.released.wait_for(|released| *released).await;

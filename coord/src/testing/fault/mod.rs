@@ -12,8 +12,8 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::future::{BoxFuture, FutureExt};
 
-use self::hold::Gate;
 pub use self::hold::Held;
+pub(in crate::testing) use self::hold::{Gate, gate};
 pub use self::rule::{Fault, Operation, Rule};
 use crate::error::{StoreError, StoreErrorKind};
 use crate::store::{
@@ -149,8 +149,22 @@ impl FaultStore {
         self.plan().seen.clear();
     }
 
+    /// Lets the operation of this number, counted from 0, come to the gate, before it is sent or when it is done,
+    /// and all that follow before they are sent.
+    pub(in crate::testing) fn end_at(&self, number: usize, is_sent: bool, gate: &Gate) {
+        let everything = || Rule::on_everything().skipping(number);
+        let first = if is_sent {
+            Action::HoldReply(gate.clone())
+        } else {
+            Action::HoldRequest(gate.clone())
+        };
+        let rules = &mut self.plan().rules;
+        rules.push((everything().times(1), first));
+        rules.push((everything(), Action::HoldRequest(gate.clone())));
+    }
+
     fn hold_by(&self, rule: Rule, action: impl FnOnce(Gate) -> Action) -> Held {
-        let (gate, held) = hold::gate();
+        let (gate, held) = gate();
         self.plan().rules.push((rule.times(1), action(gate)));
         held
     }

@@ -34,7 +34,7 @@ pub enum Operation {
 
 impl Operation {
     /// The name that the store's errors use.
-    pub(super) fn name(self) -> &'static str {
+    pub(in crate::testing) fn name(self) -> &'static str {
         match self {
             Self::Get => "get",
             Self::Put => "put",

@@ -1,0 +1,129 @@
+//! What tracing sees of a saga: a span for as long as this process executes it, and in it one for each attempt.
+//!
+//! A saga that is taken over has a span in each process, perhaps each in a trace of its own. What links them is the
+//! correlation id of the call that began the saga: it is stored with it, and stands in all of its spans.
+
+use std::time::Duration;
+
+use tracing::{Instrument, Span, field, info_span};
+
+use super::drive::{Drive, Ended};
+use super::head::{About, Head, SagaState, now};
+use super::journal::{Journal, Stop};
+use super::progress::Progress;
+use crate::observe::{SagaEvent, emit};
+
+/// The span of a saga that is executed.
+pub(super) struct Trace {
+    template: &'static str,
+    span: Span,
+}
+
+/// Which way an attempt goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Way {
+    Forwards,
+    Backwards,
+}
+
+impl Trace {
+    /// Begins with a saga that has become ours, and tells that it was created or taken over.
+    pub(super) fn begin(template: &'static str, about: &About) -> Self {
+        let takeovers = about.epoch.saturating_sub(1);
+        let span = info_span!(
+            "coord.saga",
+            template,
+            saga = &*about.name,
+            correlation_id = &*about.correlation,
+            takeovers,
+            outcome = field::Empty,
+        );
+        let event = if takeovers == 0 {
+            SagaEvent::Started
+        } else {
+            SagaEvent::Recovered
+        };
+        span.in_scope(|| emit(template, event));
+        Self { template, span }
+    }
+
+    /// Does `work` inside of it.
+    pub(super) fn follow<W: Future>(&self, work: W) -> impl Future<Output = W::Output> + use<W> {
+        work.instrument(self.span.clone())
+    }
+
+    /// Tells how the saga has ended, or that it is stuck.
+    pub(super) fn ended(&self, head: &Head) {
+        let outcome = match head.state {
+            SagaState::Completed => "completed",
+            SagaState::Compensated => "compensated",
+            SagaState::Stuck => "stuck",
+            SagaState::Running | SagaState::Abandoned => "left",
+        };
+        self.span.record("outcome", outcome);
+        if head.state == SagaState::Completed {
+            let took = Duration::from_millis(now().saturating_sub(head.about.began));
+            self.span
+                .in_scope(|| emit(self.template, SagaEvent::Completed { took }));
+        }
+    }
+
+    /// Tells why this process has left it.
+    pub(super) fn stopped(&self, stop: &Stop) {
+        let outcome = match stop {
+            Stop::Lost => "lost",
+            Stop::Incompatible(_) => "incompatible",
+        };
+        self.span.record("outcome", outcome);
+    }
+}
+
+impl Drive {
+    /// Goes on until the saga has ended or is stuck.
+    pub(super) async fn to_the_end(&self, journal: &mut Journal<Progress>) -> Result<Ended, Stop> {
+        let trace = Trace::begin(self.spot.template(), &journal.head.about);
+        let ended = trace.follow(self.go_on(journal)).await;
+        match &ended {
+            Ok(_) => trace.ended(&journal.head),
+            Err(stop) => trace.stopped(stop),
+        }
+        ended
+    }
+}
+
+/// The span of one attempt of a step, or of its compensation. `item` is which of several, from 0.
+pub(super) fn attempt(
+    way: Way,
+    template: &'static str,
+    about: &About,
+    step: &str,
+    (attempt, item): (u32, Option<usize>),
+) -> Span {
+    let correlation_id = &*about.correlation;
+    let outcome = field::Empty;
+    match way {
+        Way::Forwards => info_span!(
+            "coord.saga.step",
+            template,
+            correlation_id,
+            step,
+            item,
+            attempt,
+            outcome
+        ),
+        Way::Backwards => info_span!(
+            "coord.saga.compensation",
+            template,
+            correlation_id,
+            step,
+            item,
+            attempt,
+            outcome
+        ),
+    }
+}
+
+/// Tells how an attempt has ended.
+pub(super) fn attempted(span: &Span, is_done: bool) {
+    span.record("outcome", if is_done { "done" } else { "failed" });
+}
