@@ -5,6 +5,7 @@ mod crashing;
 mod declared;
 mod handwritten;
 mod inspecting;
+mod recovering;
 mod running;
 mod shop;
 
@@ -74,6 +75,9 @@ over_every_store! {
         a_saga_that_fails_survives_a_crash_at_every_operation
         a_saga_of_closures_survives_a_crash_at_every_operation
         a_saga_survives_the_loss_of_every_answer
+    }
+    recovering {
+        a_recovery_that_comes_second_leaves_the_saga_to_the_first
     }
     inspecting {
         sagas_are_listed_by_state_and_name_in_pages

@@ -16,7 +16,7 @@ async fn runs(coord: &Coordinator) -> Result<Ordered, SagaError> {
 }
 
 /// A saga that stands in this step.
-async fn stands_in(
+pub(crate) async fn stands_in(
     coord: &Coordinator,
     shop: &Shop,
     step: &'static str,
@@ -29,7 +29,7 @@ async fn stands_in(
 }
 
 /// A process that fails on demand.
-async fn faulty(fleet: &Fleet, shop: &Shop) -> (FaultStore, Coordinator) {
+pub(crate) async fn faulty(fleet: &Fleet, shop: &Shop) -> (FaultStore, Coordinator) {
     let store = FaultStore::from(fleet.own_store().await);
     let coord = Coordinator::builder()
         .store(store.clone())
@@ -41,7 +41,7 @@ async fn faulty(fleet: &Fleet, shop: &Shop) -> (FaultStore, Coordinator) {
 }
 
 /// Nothing of this process reaches the store any more.
-fn dies(store: &FaultStore) {
+pub(crate) fn dies(store: &FaultStore) {
     store.inject(Rule::on_everything(), Fault::BeforeSend);
 }
 

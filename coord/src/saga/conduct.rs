@@ -5,7 +5,7 @@
 //! | absent | create it, and drive |
 //! | of another input | `OtherInput` |
 //! | ended, or stuck | that is the result |
-//! | running, and its executor is alive | wait for a change, then look again |
+//! | running, and its executor is alive | wait for a change, then look again; leave it if nobody waits here |
 //! | running, and its executor is gone | take it over, and drive |
 //!
 //! Whatever goes wrong on the way, the saga is looked at anew: no store that is away ends one.
@@ -82,6 +82,10 @@ impl Conduct {
                 Ok(Found::Ended(ended)) => return (ended, None),
                 Ok(Found::Absent) if self.creates => creates = true,
                 Ok(Found::Absent) => return (Err(gone()), None),
+                // Others look for orphans too, and one of them was quicker. Nobody is told.
+                Ok(Found::Elsewhere) if self.executor.gives_up(&self.drive.head_key) => {
+                    return (Err(Error::ShutDown.into()), None);
+                }
                 Ok(Found::Elsewhere) => self.wait(&member, &mut watch).await,
                 Ok(Found::Ours(mut journal)) => match self.drive.to_the_end(&mut journal).await {
                     Ok(ended) => {

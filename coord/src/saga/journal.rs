@@ -146,6 +146,10 @@ impl<F: Fold> Journal<F> {
         let mut lost = false;
         self.read(|line| lost |= line.kind == Kind::Takeover)
             .await?;
+        if lost {
+            // Whoever took it over lists it.
+            self.give_up_slot();
+        }
         // A conflict without a reason is a log that lost something.
         if lost || self.len == before {
             return Err(Stop::Lost);
@@ -250,7 +254,11 @@ impl<F: Fold> Journal<F> {
                 self.head = head;
                 Ok(())
             }
-            Put::Conflict(_) => Err(Stop::Lost),
+            Put::Conflict(_) => {
+                // Somebody else was quicker, and lists it.
+                self.give_up_slot();
+                Err(Stop::Lost)
+            }
         }
     }
 
