@@ -1,13 +1,18 @@
-//! Sagas as their users see them: each case over every store.
+//! Sagas as their users see them: each case over every store. And on Redis, while processes fail.
 
 mod closures;
 mod crashing;
 mod declared;
 mod handwritten;
 mod inspecting;
+mod processes;
 mod recovering;
 mod running;
 mod shop;
+mod storm;
+
+#[path = "../workers/order.rs"]
+mod order;
 
 /// Makes a test of each case and each store. A further store is a further module here.
 macro_rules! over_every_store {
