@@ -1,6 +1,7 @@
 //! Sagas as their users see them: each case over every store. And on Redis, while processes fail.
 
 mod closures;
+mod costing;
 mod crashing;
 mod declared;
 mod handwritten;
@@ -80,6 +81,11 @@ over_every_store! {
         a_saga_that_fails_survives_a_crash_at_every_operation
         a_saga_of_closures_survives_a_crash_at_every_operation
         a_saga_survives_the_loss_of_every_answer
+    }
+    costing {
+        every_step_costs_one_round_trip_and_a_saga_three_however_long_it_is
+        what_is_asked_and_stored_grows_as_the_steps_do
+        undoing_a_step_costs_one_round_trip
     }
     recovering {
         a_recovery_that_comes_second_leaves_the_saga_to_the_first
