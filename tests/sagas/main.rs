@@ -4,6 +4,7 @@ mod closures;
 mod costing;
 mod crashing;
 mod declared;
+mod enduring;
 mod handwritten;
 mod inspecting;
 mod processes;

@@ -96,11 +96,13 @@ impl Conduct {
                     Err(Stop::Incompatible(difference)) => {
                         return (Err(self.incompatible(difference)), None);
                     }
+                    Err(Stop::Refused(error)) => return (Err(Error::from(error).into()), None),
                 },
                 Err(Stop::Lost) => {}
                 Err(Stop::Incompatible(difference)) => {
                     return (Err(self.incompatible(difference)), None);
                 }
+                Err(Stop::Refused(error)) => return (Err(Error::from(error).into()), None),
             }
         }
     }
@@ -121,7 +123,7 @@ impl Conduct {
         let mut journal = self.new_journal(member, slot);
         // A failure comes again when it is driven.
         let _ = self.drive.plan(&mut journal);
-        journal.head.first = journal.take_pending();
+        journal.begin_head();
         let put = PutRequest::new(&*self.drive.head_key, journal.head.write())
             .when(Condition::Absent)
             .listed();

@@ -107,11 +107,15 @@ where
                 }
             }
         };
-        if let Stop::Incompatible(difference) = stop {
-            return Err(SagaError::Incompatible {
-                saga: claim.id.to_string().into(),
-                difference: difference.into(),
-            });
+        match stop {
+            Stop::Lost => {}
+            Stop::Refused(error) => return Err(Error::from(error).into()),
+            Stop::Incompatible(difference) => {
+                return Err(SagaError::Incompatible {
+                    saga: claim.id.to_string().into(),
+                    difference: difference.into(),
+                });
+            }
         }
     }
 }

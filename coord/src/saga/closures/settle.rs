@@ -96,6 +96,7 @@ impl Claim {
                 Ok(Some(found)) => return Ok(found),
                 Ok(None) => self.wait(&member, &mut watch).await,
                 Err(Stop::Lost) => {}
+                Err(Stop::Refused(error)) => return Err(Error::from(error).into()),
                 Err(Stop::Incompatible(difference)) => {
                     return Err(SagaError::Incompatible {
                         saga: NAME.into(),
