@@ -1,17 +1,25 @@
-//! Sagas as their users see them: each case over every store.
+//! Sagas as their users see them: each case over every store. And on Redis, while processes fail.
 
 mod changing;
 mod closures;
+mod costing;
 mod crashing;
 mod declared;
 mod diagrams;
+mod enduring;
 mod everywhere;
 mod groups;
 mod inspecting;
+mod processes;
+mod recovering;
 mod running;
 mod shop;
 mod snapshots;
+mod storm;
 mod telemetry;
+
+#[path = "../workers/order.rs"]
+mod order;
 
 /// Makes a test of each case and each store. A further store is a further module here.
 macro_rules! over_every_store {
@@ -104,6 +112,14 @@ over_every_store! {
         code_that_goes_on_from_what_is_done_is_accepted
         a_step_that_was_left_out_is_not_asked_for_later
         recovery_leaves_a_saga_of_other_code_to_that_code
+    }
+    costing {
+        every_step_costs_one_round_trip_and_a_saga_three_however_long_it_is
+        what_is_asked_and_stored_grows_as_the_steps_do
+        undoing_a_step_costs_one_round_trip
+    }
+    recovering {
+        a_recovery_that_comes_second_leaves_the_saga_to_the_first
     }
     inspecting {
         sagas_are_listed_by_state_and_name_in_pages

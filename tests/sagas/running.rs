@@ -16,7 +16,7 @@ async fn runs(coord: &Coordinator) -> Result<Ordered, SagaError> {
 }
 
 /// A saga that stands in this step.
-async fn stands_in(
+pub(crate) async fn stands_in(
     coord: &Coordinator,
     shop: &Shop,
     step: &'static str,

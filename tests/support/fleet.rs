@@ -69,6 +69,18 @@ impl Fleet {
         &self.namespace
     }
 
+    /// The URL of the store, for a process of its own.
+    ///
+    /// # Panics
+    ///
+    /// If the store is in the memory of this one.
+    pub fn url(&self) -> &str {
+        match &self.place {
+            StorePlace::Redis(url) => url,
+            StorePlace::Here => panic!("no other process can use this store"),
+        }
+    }
+
     /// The store, beside whatever is tested.
     pub fn store(&self) -> &Arc<dyn Store> {
         &self.store

@@ -5,7 +5,7 @@
 //! | absent | create it, and drive |
 //! | of another input | `OtherInput` |
 //! | ended, or stuck | that is the result |
-//! | running, and its executor is alive | wait for a change, then look again |
+//! | running, and its executor is alive | wait for a change, then look again; leave it if nobody waits here |
 //! | running, and its executor is gone | take it over, and drive |
 //!
 //! Whatever goes wrong on the way, the saga is looked at anew: no store that is away ends one.
@@ -72,6 +72,10 @@ impl Conduct {
                     creates = true;
                     continue;
                 }
+                // Others look for orphans too, and one of them was quicker. Nobody is told.
+                Ok(Found::Elsewhere) if self.spot().is_given_up() => {
+                    return (Err(Error::ShutDown.into()), None);
+                }
                 Ok(Found::Elsewhere) => {
                     self.spot().wait(&member, &mut watch).await;
                     continue;
@@ -82,14 +86,18 @@ impl Conduct {
                 },
                 Err(stop) => stop,
             };
-            if let Stop::Incompatible(difference) = stop {
-                let saga = self.spot().name;
-                tracing::warn!(
-                    saga,
-                    difference,
-                    "a saga is left to processes with other code"
-                );
-                return (Err(self.spot().incompatible(difference)), None);
+            match stop {
+                Stop::Lost => {}
+                Stop::Refused(error) => return (Err(Error::from(error).into()), None),
+                Stop::Incompatible(difference) => {
+                    let saga = self.spot().name;
+                    tracing::warn!(
+                        saga,
+                        difference,
+                        "a saga is left to processes with other code"
+                    );
+                    return (Err(self.spot().incompatible(difference)), None);
+                }
             }
         }
     }
@@ -116,7 +124,7 @@ impl Conduct {
         let mut journal = self.journal(member, Some(slot), (head, Version::from_bits(0)));
         // A failure comes again when it is driven.
         let _ = self.drive.plan(&mut journal);
-        journal.head.first = journal.take_pending();
+        journal.begin_head();
         let put = self.spot().put_new(&journal.head);
         match insist(member, || store.put_record(&put)).await? {
             Put::Stored(version) => {

@@ -136,6 +136,19 @@ impl Executor {
         lock(&self.running).get(name).cloned()
     }
 
+    /// Gives up a saga that another executor has, and says so; unless somebody here waits for it.
+    pub(super) fn gives_up(&self, name: &str) -> bool {
+        let mut all = lock(&self.running);
+        // One is in this map, and one is its task's.
+        let is_unwanted = all
+            .get(name)
+            .is_some_and(|running| Arc::strong_count(running) == 2);
+        if is_unwanted {
+            all.remove(name);
+        }
+        is_unwanted
+    }
+
     /// Resolves when the coordinator shuts down.
     pub(super) async fn closing(&self) {
         // The sender is here, so this ends only when it is true.
@@ -168,7 +181,15 @@ impl Place {
 
     /// Those who ask from now on look into the store.
     fn leave(&self, ended: Ended) {
-        lock(&self.executor.running).remove(&self.name);
+        let mut all = lock(&self.executor.running);
+        // If it was given up, it may have come back since, with another task.
+        if all
+            .get(&self.name)
+            .is_some_and(|running| Arc::ptr_eq(running, &self.running))
+        {
+            all.remove(&self.name);
+        }
+        drop(all);
         self.running.ended.send_replace(Some(ended));
     }
 }

@@ -19,7 +19,7 @@ use super::step::Input;
 use crate::coordinator::Coordinator;
 use crate::error::Error;
 use crate::key::Key;
-use crate::store::{Append, AppendRequest};
+use crate::store::{Append, AppendRequest, MAX_VALUE_BYTES};
 
 /// A saga that was started. It goes on whatever becomes of this.
 pub struct SagaHandle<S> {
@@ -41,6 +41,20 @@ pub async fn run_saga<S: Saga>(
     start_saga(coordinator, saga)?.wait().await
 }
 
+/// The most bytes of an input. It leaves room for what is stored beside it.
+const MAX_INPUT_BYTES: usize = MAX_VALUE_BYTES - 64 * 1024;
+
+fn too_large(bytes: usize) -> Error {
+    Error::InvalidOption {
+        option: "input",
+        problem: format!(
+            "the saga as JSON has {bytes} bytes and the limit is {MAX_INPUT_BYTES}: store it elsewhere, and \
+             let the saga refer to it"
+        )
+        .into(),
+    }
+}
+
 /// Starts a saga in the background, or joins the one with its key.
 pub fn start_saga<S: Saga>(
     coordinator: Option<&Coordinator>,
@@ -55,6 +69,9 @@ pub fn start_saga<S: Saga>(
         option: "input",
         problem: format!("the saga cannot be written as JSON ({problem})").into(),
     })?;
+    if input.len() > MAX_INPUT_BYTES {
+        return Err(too_large(input.len()).into());
+    }
     let input = (Arc::new(saga) as _, input.into());
     let mut conduct = Conduct::new(&coordinator, definition, input, key)?;
     conduct.creates = true;

@@ -7,7 +7,10 @@
 //!    else was meant for it.
 //! 3. The end is a put of the head on condition of its version, which a takeover has changed.
 //! 4. After an error of the journal nothing in memory counts: it is dropped, and the saga read anew.
+//! 5. An entry is no larger than a value may be. What is more is appended behind it, so a log ends between two
+//!    events at the worst, and any such log can be gone on with.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,7 +19,7 @@ use bytes::Bytes;
 use super::head::{Head, SagaState, now};
 use super::log::{self, Event, Kind, Line};
 use super::membership::{Member, Slot};
-use crate::error::StoreError;
+use crate::error::{StoreError, StoreErrorKind};
 use crate::store::{
     Append, AppendRequest, Condition, MAX_VALUE_BYTES, Put, PutRequest, Store, Version,
 };
@@ -47,6 +50,10 @@ pub(super) struct Journal<F> {
     pub(super) log: String,
     len: u64,
     pub(super) fold: F,
+    /// What may have been sent, and was not answered.
+    sending: Option<AppendRequest>,
+    /// Entries that take no more.
+    full: VecDeque<Bytes>,
     pending: Vec<u8>,
     slot: Option<Slot>,
 }
@@ -58,6 +65,8 @@ pub(super) enum Stop {
     Lost,
     /// What is stored cannot be gone on with.
     Incompatible(String),
+    /// The store will never do what it was asked.
+    Refused(StoreError),
 }
 
 impl<F: Fold> Journal<F> {
@@ -80,6 +89,8 @@ impl<F: Fold> Journal<F> {
             log,
             len: 0,
             fold,
+            sending: None,
+            full: VecDeque::new(),
             pending: Vec::new(),
             slot,
         }
@@ -108,12 +119,36 @@ impl<F: Fold> Journal<F> {
             Kind::Unwinding if event.error.is_none() => "",
             _ => self.fold.id(event.step),
         };
+        let before = self.pending.len();
         event.write(id, &mut self.pending);
+        // With what closes it.
+        if self.pending.len() >= MAX_VALUE_BYTES && before > 0 {
+            let mut next = self.pending.split_off(before);
+            next[0] = b'[';
+            self.pending.push(b']');
+            let full = std::mem::replace(&mut self.pending, next);
+            self.full.push_back(full.into());
+        }
         self.fold.apply(event);
     }
 
-    /// What is noted and not stored, to be stored elsewhere.
-    pub(super) fn take_pending(&mut self) -> Bytes {
+    /// Puts what is noted and not stored into the head of a saga that begins, if it fits.
+    pub(super) fn begin_head(&mut self) {
+        if self.fits() {
+            self.head.first = self.take_pending();
+        }
+    }
+
+    /// Whether the head has room for what is noted and not stored.
+    fn fits(&self) -> bool {
+        const ROOM: usize = 4 * 1024;
+        let head = &self.head;
+        let size =
+            self.pending.len() + head.input.len() + head.first.len() + head.about.steps.len() * 96;
+        self.sending.is_none() && self.full.is_empty() && size + ROOM <= MAX_VALUE_BYTES
+    }
+
+    fn take_pending(&mut self) -> Bytes {
         let mut pending = std::mem::take(&mut self.pending);
         if !pending.is_empty() {
             pending.push(b']');
@@ -121,21 +156,33 @@ impl<F: Fold> Journal<F> {
         pending.into()
     }
 
-    /// Stores what is noted. One round trip, if there is anything.
+    /// Stores what is noted. One round trip, if there is anything. If the future is dropped, the next flush sends the
+    /// same again.
     pub(super) async fn flush(&mut self) -> Result<(), Stop> {
-        let entry = self.take_pending();
-        if entry.is_empty() {
-            return Ok(());
+        let rest = self.take_pending();
+        if !rest.is_empty() {
+            self.full.push_back(rest);
         }
         loop {
-            let request = AppendRequest::new(&*self.log, self.len, entry.clone());
-            let answer = insist(&self.member, || self.store.append_log(&request)).await?;
-            match answer {
-                Append::Appended => {
-                    self.len += 1;
+            if self.sending.is_none() {
+                let Some(entry) = self.full.pop_front() else {
                     return Ok(());
+                };
+                self.sending = Some(AppendRequest::new(&*self.log, self.len, entry));
+            }
+            let Some(request) = &self.sending else {
+                return Ok(());
+            };
+            match insist(&self.member, || self.store.append_log(request)).await? {
+                Append::Appended => {
+                    self.sending = None;
+                    self.len += 1;
                 }
-                Append::Conflict { .. } => self.catch_up().await?,
+                Append::Conflict { .. } => {
+                    let entry = request.entry.clone();
+                    self.catch_up().await?;
+                    self.sending = Some(AppendRequest::new(&*self.log, self.len, entry));
+                }
             }
         }
     }
@@ -146,6 +193,10 @@ impl<F: Fold> Journal<F> {
         let mut lost = false;
         self.read(|line| lost |= line.kind == Kind::Takeover)
             .await?;
+        if lost {
+            // Whoever took it over lists it.
+            self.give_up_slot();
+        }
         // A conflict without a reason is a log that lost something.
         if lost || self.len == before {
             return Err(Stop::Lost);
@@ -198,11 +249,8 @@ impl<F: Fold> Journal<F> {
         state: SagaState,
         failure: Option<(String, String)>,
     ) -> Result<(), Stop> {
-        const ROOM: usize = 4 * 1024;
         let mut head = self.head.clone();
-        let size =
-            self.pending.len() + head.input.len() + head.first.len() + head.about.steps.len() * 96;
-        if size + ROOM > MAX_VALUE_BYTES || state == SagaState::Stuck {
+        if !self.fits() || state == SagaState::Stuck {
             self.flush().await?;
         }
         head.state = state;
@@ -250,7 +298,11 @@ impl<F: Fold> Journal<F> {
                 self.head = head;
                 Ok(())
             }
-            Put::Conflict(_) => Err(Stop::Lost),
+            Put::Conflict(_) => {
+                // Somebody else was quicker, and lists it.
+                self.give_up_slot();
+                Err(Stop::Lost)
+            }
         }
     }
 
@@ -304,7 +356,7 @@ pub(super) fn replay<F: Fold>(
 }
 
 /// Sends `operation` again until it is answered, for as long as this executor is a member. The operation keeps
-/// its id, so it takes effect once.
+/// its id, so it takes effect once. An operation that will never be done is not sent again.
 pub(super) async fn insist<T, Sent>(
     member: &Member,
     operation: impl Fn() -> Sent,
@@ -319,6 +371,14 @@ where
         }
         match operation().await {
             Ok(answer) => return Ok(answer),
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    StoreErrorKind::Rejected | StoreErrorKind::Unsupported
+                ) =>
+            {
+                return Err(Stop::Refused(error));
+            }
             Err(error) => tracing::debug!(%error, "asking again for a saga"),
         }
         tokio::time::sleep(delay).await;

@@ -6,6 +6,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::stream::{FuturesUnordered, StreamExt as _};
+
 use super::conduct::Conduct;
 use super::executor::Executor;
 use super::head::{Head, SagaState};
@@ -15,7 +17,7 @@ use super::spot::log_name;
 use crate::coordinator::Coordinator;
 use crate::error::{Error, StoreError};
 use crate::key::Key;
-use crate::store::{DeleteRequest, ListRequest};
+use crate::store::{DeleteRequest, Entry, ListRequest};
 
 /// What a look for orphans has found.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -36,6 +38,14 @@ pub struct Recovered {
 pub struct RecoveryBuilder {
     coordinator: Coordinator,
     every: Duration,
+}
+
+impl Recovered {
+    fn add(&mut self, other: Self) {
+        self.resumed += other.resumed;
+        self.unknown.extend(other.unknown);
+        self.failed += other.failed;
+    }
 }
 
 impl Coordinator {
@@ -147,21 +157,34 @@ async fn recover_from(
     let mut request = ListRequest::new(prefix);
     loop {
         let page = coordinator.store().list_records(&request).await?;
-        for (slot, entry) in page.entries {
-            let head_key = String::from_utf8_lossy(&entry.value).into_owned();
-            match recover_one(coordinator, executor, &head_key, &slot, recovered).await {
-                Ok(()) => {}
-                Err(problem) => {
-                    recovered.failed += 1;
-                    tracing::warn!(problem, "an orphaned saga was not recovered");
-                }
-            }
+        // Together, so that those of a process that had many do not wait for each other.
+        let each = page.entries.iter();
+        let mut each: FuturesUnordered<_> = each
+            .map(|(slot, entry)| look_at(coordinator, executor, slot, entry))
+            .collect();
+        while let Some(found) = each.next().await {
+            recovered.add(found);
         }
         match page.next {
             Some(next) => request = request.after(next),
             None => return Ok(()),
         }
     }
+}
+
+async fn look_at(
+    coordinator: &Coordinator,
+    executor: &Arc<Executor>,
+    slot: &str,
+    entry: &Entry,
+) -> Recovered {
+    let mut found = Recovered::default();
+    let head_key = String::from_utf8_lossy(&entry.value);
+    if let Err(problem) = recover_one(coordinator, executor, &head_key, slot, &mut found).await {
+        found.failed += 1;
+        tracing::warn!(problem, "an orphaned saga was not recovered");
+    }
+    found
 }
 
 async fn recover_one(

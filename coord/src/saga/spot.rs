@@ -104,6 +104,11 @@ impl Spot {
         }
     }
 
+    /// Whether nobody here waits for this saga of another executor's, so that it is left to that one.
+    pub(super) fn is_given_up(&self) -> bool {
+        self.executor.gives_up(&self.head_key)
+    }
+
     /// Returns when it is time to look again.
     pub(super) async fn wait(&self, member: &Member, watch: &mut Option<Watch>) {
         match watch {

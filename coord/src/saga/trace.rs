@@ -73,6 +73,7 @@ impl Trace {
         let outcome = match stop {
             Stop::Lost => "lost",
             Stop::Incompatible(_) => "incompatible",
+            Stop::Refused(_) => "refused",
         };
         self.span.record("outcome", outcome);
     }

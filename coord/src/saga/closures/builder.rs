@@ -113,8 +113,10 @@ where
                 }
             }
         };
-        if let Stop::Incompatible(difference) = stop {
-            return Err(claim.spot.incompatible(difference));
+        match stop {
+            Stop::Lost => {}
+            Stop::Refused(error) => return Err(Error::from(error).into()),
+            Stop::Incompatible(difference) => return Err(claim.spot.incompatible(difference)),
         }
     }
 }

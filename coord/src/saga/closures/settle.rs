@@ -71,6 +71,7 @@ impl Claim {
                 Ok(Some(found)) => return Ok(found),
                 Ok(None) => self.spot.wait(&member, &mut watch).await,
                 Err(Stop::Lost) => {}
+                Err(Stop::Refused(error)) => return Err(Error::from(error).into()),
                 Err(Stop::Incompatible(difference)) => {
                     return Err(self.spot.incompatible(difference));
                 }

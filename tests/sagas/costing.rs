@@ -1,0 +1,131 @@
+//! What sagas cost, however long they are.
+
+use coord::__private::run_saga;
+use coord::Coordinator;
+use coord::store::Store as _;
+use coord::testing::{FaultStore, Operation};
+use coord_tests::fleet::Fleet;
+use coord_tests::{unique, until};
+
+use crate::shop::{Does, Long, Shop, order};
+
+/// A process of its own, whose requests are counted.
+struct Counted {
+    store: FaultStore,
+    coord: Coordinator,
+    namespace: String,
+}
+
+/// What a saga has cost, from its start until it is cleaned up behind.
+struct Cost {
+    round_trips: usize,
+    /// In its head and its log, when it has ended.
+    bytes: usize,
+}
+
+impl Counted {
+    /// It has run a saga before, so that it is a member.
+    async fn new(fleet: &Fleet, shop: &Shop) -> Self {
+        let store = FaultStore::from(fleet.own_store().await);
+        let namespace = unique("cost");
+        let coord = Coordinator::builder()
+            .store(store.clone())
+            .namespace(&namespace)
+            .provide(shop.clone())
+            .build();
+        let counted = Self {
+            store,
+            coord,
+            namespace,
+        };
+        run_saga(Some(&counted.coord), order()).await.unwrap();
+        counted.until_cleaned_up().await;
+        counted
+    }
+
+    /// What is run after its end is one expiry.
+    async fn until_cleaned_up(&self) {
+        until("the saga to be cleaned up", async || {
+            (self.store.count(Operation::Expire) == 1).then_some(())
+        })
+        .await;
+    }
+
+    async fn cost(&self, run: impl AsyncFnOnce(&Coordinator)) -> Cost {
+        self.store.forget_operations();
+        run(&self.coord).await;
+        self.until_cleaned_up().await;
+        let asked = self.store.operations();
+        let appended = asked
+            .iter()
+            .find(|seen| seen.operation == Operation::Append);
+        let log = &appended.expect("it has a log").keys[0];
+        let head = asked.iter().rfind(|seen| seen.operation == Operation::Put);
+        let head = &head.expect("it has a head").keys[0];
+        assert!(head.starts_with(&self.namespace), "{head}");
+        let entries = self.store.read_log(log, 0, usize::MAX).await.unwrap();
+        let head = self.store.get_record(head).await.unwrap();
+        Cost {
+            round_trips: asked.len(),
+            bytes: head.expect("it is stored").value.len()
+                + entries.iter().map(|entry| entry.len()).sum::<usize>(),
+        }
+    }
+}
+
+async fn cost_of_items(fleet: &Fleet, items: usize) -> Cost {
+    let counted = Counted::new(fleet, &Shop::default()).await;
+    counted
+        .cost(async |coord| {
+            let outputs = run_saga(Some(coord), Long(items)).await;
+            assert_eq!(outputs.unwrap().len(), items);
+        })
+        .await
+}
+
+pub(crate) async fn every_step_costs_one_round_trip_and_a_saga_three_however_long_it_is(
+    fleet: &Fleet,
+) {
+    for items in [1, 10, 100, 1000] {
+        let cost = cost_of_items(fleet, items).await;
+        // One step for each of the items, and a last one.
+        let steps = items + 1;
+        assert!(
+            cost.round_trips <= steps + 3,
+            "{} for {steps} steps",
+            cost.round_trips
+        );
+    }
+}
+
+pub(crate) async fn what_is_asked_and_stored_grows_as_the_steps_do(fleet: &Fleet) {
+    let (some, many) = (
+        cost_of_items(fleet, 100).await,
+        cost_of_items(fleet, 1000).await,
+    );
+    assert!(many.round_trips <= 12 * some.round_trips);
+    assert!(
+        many.bytes <= 12 * some.bytes,
+        "{} and {} bytes",
+        some.bytes,
+        many.bytes
+    );
+}
+
+/// The two that were done, and what says why.
+pub(crate) async fn undoing_a_step_costs_one_round_trip(fleet: &Fleet) {
+    let shop = Shop::default();
+    let counted = Counted::new(fleet, &shop).await;
+    shop.order("last", Does::Fails(1));
+    let cost = counted
+        .cost(async |coord| {
+            run_saga(Some(coord), Long(10)).await.unwrap_err();
+        })
+        .await;
+    let (steps, undone) = (11, 10);
+    assert!(
+        cost.round_trips <= steps + undone + 3,
+        "{}",
+        cost.round_trips
+    );
+}

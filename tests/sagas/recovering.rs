@@ -1,0 +1,71 @@
+//! Recovery, by several at once and through bad times.
+
+use std::time::Duration;
+
+use coord::__private::run_saga;
+use coord::store::ListRequest;
+use coord::testing::{Operation, Rule};
+use coord_tests::fleet::Fleet;
+use coord_tests::until;
+
+use crate::running::{dies, faulty, stands_in};
+use crate::shop::{Does, Door, Order, Shop, order, process};
+
+/// The ttl of memberships here.
+const TTL: Duration = Duration::from_secs(2);
+
+/// How many places there are in the lists of what executors have.
+async fn listed(fleet: &Fleet) -> usize {
+    let listed = ListRequest::new(format!("{}/saga-owned/", fleet.namespace()));
+    let listed = fleet.store().list_records(&listed).await.unwrap();
+    listed.entries.len()
+}
+
+/// It asks nothing of it any more, and keeps no place in its list for it; unless somebody in its process wants
+/// the saga's end.
+pub(crate) async fn a_recovery_that_comes_second_leaves_the_saga_to_the_first(fleet: &Fleet) {
+    let shop = Shop::default();
+    let (store, dead) = faulty(fleet, &shop).await;
+    let (_door, _handle) = stands_in(&dead, &shop, "charge").await;
+    dies(&store);
+    fleet.let_pass(TTL).await;
+
+    // The second one is about to become the owner when the first one does.
+    let (store, second) = faulty(fleet, &shop).await;
+    let held = store.hold(Rule::on(Operation::Put).skipping(1));
+    assert_eq!(second.recover().await.unwrap().resumed, 1);
+    held.reached().await;
+    let first = process(fleet, &shop).await;
+    let door = Door::default();
+    shop.order("charge", Does::Waits(door.clone()));
+    assert_eq!(first.recover().await.unwrap().resumed, 1);
+    door.reached().await;
+    let looked = store.count(Operation::Inspect);
+    held.release();
+    until("the second to look whether the first lives", async || {
+        (store.count(Operation::Inspect) > looked).then_some(())
+    })
+    .await;
+    let asked = || store.count(Operation::Get) + store.count(Operation::Watch);
+    let before = asked();
+    fleet.let_pass(TTL).await;
+    assert_eq!(asked(), before, "it looks on");
+
+    let id = "8".to_owned();
+    run_saga(Some(&second), Order { id, total: 1 })
+        .await
+        .unwrap();
+    door.open();
+    run_saga(Some(&first), order()).await.unwrap();
+    let asked = shop.asked();
+    assert_eq!(
+        asked.iter().filter(|what| *what == "charge").count(),
+        3,
+        "{asked:?}"
+    );
+    until("one place for each of those who live", async || {
+        first.recover().await.unwrap();
+        (listed(fleet).await == 2).then_some(())
+    })
+    .await;
+}
