@@ -267,7 +267,7 @@ impl Floor {
             append.arg(
                 "an event of some length, as it is stored of a step, with its output and a time",
             );
-            append.arg(RETENTION.as_millis() as u64);
+            append.arg(u64::try_from(RETENTION.as_millis()).expect("a short time"));
             let done: i64 = append
                 .query_async(&mut self.connection)
                 .await
