@@ -9,7 +9,10 @@
 //! - [`RetryPolicy`], [`CircuitBreaker`], [`retry`], [`circuit_breaker`]: calling again, and not calling.
 //! - `http`, with the feature of that name: HTTP requests that clients can repeat.
 //! - [`saga`](macro@saga) and [`Coordinator::saga`]: work of several steps that is finished or undone, with
-//!   [`Coordinator::recovery`] for what crashes leave and [`Coordinator::sagas`] to look at it.
+//!   [`Coordinator::recovery`] for what crashes leave and [`Coordinator::sagas`] to look at it. [`SagaError`] is how
+//!   they end otherwise, [`StepContext`] what a step can ask.
+//! - `testing`, with the feature of that name: the suite for stores, a store that fails, sagas that are killed
+//!   everywhere.
 //! - [`store`]: the contract for backends, and the backends.
 //! - [`Error`]: what can go wrong, and what to do about it.
 //!
