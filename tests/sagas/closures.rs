@@ -216,7 +216,7 @@ pub(crate) async fn a_saga_inside_of_a_lock_knows_the_lock(fleet: &Fleet) {
         });
         Ok::<_, Error>(saga.await)
     });
-    let refused = locked.await.unwrap().unwrap_err();
+    let refused = Box::pin(locked).await.unwrap().unwrap_err();
     let SagaError::Compensated { source, .. } = &refused else {
         panic!("{refused:?}");
     };

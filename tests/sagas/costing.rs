@@ -68,7 +68,7 @@ impl Counted {
         Cost {
             round_trips: asked.len(),
             bytes: head.expect("it is stored").value.len()
-                + entries.iter().map(|entry| entry.len()).sum::<usize>(),
+                + entries.iter().map(bytes::Bytes::len).sum::<usize>(),
         }
     }
 }
