@@ -1,11 +1,12 @@
 //! Processes that share a store, as a test sees them.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use crate::{shared_redis, unique, until};
-use coord::store::{Contender, LeaseId, MemoryStore, RedisStore, Store};
+use crate::{new_sqlite, shared_redis, unique, until};
+use coord::store::{Contender, LeaseId, MemoryStore, RedisStore, SqliteStore, Store};
 use coord::testing::FaultStore;
 use coord::{Coordinator, CoordinatorBuilder, Lease};
 
@@ -25,6 +26,7 @@ pub struct Fleet {
 enum StorePlace {
     Here,
     Redis(String),
+    Sqlite(PathBuf),
 }
 
 impl Fleet {
@@ -43,6 +45,16 @@ impl Fleet {
         Self {
             store: connect(&url).await,
             place: StorePlace::Redis(url),
+            namespace: unique("fleet"),
+        }
+    }
+
+    /// On a file of their own, which each opens by itself.
+    pub async fn on_sqlite() -> Self {
+        let path = new_sqlite();
+        Self {
+            store: open(&path).await,
+            place: StorePlace::Sqlite(path),
             namespace: unique("fleet"),
         }
     }
@@ -113,6 +125,7 @@ impl Fleet {
         match &self.place {
             StorePlace::Here => Arc::clone(&self.store),
             StorePlace::Redis(url) => connect(url).await,
+            StorePlace::Sqlite(path) => open(path).await,
         }
     }
 }
@@ -120,6 +133,11 @@ impl Fleet {
 async fn connect(url: &str) -> Arc<dyn Store> {
     let store = RedisStore::connect(url).await;
     Arc::new(store.expect("the shared server accepts clients"))
+}
+
+async fn open(path: &PathBuf) -> Arc<dyn Store> {
+    let store = SqliteStore::open(path).await;
+    Arc::new(store.expect("a file that can be opened"))
 }
 
 /// Those who hold or want one resource.
