@@ -1,12 +1,11 @@
 //! Processes that share a store, as a test sees them.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use crate::{new_sqlite, shared_redis, unique, until};
-use coord::store::{Contender, LeaseId, MemoryStore, RedisStore, SqliteStore, Store};
+use crate::{new_sqlite, shared_redis, sqlite_url, store_at, unique, until};
+use coord::store::{Contender, LeaseId, MemoryStore, Store};
 use coord::testing::FaultStore;
 use coord::{Coordinator, CoordinatorBuilder, Lease};
 
@@ -25,8 +24,8 @@ pub struct Fleet {
 
 enum StorePlace {
     Here,
-    Redis(String),
-    Sqlite(PathBuf),
+    /// At this URL.
+    At(String),
 }
 
 impl Fleet {
@@ -41,20 +40,18 @@ impl Fleet {
 
     /// On the server that all tests share, each with a connection of its own.
     pub async fn on_redis() -> Self {
-        let url = shared_redis().await;
-        Self {
-            store: connect(&url).await,
-            place: StorePlace::Redis(url),
-            namespace: unique("fleet"),
-        }
+        Self::at(shared_redis().await).await
     }
 
     /// On a file of their own, which each opens by itself.
     pub async fn on_sqlite() -> Self {
-        let path = new_sqlite();
+        Self::at(sqlite_url(&new_sqlite())).await
+    }
+
+    async fn at(url: String) -> Self {
         Self {
-            store: open(&path).await,
-            place: StorePlace::Sqlite(path),
+            store: store_at(&url).await,
+            place: StorePlace::At(url),
             namespace: unique("fleet"),
         }
     }
@@ -124,20 +121,9 @@ impl Fleet {
     pub async fn own_store(&self) -> Arc<dyn Store> {
         match &self.place {
             StorePlace::Here => Arc::clone(&self.store),
-            StorePlace::Redis(url) => connect(url).await,
-            StorePlace::Sqlite(path) => open(path).await,
+            StorePlace::At(url) => store_at(url).await,
         }
     }
-}
-
-async fn connect(url: &str) -> Arc<dyn Store> {
-    let store = RedisStore::connect(url).await;
-    Arc::new(store.expect("the shared server accepts clients"))
-}
-
-async fn open(path: &PathBuf) -> Arc<dyn Store> {
-    let store = SqliteStore::open(path).await;
-    Arc::new(store.expect("a file that can be opened"))
 }
 
 /// Those who hold or want one resource.

@@ -25,6 +25,7 @@ pub mod recording;
 pub mod redis;
 pub mod resp;
 mod sqlite;
+mod stores;
 mod wait;
 pub mod worker;
 
@@ -34,5 +35,6 @@ pub use proxy::Proxy;
 pub use redis::{RedisServer, shared_redis};
 pub use resp::Value;
 pub use sqlite::{new_sqlite, shared_sqlite};
+pub use stores::{sqlite_url, store_at};
 pub use wait::{PATIENCE, until};
 pub use worker::Worker;

@@ -70,10 +70,10 @@ fn connect(path: &Path) -> rusqlite::Result<Connection> {
 }
 
 fn prepare(connection: &Connection, settings: Settings) -> Result<HostClock> {
-    schema::check(
-        patiently(settings.busy_timeout, || schema::owner_of(connection))
-            .map_err(|error| failure::of_opening(&error))?,
-    )?;
+    let owner = patiently(settings.busy_timeout, || {
+        schema::owner_of(&*connection.unchecked_transaction()?)
+    });
+    schema::check(owner.map_err(|error| failure::of_opening(&error))?)?;
     configure(connection, settings)?;
     begin(connection, settings.busy_timeout).map_err(|error| failure::of_opening(&error))?;
     // Dropping the connection rolls back what is not committed.

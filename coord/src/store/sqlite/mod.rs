@@ -48,7 +48,7 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// `-shm`; they belong to it. The file must be on a disk of the host, not on a network file system.
 ///
 /// Two threads work on the file: one writes, and puts whatever many tasks ask for at once into one commit; the other
-/// reads. They end when the last clone of the store is dropped. Dropping the future of an operation leaves the
+/// reads. They end soon after the last clone of the store is dropped. Dropping the future of an operation leaves the
 /// operation done or not done.
 ///
 /// # What it guarantees
@@ -191,9 +191,12 @@ impl SqliteStoreBuilder {
 fn open(path: &Path, settings: Settings) -> Result<Inner> {
     let (file, connection, clock) = File::open(path, settings)?;
     let reading = file.connect()?;
+    let (reader, thread) =
+        Reader::start(file.clone(), reading, clock).map_err(|error| no_thread(&error))?;
+    let writer = Writer::start(file, connection, clock, thread);
     Ok(Inner {
-        reader: Reader::start(file.clone(), reading, clock).map_err(|error| no_thread(&error))?,
-        writer: Writer::start(file, connection, clock).map_err(|error| no_thread(&error))?,
+        reader,
+        writer: writer.map_err(|error| no_thread(&error))?,
         synchronous: settings.synchronous,
     })
 }

@@ -1,6 +1,6 @@
 //! The thread that reads. In WAL mode reading waits for no writer; what is committed before it begins is seen.
 
-use std::thread;
+use std::thread::{self, JoinHandle};
 
 use rusqlite::Connection;
 use tokio::sync::oneshot;
@@ -30,17 +30,17 @@ enum Trouble {
 pub(super) struct Reader(Queue<Job>);
 
 impl Reader {
-    /// Starts the thread. It ends when this is dropped.
+    /// Starts the thread. It ends, and closes its connection, when this is dropped.
     pub(super) fn start(
         file: File,
         connection: Connection,
         clock: HostClock,
-    ) -> std::io::Result<Self> {
+    ) -> std::io::Result<(Self, JoinHandle<()>)> {
         let (jobs, work) = queue();
-        thread::Builder::new()
+        let thread = thread::Builder::new()
             .name("coord-sqlite-read".to_owned())
             .spawn(move || run(&work, &file, &connection, clock))?;
-        Ok(Self(jobs))
+        Ok((Self(jobs), thread))
     }
 
     /// Looks at the database.

@@ -127,6 +127,7 @@ pub(super) enum FileOwner {
     Others,
 }
 
+/// Runs in a transaction of the caller's, so that it does not see another process's half done.
 pub(super) fn owner_of(connection: &Connection) -> rusqlite::Result<FileOwner> {
     let pragma = |name| connection.pragma_query_value(None, name, |row| row.get::<_, i32>(0));
     let (application, version) = (pragma("application_id")?, pragma("user_version")?);

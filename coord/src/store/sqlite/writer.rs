@@ -8,7 +8,7 @@
 //!    contenders that have left is known here, and whom to wake.
 //! 4. What other processes have committed is looked at while somebody waits here, and only then.
 
-use std::thread;
+use std::thread::{self, JoinHandle};
 
 use rusqlite::Connection;
 use tokio::sync::oneshot;
@@ -62,11 +62,13 @@ impl Scope<'_> {
 pub(super) struct Writer(Queue<Box<dyn Job>>);
 
 impl Writer {
-    /// Starts the thread. It ends when this is dropped.
+    /// Starts the thread. It ends when this is dropped, and closes its connection when `reader` has: whoever closes
+    /// last tidies up beside the file, and of two that close at once neither does.
     pub(super) fn start(
         file: File,
         connection: Connection,
         clock: HostClock,
+        reader: JoinHandle<()>,
     ) -> std::io::Result<Self> {
         let (jobs, work) = queue();
         let thread = WriterThread {
@@ -79,7 +81,7 @@ impl Writer {
         };
         thread::Builder::new()
             .name("coord-sqlite-write".to_owned())
-            .spawn(move || thread.run(&work))?;
+            .spawn(move || thread.run(&work, reader))?;
         Ok(Self(jobs))
     }
 
@@ -188,7 +190,7 @@ impl Failure {
 }
 
 impl WriterThread {
-    fn run(mut self, work: &Work<Box<dyn Job>>) {
+    fn run(mut self, work: &Work<Box<dyn Job>>, reader: JoinHandle<()>) {
         while let Some(mut jobs) = work.take(self.wakes.patience()) {
             jobs.retain(|job| job.is_wanted());
             if !jobs.is_empty() {
@@ -197,6 +199,8 @@ impl WriterThread {
             self.wakes
                 .look_at_others(&self.connection, self.clock.now());
         }
+        // If it has panicked, it has closed its connection as well.
+        let _ = reader.join();
     }
 
     /// Does the jobs in one transaction, wakes, and answers.
