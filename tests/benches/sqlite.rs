@@ -85,15 +85,18 @@ impl Floor {
             .pragma_update(None, "synchronous", synchronous)
             .expect("a setting");
         connection
-            .execute_batch("CREATE TABLE floor (key TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID")
+            .execute_batch("CREATE TABLE floor (key TEXT PRIMARY KEY, value INTEGER) WITHOUT ROWID")
             .expect("a table");
         let (sender, mut asked) = mpsc::unbounded_channel::<(String, oneshot::Sender<()>)>();
         std::thread::spawn(move || {
+            let mut count = 0;
             while let Some((key, done)) = asked.blocking_recv() {
                 let mut upsert = connection
-                    .prepare_cached("INSERT OR REPLACE INTO floor VALUES (?1, 'value')")
+                    .prepare_cached("INSERT OR REPLACE INTO floor VALUES (?1, ?2)")
                     .expect("a statement");
-                upsert.execute(params![key]).expect("a commit");
+                // What does not change is not written.
+                count += 1;
+                upsert.execute(params![key, count]).expect("a commit");
                 let _ = done.send(());
             }
         });

@@ -57,6 +57,10 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// process at any moment, and with [`Synchronous::Full`] that of the machine. A waiter in the same process is
 /// woken exactly, one in another process within some ten milliseconds.
 ///
+/// One process writes at a time, for as long as its commit takes. A process that stands still in the middle of one
+/// (stopped by a signal or a debugger) holds up all others: they wait for as long as
+/// [`busy_timeout`](SqliteStoreBuilder::busy_timeout) says, and then fail.
+///
 /// Time is the host's, on Linux counted from its boot, so that setting the clock moves no expiry. (Elsewhere it
 /// does.) Pausing tokio's clock does not pause it. Tokens depend on no clock as long as the file is there; when
 /// it is made anew, or put back from a copy, they start at the time.
