@@ -1,7 +1,7 @@
 //! Several workers, one order: watch them take turns.
 //!
-//! `cargo run --example quickstart` runs on a store in memory. Start a Redis and run it in two terminals to
-//! see two processes take turns:
+//! `cargo run --example quickstart` keeps its leases in a file in the folder for temporary files, so run it in two
+//! terminals to see two processes take turns. Processes on several hosts need a server that they share:
 //!
 //! `COORD_URL=redis://127.0.0.1:6379 cargo run --example quickstart`
 
@@ -33,7 +33,7 @@ async fn report(worker: u32) -> Result<Option<u32>, coord::Error> {
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
-    let url = std::env::var("COORD_URL").unwrap_or_else(|_| "memory:".to_owned());
+    let url = std::env::var("COORD_URL").unwrap_or_else(|_| in_a_file());
     let coordinator = Coordinator::connect(&url).await?;
     coordinator.install()?;
     let scheme = url.split(':').next().unwrap_or_default();
@@ -68,6 +68,11 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
     coordinator.shutdown().await;
     Ok(())
+}
+
+fn in_a_file() -> String {
+    let path = std::env::temp_dir().join("coord.db");
+    format!("sqlite:{}", path.display())
 }
 
 fn token(lease: &Lease) -> u64 {

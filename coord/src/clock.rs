@@ -82,8 +82,9 @@ impl Deadline {
     }
 }
 
+/// How long the machine has been up, the time that it was suspended included.
 #[cfg(target_os = "linux")]
-fn since_boot() -> Duration {
+pub(crate) fn since_boot() -> Duration {
     let time = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
     Duration::new(
         time.tv_sec.try_into().unwrap_or(0),
@@ -93,6 +94,6 @@ fn since_boot() -> Duration {
 
 /// Elsewhere the standard clock is all there is; whether it counts suspended time is up to the system.
 #[cfg(not(target_os = "linux"))]
-fn since_boot() -> Duration {
+pub(crate) fn since_boot() -> Duration {
     Duration::ZERO
 }

@@ -6,9 +6,9 @@ mod fault_store;
 mod four_methods;
 mod resending;
 
-use coord::store::{MemoryStore, RedisStore, Store};
+use coord::store::{MemoryStore, RedisStore, SqliteStore, Store};
 use coord::testing::{FaultStore, store_conformance, store_conformance_tests};
-use coord_tests::shared_redis;
+use coord_tests::{shared_redis, shared_sqlite};
 
 use cut_connections::CutConnections;
 use four_methods::FourMethods;
@@ -18,6 +18,12 @@ async fn redis() -> RedisStore {
     RedisStore::connect(&shared_redis().await)
         .await
         .expect("the shared server accepts clients")
+}
+
+async fn sqlite() -> SqliteStore {
+    SqliteStore::open(shared_sqlite())
+        .await
+        .expect("a file that can be opened")
 }
 
 /// A store of whose operations a good part is cut at some point, and sent again.
@@ -88,6 +94,26 @@ mod redis_behind_cut_connections {
         #[tokio::test]
         super::Resending(super::CutConnections::connect().await)
     }
+}
+
+/// In one file with all that follow, and with another process's worth of threads for each store.
+mod sqlite_alone {
+    super::store_conformance_tests!(super::sqlite().await);
+}
+
+mod sqlite_on_many_threads {
+    super::store_conformance_tests! {
+        #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+        super::sqlite().await
+    }
+}
+
+mod sqlite_behind_transparent_faults {
+    super::store_conformance_tests!(super::FaultStore::new(super::sqlite().await));
+}
+
+mod sqlite_behind_random_faults {
+    super::store_conformance_tests!(super::unreliable(super::sqlite().await));
 }
 
 #[tokio::test(start_paused = true)]

@@ -53,7 +53,7 @@ impl Crew {
             // Not while it is inside of the file, where it would hold up everybody for good.
             self.counter.alone(|| {
                 victim.pause();
-                wait_until_stopped(&victim);
+                victim.wait_until_paused();
             });
             self.resume();
             self.paused = Some(victim);
@@ -65,22 +65,6 @@ impl Crew {
             worker.resume();
             self.working.push(worker);
         }
-    }
-}
-
-/// A signal takes effect soon after it is sent.
-fn wait_until_stopped(worker: &Worker) {
-    let status = format!("/proc/{}/stat", worker.id());
-    loop {
-        let status = std::fs::read_to_string(&status).expect("a process that was not reaped");
-        let state = status
-            .rsplit(") ")
-            .next()
-            .and_then(|rest| rest.chars().next());
-        if matches!(state, Some('T' | 'Z' | 'X') | None) {
-            return;
-        }
-        std::thread::yield_now();
     }
 }
 

@@ -37,6 +37,15 @@ macro_rules! over_every_store {
                 }
             )* })*
         }
+
+        mod sqlite {
+            $(mod $subject { $(
+                #[tokio::test]
+                async fn $case() {
+                    crate::$subject::$case(&coord_tests::fleet::Fleet::on_sqlite().await).await;
+                }
+            )* })*
+        }
     };
 }
 

@@ -39,6 +39,15 @@ macro_rules! over_every_store {
                 }
             )* })*
         }
+
+        mod sqlite {
+            $(mod $subject { $(
+                #[tokio::test]
+                async fn $case() {
+                    crate::$subject::$case(&crate::fleet::Fleet::on_sqlite().await).await;
+                }
+            )* })*
+        }
     };
 }
 

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use crate::{shared_redis, unique, until};
-use coord::store::{Contender, LeaseId, MemoryStore, RedisStore, Store};
+use crate::{new_sqlite, shared_redis, sqlite_url, store_at, unique, until};
+use coord::store::{Contender, LeaseId, MemoryStore, Store};
 use coord::testing::FaultStore;
 use coord::{Coordinator, CoordinatorBuilder, Lease};
 
@@ -24,7 +24,8 @@ pub struct Fleet {
 
 enum StorePlace {
     Here,
-    Redis(String),
+    /// At this URL.
+    At(String),
 }
 
 impl Fleet {
@@ -39,10 +40,18 @@ impl Fleet {
 
     /// On the server that all tests share, each with a connection of its own.
     pub async fn on_redis() -> Self {
-        let url = shared_redis().await;
+        Self::at(shared_redis().await).await
+    }
+
+    /// On a file of their own, which each opens by itself.
+    pub async fn on_sqlite() -> Self {
+        Self::at(sqlite_url(&new_sqlite())).await
+    }
+
+    async fn at(url: String) -> Self {
         Self {
-            store: connect(&url).await,
-            place: StorePlace::Redis(url),
+            store: store_at(&url).await,
+            place: StorePlace::At(url),
             namespace: unique("fleet"),
         }
     }
@@ -76,7 +85,7 @@ impl Fleet {
     /// If the store is in the memory of this one.
     pub fn url(&self) -> &str {
         match &self.place {
-            StorePlace::Redis(url) => url,
+            StorePlace::At(url) => url,
             StorePlace::Here => panic!("no other process can use this store"),
         }
     }
@@ -124,14 +133,9 @@ impl Fleet {
     pub async fn own_store(&self) -> Arc<dyn Store> {
         match &self.place {
             StorePlace::Here => Arc::clone(&self.store),
-            StorePlace::Redis(url) => connect(url).await,
+            StorePlace::At(url) => store_at(url).await,
         }
     }
-}
-
-async fn connect(url: &str) -> Arc<dyn Store> {
-    let store = RedisStore::connect(url).await;
-    Arc::new(store.expect("the shared server accepts clients"))
 }
 
 /// Those who hold or want one resource.

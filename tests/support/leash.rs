@@ -6,8 +6,9 @@
 
 use std::ffi::OsStr;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::OnceLock;
 
 use rustix::process::{Pid, Signal, kill_process};
 
@@ -72,4 +73,29 @@ impl Drop for Leashed {
         let _ = self.child.wait();
         let _ = self.guard.wait();
     }
+}
+
+const SWEEPER: &str = r#"trap "" INT HUP TERM
+read -r _
+rm -rf -- "$1""#;
+
+/// A folder for the whole test process, removed when that is gone.
+///
+/// # Panics
+///
+/// When it cannot be made.
+pub(crate) fn folder_of_the_process() -> PathBuf {
+    static FOLDER: OnceLock<(PathBuf, Child)> = OnceLock::new();
+    let make = || {
+        let folder = tempfile::tempdir().expect("a temporary folder").keep();
+        let sweeper = Command::new("sh")
+            .args(["-c", SWEEPER, "sweeper"])
+            .arg(&folder)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn();
+        (folder, sweeper.expect("a shell that removes the folder"))
+    };
+    FOLDER.get_or_init(make).0.clone()
 }

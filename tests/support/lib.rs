@@ -6,6 +6,7 @@
 //!
 //! - [`RedisServer`] runs a Redis server of a test's own, to be killed, paused, restarted or promoted.
 //! - [`shared_redis`] is one server for all tests that leave it as they found it.
+//! - [`shared_sqlite`] is one database in a file for them, and [`new_sqlite`] one of a test's own.
 //! - [`Proxy`] stands between a client and a server: it counts, delays, swallows and cuts.
 //! - [`fleet`] is several processes' coordinators on one store, and what tests of them need.
 //! - [`recording`] writes down what is told to tracing.
@@ -23,6 +24,8 @@ pub mod proxy;
 pub mod recording;
 pub mod redis;
 pub mod resp;
+mod sqlite;
+mod stores;
 mod wait;
 pub mod worker;
 
@@ -31,5 +34,7 @@ pub use polls::dropped_after;
 pub use proxy::Proxy;
 pub use redis::{RedisServer, shared_redis};
 pub use resp::Value;
+pub use sqlite::{new_sqlite, shared_sqlite};
+pub use stores::{sqlite_url, store_at};
 pub use wait::{PATIENCE, until};
 pub use worker::Worker;

@@ -8,9 +8,9 @@ mod counter;
 use std::path::Path;
 use std::time::Duration;
 
-use coord::store::RedisStore;
 use coord::{Coordinator, Error};
 
+use coord_tests::store_at;
 use coord_tests::worker::{Commands, say};
 
 use counter::Counter;
@@ -26,9 +26,9 @@ async fn main() {
     };
     let goal: u64 = goal.parse().expect("a goal");
     let counter = Counter::at(Path::new(file));
-    let store = RedisStore::connect(url).await.expect("a server");
+    let store = store_at(url).await;
     let coord = Coordinator::builder()
-        .store(store)
+        .store_arc(store)
         .namespace(namespace)
         .lock_ttl(TTL)
         .build();

@@ -16,8 +16,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use coord::store::RedisStore;
 use coord::{Coordinator, Error, IdempotencyContext, Outcome};
+use coord_tests::store_at;
 use coord_tests::worker::{Commands, say};
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
@@ -102,10 +102,10 @@ async fn main() {
     let [url, namespace, lease] = &*arguments else {
         panic!("a URL, a namespace and a lease");
     };
-    let store = RedisStore::connect(url).await.expect("a server");
+    let store = store_at(url).await;
     let caller = Caller {
         coord: Coordinator::builder()
-            .store(store)
+            .store_arc(store)
             .namespace(namespace)
             .build(),
         lease: Duration::from_millis(lease.parse().expect("a lease in milliseconds")),

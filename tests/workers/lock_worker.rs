@@ -13,8 +13,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use coord::store::RedisStore;
 use coord::{Coordinator, Error, Lease};
+use coord_tests::store_at;
 use coord_tests::worker::{Commands, say};
 use tokio::sync::Notify;
 
@@ -46,9 +46,9 @@ async fn main() {
         panic!("a URL, a namespace and a ttl");
     };
     let ttl = Duration::from_millis(ttl.parse().expect("a ttl in milliseconds"));
-    let store = RedisStore::connect(url).await.expect("a server");
+    let store = store_at(url).await;
     let coord = Coordinator::builder()
-        .store(store)
+        .store_arc(store)
         .namespace(namespace)
         .lock_ttl(ttl)
         .build();

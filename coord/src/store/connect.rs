@@ -11,16 +11,48 @@ use crate::error::Error;
 pub(crate) async fn connect(url: &str) -> Result<Arc<dyn Store>, Error> {
     let parsed = Url::parse(url).map_err(|problem| {
         Error::invalid_url(format!(
-            "{problem}; write it as `memory:` or `redis://host:6379`"
+            "{problem}; write it as `memory:`, `sqlite:coord.db` or `redis://host:6379`"
         ))
     })?;
     match parsed.scheme() {
         "memory" => Ok(Arc::new(MemoryStore::new())),
+        "sqlite" => sqlite(url).await,
         "redis" => redis(parsed).await,
         unknown => Err(Error::invalid_url(format!(
-            "the scheme `{unknown}:` is unknown; this version knows `memory:` and `redis:`"
+            "the scheme `{unknown}:` is unknown; this version knows `memory:`, `sqlite:` and `redis:`"
         ))),
     }
+}
+
+/// The path stands as it is written, without escapes.
+#[cfg(feature = "sqlite")]
+async fn sqlite(url: &str) -> Result<Arc<dyn Store>, Error> {
+    let malformed = |problem: &'static str| Err(Error::invalid_url(problem));
+    let path = url.split_once(':').map_or("", |(_, path)| path);
+    let path = path.strip_prefix("//").unwrap_or(path);
+    if path.is_empty() || path == ":memory:" {
+        return malformed(
+            "it names no file; write it as `sqlite:coord.db` or `sqlite:/var/lib/coord.db`, or use `memory:`",
+        );
+    }
+    if url.contains("://") && !path.starts_with('/') {
+        return malformed(
+            "what stands behind `//` is a host, and SQLite has none; write it as `sqlite:coord.db` or \
+             `sqlite:/var/lib/coord.db`",
+        );
+    }
+    if path.contains(['?', '#']) {
+        return malformed(
+            "the path has a `?` or `#`, and options are none of the URL's; set them with `SqliteStore::builder`",
+        );
+    }
+    Ok(Arc::new(super::SqliteStore::open(path).await?))
+}
+
+#[cfg(not(feature = "sqlite"))]
+#[expect(clippy::unused_async, reason = "it stands in for one that awaits")]
+async fn sqlite(_: &str) -> Result<Arc<dyn Store>, Error> {
+    Err(feature_is_off("sqlite"))
 }
 
 #[cfg(feature = "redis")]
@@ -31,7 +63,13 @@ async fn redis(url: Url) -> Result<Arc<dyn Store>, Error> {
 #[cfg(not(feature = "redis"))]
 #[expect(clippy::unused_async, reason = "it stands in for one that awaits")]
 async fn redis(_: Url) -> Result<Arc<dyn Store>, Error> {
-    Err(Error::invalid_url(
-        "the scheme `redis:` needs the feature `redis`: put `coord = { version = \"…\", features = [\"redis\"] }` into Cargo.toml",
+    Err(feature_is_off("redis"))
+}
+
+#[cfg(not(all(feature = "sqlite", feature = "redis")))]
+fn feature_is_off(feature: &str) -> Error {
+    Error::invalid_url(format!(
+        "the scheme `{feature}:` needs the feature `{feature}`: put `coord = {{ version = \"…\", features = [\"{feature}\"] }}` \
+         into Cargo.toml"
     ))
 }

@@ -6,7 +6,7 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use super::{Result, Watch, limits};
 use crate::error::{StoreError, StoreErrorKind};
@@ -31,6 +31,15 @@ impl FencingToken {
     pub const fn new(token: u64) -> Self {
         Self(token)
     }
+}
+
+/// Where tokens start when none is known: at the time, in units of 2⁻³² seconds, where no earlier process can have
+/// been.
+pub(super) fn first_token() -> u64 {
+    let now = SystemTime::now()
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .unwrap_or_default();
+    (now.as_secs() << 32) | (u64::from(now.subsec_nanos()) << 2)
 }
 
 impl From<FencingToken> for u64 {

@@ -79,6 +79,11 @@ impl<T> Line<T> {
         self.members.iter()
     }
 
+    #[cfg(feature = "sqlite")]
+    pub(super) fn members_mut(&mut self) -> impl Iterator<Item = &mut Member<T>> {
+        self.members.iter_mut()
+    }
+
     pub(super) fn member_mut(&mut self, owner: OwnerId) -> Option<&mut Member<T>> {
         self.members.iter_mut().find(|member| member.owner == owner)
     }

@@ -35,6 +35,9 @@ mod owners;
 mod record;
 #[cfg(feature = "redis")]
 mod redis;
+mod released;
+#[cfg(feature = "sqlite")]
+mod sqlite;
 mod watch;
 
 use async_trait::async_trait;
@@ -55,6 +58,8 @@ pub use record::{
 };
 #[cfg(feature = "redis")]
 pub use redis::{RedisStore, RedisStoreBuilder};
+#[cfg(feature = "sqlite")]
+pub use sqlite::{SqliteStore, SqliteStoreBuilder, Synchronous};
 pub use watch::{Wake, WakeSender, Watch, Watched};
 
 use crate::error::StoreError;

@@ -2,10 +2,12 @@
 
 use std::fmt::Write as _;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use super::super::line::Member;
-use super::super::{Condition, FencingToken, OwnerId, Put, PutRequest, Result, Store, Version};
+use super::super::{
+    Condition, FencingToken, OwnerId, Put, PutRequest, Result, Store, Version, lease,
+};
 use super::damaged;
 
 /// How long the last token outlives the last use. Without it, the next one starts at the time.
@@ -23,7 +25,7 @@ impl StoredLine {
         let Some(entry) = store.get_record(&key(resource)).await? else {
             return Ok(Self {
                 members: Vec::new(),
-                last_token: tokens_start(),
+                last_token: lease::first_token(),
                 version: None,
             });
         };
@@ -65,14 +67,6 @@ impl StoredLine {
 
 pub(super) fn key(resource: &str) -> String {
     format!("{resource}\u{0}line")
-}
-
-/// Where tokens start when none is stored: the time, in units of 2⁻³² seconds.
-fn tokens_start() -> u64 {
-    let now = SystemTime::now()
-        .duration_since(SystemTime::UNIX_EPOCH)
-        .unwrap_or_default();
-    (now.as_secs() << 32) | (u64::from(now.subsec_nanos()) << 2)
 }
 
 fn format<'m>(last_token: u64, members: impl Iterator<Item = &'m Member<Duration>>) -> String {

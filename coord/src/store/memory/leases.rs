@@ -8,20 +8,34 @@ use rapidhash::fast::RapidHashMap;
 use tokio::time::Instant;
 
 use super::Watchers;
-use super::released::Released;
 use crate::store::line::{Line, Member, Place};
+use crate::store::released::Released;
 use crate::store::{
     Acquired, Contender, FencingToken, LeaseId, LeaseRequest, Renewal, Renewed, Wake, WakeSender,
     Watch,
 };
 
-#[derive(Debug, Default)]
+/// How many contenders that have left each shard remembers; it shows only beyond some hundred releases a second.
+const REMEMBERED: usize = 512;
+
+#[derive(Debug)]
 pub(super) struct LeaseShard {
     lines: RapidHashMap<Arc<str>, Line<Presence>>,
     /// The line that emptied last, to be used again.
     spare: Line<Presence>,
     released: Released,
     pub(super) watchers: Watchers,
+}
+
+impl Default for LeaseShard {
+    fn default() -> Self {
+        Self {
+            lines: RapidHashMap::default(),
+            spare: Line::default(),
+            released: Released::remembering(REMEMBERED),
+            watchers: Watchers::default(),
+        }
+    }
 }
 
 /// What memory keeps of a member.

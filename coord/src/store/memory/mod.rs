@@ -8,12 +8,11 @@ mod leases;
 mod logs;
 mod recent;
 mod records;
-mod released;
 
 use std::hash::BuildHasher;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -26,7 +25,7 @@ use self::records::RecordShard;
 use super::{
     Acquired, Append, AppendRequest, Capabilities, ClockSource, Consistency, Contender,
     DeleteRequest, Durability, Entry, FencingToken, LeaseId, LeaseRequest, ListRequest, Page, Put,
-    PutRequest, Renewal, Renewed, Result, Store, WakeSender, Watch, Watched, limits,
+    PutRequest, Renewal, Renewed, Result, Store, WakeSender, Watch, Watched, lease, limits,
 };
 
 const SHARDS: usize = 32;
@@ -57,7 +56,7 @@ impl MemoryStore {
             leases: Shards::default(),
             records: Shards::default(),
             logs: Shards::default(),
-            tokens: AtomicU64::new(first_token()),
+            tokens: AtomicU64::new(lease::first_token()),
         }
     }
 
@@ -74,14 +73,6 @@ impl Default for MemoryStore {
     fn default() -> Self {
         Self::new()
     }
-}
-
-/// Starts where no earlier process can have been: at the time, in units of 2⁻³² seconds.
-fn first_token() -> u64 {
-    let now = SystemTime::now()
-        .duration_since(SystemTime::UNIX_EPOCH)
-        .unwrap_or_default();
-    (now.as_secs() << 32) | (u64::from(now.subsec_nanos()) << 2)
 }
 
 #[async_trait]

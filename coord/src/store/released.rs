@@ -9,17 +9,26 @@ use tokio::time::Instant;
 use crate::store::{LeaseId, OwnerId, OwnerMap};
 
 const REMEMBERED_FOR: Duration = Duration::from_secs(60);
-/// A bound on memory besides; it shows only beyond some hundred releases a second.
-const REMEMBERED_AT_MOST: usize = 512;
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Released {
+    /// A bound on memory besides.
+    at_most: usize,
     /// What each release answered.
     answers: OwnerMap<(LeaseId, bool)>,
     in_order: VecDeque<(Instant, OwnerId)>,
 }
 
 impl Released {
+    /// Remembers so many at the most, and each for a minute.
+    pub(super) fn remembering(at_most: usize) -> Self {
+        Self {
+            at_most,
+            answers: OwnerMap::default(),
+            in_order: VecDeque::new(),
+        }
+    }
+
     /// What the release of this contender answered, if it was released.
     pub(super) fn answer(&self, lease: &LeaseId) -> Option<bool> {
         let (released, answer) = self.answers.get(&lease.owner)?;
@@ -32,9 +41,15 @@ impl Released {
         self.in_order.push_back((now, lease.owner));
     }
 
+    /// Takes back the last [`remember`](Self::remember) of this contender.
+    #[cfg(feature = "sqlite")]
+    pub(super) fn forget(&mut self, lease: &LeaseId) {
+        self.answers.remove(&lease.owner);
+    }
+
     fn forget_the_oldest(&mut self, now: Instant) {
         while let Some((since, owner)) = self.in_order.front()
-            && (self.in_order.len() >= REMEMBERED_AT_MOST || now - *since > REMEMBERED_FOR)
+            && (self.in_order.len() >= self.at_most || now - *since > REMEMBERED_FOR)
         {
             self.answers.remove(owner);
             self.in_order.pop_front();

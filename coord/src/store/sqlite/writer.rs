@@ -1,0 +1,328 @@
+//! The thread that writes: all that tasks ask for while one transaction is being committed goes into the next, so
+//! that a commit, which waits for the disk, is paid for once by all of them.
+//!
+//! 1. Jobs are done in the order in which they were handed over, each behind a savepoint of its own. One that fails
+//!    is undone alone.
+//! 2. Nobody is answered before the transaction is committed, and nobody is woken.
+//! 3. There is one such thread for each open store, and nothing else of the store writes. So what has become of
+//!    contenders that have left is known here, and whom to wake.
+//! 4. What other processes have committed is looked at while somebody waits here, and only then.
+
+use std::thread::{self, JoinHandle};
+
+use rusqlite::Connection;
+use tokio::sync::oneshot;
+
+use super::clock::{HostClock, Time};
+use super::failure;
+use super::file::{self, File};
+use super::queue::{Queue, Work, queue};
+use super::sweep;
+use super::wakes::{News, Wakes};
+use crate::error::StoreError;
+use crate::store::released::Released;
+use crate::store::{LeaseId, Result, Watch, Watched};
+
+/// How many contenders that have left are remembered.
+const REMEMBERED: usize = 16_384;
+/// How often the time is noted in the database, at the most.
+const NOTED_EVERY: Time = 1_000_000;
+
+/// What a job works with.
+pub(super) struct Scope<'a> {
+    pub(super) connection: &'a Connection,
+    pub(super) now: Time,
+    pub(super) news: &'a mut News,
+    pub(super) wakes: &'a mut Wakes,
+    released: &'a mut Released,
+    /// Those released in this transaction.
+    releasing: &'a mut Vec<LeaseId>,
+}
+
+impl Scope<'_> {
+    /// What the release of this contender answered, if it was released.
+    pub(super) fn release_of(&self, lease: &LeaseId) -> Option<bool> {
+        self.released.answer(lease)
+    }
+
+    /// Remembers a release, unless the transaction fails.
+    pub(super) fn remember_release(&mut self, lease: &LeaseId, answer: bool) {
+        self.released
+            .remember(lease, answer, tokio::time::Instant::now());
+        self.releasing.push(lease.clone());
+    }
+
+    /// A watch of something as it is now in this transaction.
+    pub(super) fn watch(&mut self, watched: Watched) -> rusqlite::Result<Watch> {
+        self.wakes.watch(self.connection, watched, self.now)
+    }
+}
+
+/// The end at which tasks ask.
+pub(super) struct Writer(Queue<Box<dyn Job>>);
+
+impl Writer {
+    /// Starts the thread. It ends when this is dropped, and closes its connection when `reader` has: whoever closes
+    /// last tidies up beside the file, and of two that close at once neither does.
+    pub(super) fn start(
+        file: File,
+        connection: Connection,
+        clock: HostClock,
+        reader: JoinHandle<()>,
+    ) -> std::io::Result<Self> {
+        let (jobs, work) = queue();
+        let thread = WriterThread {
+            file,
+            connection,
+            clock,
+            wakes: Wakes::default(),
+            released: Released::remembering(REMEMBERED),
+            noted: 0,
+        };
+        thread::Builder::new()
+            .name("coord-sqlite-write".to_owned())
+            .spawn(move || thread.run(&work, reader))?;
+        Ok(Self(jobs))
+    }
+
+    /// Does something in a transaction, and answers when that is committed. If the future is dropped, it may be done
+    /// all the same.
+    pub(super) async fn call<T, F>(&self, operation: &'static str, act: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut Scope<'_>) -> rusqlite::Result<T> + Send + 'static,
+    {
+        let (reply, answer) = oneshot::channel();
+        self.0.push(Box::new(Call {
+            operation,
+            act: Some(act),
+            answer: None,
+            reply,
+        }));
+        answer
+            .await
+            .unwrap_or_else(|_| Err(failure::of_ended_thread(operation)))
+    }
+}
+
+/// Something to be done.
+trait Job: Send {
+    fn operation(&self) -> &'static str;
+    /// Whether somebody still waits for the answer.
+    fn is_wanted(&self) -> bool;
+    fn run(&mut self, scope: &mut Scope<'_>) -> rusqlite::Result<()>;
+    fn answer(self: Box<Self>, outcome: Result<()>);
+}
+
+struct Call<T, F> {
+    operation: &'static str,
+    act: Option<F>,
+    answer: Option<T>,
+    reply: oneshot::Sender<Result<T>>,
+}
+
+impl<T, F> Job for Call<T, F>
+where
+    T: Send,
+    F: FnOnce(&mut Scope<'_>) -> rusqlite::Result<T> + Send,
+{
+    fn operation(&self) -> &'static str {
+        self.operation
+    }
+
+    fn is_wanted(&self) -> bool {
+        !self.reply.is_closed()
+    }
+
+    fn run(&mut self, scope: &mut Scope<'_>) -> rusqlite::Result<()> {
+        if let Some(act) = self.act.take() {
+            self.answer = Some(act(scope)?);
+        }
+        Ok(())
+    }
+
+    fn answer(self: Box<Self>, outcome: Result<()>) {
+        let Self {
+            operation,
+            answer,
+            reply,
+            ..
+        } = *self;
+        let answer =
+            outcome.and_then(|()| answer.ok_or_else(|| failure::of_ended_thread(operation)));
+        // A caller that was dropped does not take its answer.
+        let _ = reply.send(answer);
+    }
+}
+
+struct WriterThread {
+    file: File,
+    connection: Connection,
+    clock: HostClock,
+    wakes: Wakes,
+    released: Released,
+    /// The time that was noted last.
+    noted: Time,
+}
+
+/// Jobs that are done, or the others of a transaction that failed as a whole, and how they failed.
+type Transacted = std::result::Result<Jobs, (Jobs, Failure)>;
+type Jobs = Vec<Box<dyn Job>>;
+
+enum Failure {
+    /// It was not begun.
+    Begin(rusqlite::Error),
+    /// Another job, or tidying up, had it undone.
+    Company(rusqlite::Error),
+    Commit(rusqlite::Error),
+    MovedFile,
+}
+
+impl Failure {
+    fn of(&self, operation: &'static str) -> StoreError {
+        match self {
+            Self::Begin(error) => failure::of_operation(operation, error),
+            Self::Company(error) => failure::of_company(operation, error),
+            Self::Commit(error) => failure::of_commit(operation, error),
+            Self::MovedFile => failure::of_moved_file(operation),
+        }
+    }
+}
+
+impl WriterThread {
+    fn run(mut self, work: &Work<Box<dyn Job>>, reader: JoinHandle<()>) {
+        while let Some(mut jobs) = work.take(self.wakes.patience()) {
+            jobs.retain(|job| job.is_wanted());
+            if !jobs.is_empty() {
+                self.write(jobs);
+            }
+            self.wakes
+                .look_at_others(&self.connection, self.clock.now());
+        }
+        // If it has panicked, it has closed its connection as well.
+        let _ = reader.join();
+    }
+
+    /// Does the jobs in one transaction, wakes, and answers.
+    fn write(&mut self, jobs: Jobs) {
+        let mut news = News::default();
+        let mut releasing = Vec::new();
+        match self.transact(jobs, &mut news, &mut releasing) {
+            Ok(done) => {
+                self.wakes.tell(news);
+                for job in done {
+                    job.answer(Ok(()));
+                }
+            }
+            Err((jobs, failure)) => {
+                for lease in &releasing {
+                    self.released.forget(lease);
+                }
+                self.roll_back();
+                for job in jobs {
+                    let error = failure.of(job.operation());
+                    job.answer(Err(error));
+                }
+            }
+        }
+    }
+
+    fn transact(
+        &mut self,
+        jobs: Jobs,
+        news: &mut News,
+        releasing: &mut Vec<LeaseId>,
+    ) -> Transacted {
+        if !self.file.is_in_place() {
+            return Err((jobs, Failure::MovedFile));
+        }
+        if let Err(error) = file::begin(&self.connection, self.file.busy_timeout()) {
+            return Err((jobs, Failure::Begin(error)));
+        }
+        let changes = self.connection.total_changes();
+        let mut scope = Scope {
+            connection: &self.connection,
+            now: self.clock.now(),
+            news,
+            wakes: &mut self.wakes,
+            released: &mut self.released,
+            releasing,
+        };
+        let done = do_all(jobs, &mut scope)?;
+        if self.connection.total_changes() > changes {
+            // What was not tidied up now is later.
+            let tidied = behind_savepoint(&mut scope, |scope| tidy(scope, done.len(), self.noted));
+            match tidied {
+                Ok(noted) => self.noted = noted,
+                Err(error) if self.connection.is_autocommit() => {
+                    return Err((done, Failure::Company(error)));
+                }
+                Err(_) => {}
+            }
+        }
+        match file::commit(&self.connection) {
+            Ok(()) => Ok(done),
+            Err(error) => Err((done, Failure::Commit(error))),
+        }
+    }
+
+    /// Ends a transaction that failed, unless SQLite has.
+    fn roll_back(&mut self) {
+        if self.connection.is_autocommit() || self.connection.execute_batch("ROLLBACK").is_ok() {
+            return;
+        }
+        // A new connection has no transaction. If there is none to be had, the next job fails as this one did.
+        if let Ok(connection) = self.file.connect() {
+            self.connection = connection;
+        }
+    }
+}
+
+/// Does the jobs, and answers those that fail alone.
+fn do_all(jobs: Jobs, scope: &mut Scope<'_>) -> Transacted {
+    let mut done = Vec::with_capacity(jobs.len());
+    let mut jobs = jobs.into_iter();
+    while let Some(mut job) = jobs.next() {
+        let Err(error) = behind_savepoint(scope, |scope| job.run(scope)) else {
+            done.push(job);
+            continue;
+        };
+        let failed = failure::of_operation(job.operation(), &error);
+        job.answer(Err(failed));
+        if scope.connection.is_autocommit() {
+            done.extend(jobs);
+            return Err((done, Failure::Company(error)));
+        }
+    }
+    Ok(done)
+}
+
+/// Does something that leaves no trace if it fails.
+fn behind_savepoint<T>(
+    scope: &mut Scope<'_>,
+    act: impl FnOnce(&mut Scope<'_>) -> rusqlite::Result<T>,
+) -> rusqlite::Result<T> {
+    let (connection, news) = (scope.connection, scope.news.len());
+    let run = |sql| connection.prepare_cached(sql)?.execute([]).map(drop);
+    run("SAVEPOINT job")?;
+    let outcome = act(scope).and_then(|done| run("RELEASE job").map(|()| done));
+    if outcome.is_err() {
+        scope.news.truncate(news);
+        // If this fails, so does the transaction.
+        let _ = run("ROLLBACK TO job").and_then(|()| run("RELEASE job"));
+    }
+    outcome
+}
+
+/// Sweeps out some of what has expired, and notes the time now and then. Returns when it was noted last.
+fn tidy(scope: &mut Scope<'_>, jobs: usize, noted: Time) -> rusqlite::Result<Time> {
+    sweep::some(scope, jobs)?;
+    if scope.now - noted < NOTED_EVERY {
+        return Ok(noted);
+    }
+    scope
+        .connection
+        .prepare_cached("UPDATE host SET seen = max(seen, ?1)")?
+        .execute([scope.now])?;
+    Ok(scope.now)
+}
