@@ -1,23 +1,17 @@
 //! A process that dies in the middle of a saga, and the next one that finishes it.
 //!
-//! `COORD_URL=redis://127.0.0.1:6379 cargo run --example crash`, twice: with a store that outlives the process,
-//! the first start really kills itself, and the second one recovers what it left.
+//! `cargo run --example crash`, twice: the first start kills itself, and the second one recovers what it left. What
+//! they both know is in a file in the folder for temporary files, or in the store that `COORD_URL` names:
 //!
-//! `cargo run --example crash`: a store in memory dies with its process, so this program plays both of them, each
-//! with a runtime of its own, over one store. Dropping the first runtime stands in for its death.
+//! `COORD_URL=redis://127.0.0.1:6379 cargo run --example crash`
 
 use std::error::Error;
-use std::future::pending;
-use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 use std::{env, process};
 
 use coord::saga::{SagaFilter, SagaState};
-use coord::store::{MemoryStore, Store};
-use coord::{Coordinator, StepContext, saga};
+use coord::{Coordinator, StepContext, saga, store};
 use serde::{Deserialize, Serialize};
-use tokio::runtime::Runtime;
-use tokio::sync::Notify;
 
 /// How long a process counts as alive after it was last heard of.
 const ALIVE_FOR: Duration = Duration::from_secs(2);
@@ -38,11 +32,12 @@ impl Order {
 
     /// Dies after it has had its effect and before that is stored. So it is run again, under the same key.
     #[step]
-    async fn charge(&self, ctx: &StepContext, #[dep] death: &Death) -> Result<String, String> {
+    async fn charge(&self, ctx: &StepContext) -> Result<String, String> {
         let (attempt, key) = (ctx.attempt(), ctx.idempotency_key());
         work(&format!("charge:  attempt {attempt}, key {key}")).await;
         if attempt == 1 {
-            death.comes().await;
+            say("dies here; start it again");
+            process::abort();
         }
         Ok("charged".to_owned())
     }
@@ -54,37 +49,12 @@ impl Order {
     }
 }
 
-/// How a process dies.
-#[derive(Clone)]
-enum Death {
-    /// At once, without a word to anybody.
-    Real,
-    /// Whoever waits for this takes its runtime away.
-    Played(Arc<Notify>),
-}
-
-impl Death {
-    async fn comes(&self) {
-        match self {
-            Self::Real => {
-                say("dies here; start it again");
-                process::abort();
-            }
-            Self::Played(comes) => {
-                say("the first process dies here");
-                comes.notify_one();
-                pending::<()>().await;
-            }
-        }
-    }
-}
-
-/// What a process does, whether it is the first or not.
-async fn live(store: Arc<dyn Store>, death: Death) -> Result<(), Box<dyn Error + Send + Sync>> {
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn Error>> {
+    let url = env::var("COORD_URL").unwrap_or_else(|_| in_a_file());
     let coord = Coordinator::builder()
-        .store_arc(store)
+        .store_arc(store::connect(&url).await?)
         .lock_ttl(ALIVE_FOR)
-        .provide(death)
         .build();
     let left_behind = left_behind(&coord).await?;
     // From here on, whatever a dead process has left is gone on with in the background.
@@ -118,33 +88,9 @@ async fn left_behind(coord: &Coordinator) -> Result<Option<u64>, coord::Error> {
     }))
 }
 
-fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
-    let url = env::var("COORD_URL").unwrap_or_else(|_| "memory:".to_owned());
-    if url.starts_with("memory:") {
-        return play_both();
-    }
-    Runtime::new()?.block_on(async {
-        let store = Arc::clone(Coordinator::connect(&url).await?.store());
-        live(store, Death::Real).await
-    })
-}
-
-/// Two processes in one, because a store in memory would die with the first.
-fn play_both() -> Result<(), Box<dyn Error + Send + Sync>> {
-    println!(
-        "No COORD_URL names a store that outlives a process: this one plays both, over one memory."
-    );
-    let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
-    let dies = Arc::new(Notify::new());
-
-    let first = Runtime::new()?;
-    first.spawn(live(Arc::clone(&store), Death::Played(Arc::clone(&dies))));
-    first.block_on(dies.notified());
-    // All its tasks are gone, and nothing is given back.
-    drop(first);
-
-    say("the second process starts");
-    Runtime::new()?.block_on(live(store, Death::Played(dies)))
+fn in_a_file() -> String {
+    let path = env::temp_dir().join("coord-crash.db");
+    format!("sqlite:{}", path.display())
 }
 
 /// What a step does elsewhere.

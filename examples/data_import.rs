@@ -5,15 +5,16 @@
 //! How many batches there are is known only when the file is there, so the steps are closures. The second process
 //! runs the same code under the same key: batches that are done are not loaded again.
 //!
-//! Both processes are played by this one, each with a runtime of its own, over one store in memory.
+//! Both processes are played by this one, each with a runtime of its own, which opens the same file.
 
 use std::collections::BTreeMap;
 use std::error::Error;
 use std::future::pending;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::path::Path;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use coord::store::{MemoryStore, Store};
+use coord::store::SqliteStore;
 use coord::{Coordinator, SagaError};
 use tokio::runtime::Runtime;
 use tokio::sync::Notify;
@@ -92,20 +93,21 @@ async fn import(
     saga.await
 }
 
-fn coordinator(store: &Arc<dyn Store>) -> Coordinator {
-    Coordinator::builder()
-        .store_arc(Arc::clone(store))
+async fn coordinator(file: &Path) -> Result<Coordinator, coord::Error> {
+    let coord = Coordinator::builder()
+        .store(SqliteStore::open(file).await?)
         // So long does the second process wait before it takes the first one for dead.
-        .lock_ttl(Duration::from_secs(1))
-        .build()
+        .lock_ttl(Duration::from_secs(1));
+    Ok(coord.build())
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
+    let folder = tempfile::tempdir()?;
+    let file = folder.path().join("coord.db");
     let warehouse = Warehouse::default();
 
     let first = Runtime::new()?;
-    let coord = coordinator(&store);
+    let coord = first.block_on(coordinator(&file))?;
     let outcome = first.block_on(async {
         tokio::select! {
             ended = import("first process", &coord, &warehouse) => Some(ended),
@@ -117,7 +119,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     drop(first);
 
     let second = Runtime::new()?;
-    let coord = coordinator(&store);
+    let coord = second.block_on(coordinator(&file))?;
     let rows = second.block_on(import("second process", &coord, &warehouse))?;
     second.block_on(coord.shutdown());
 

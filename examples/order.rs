@@ -9,6 +9,7 @@ use std::collections::HashMap;
 use std::error::Error;
 use std::sync::Arc;
 
+use coord::store::SqliteStore;
 use coord::{Coordinator, SagaError, StepContext, saga};
 use serde::{Deserialize, Serialize};
 use tokio::sync::Mutex;
@@ -165,7 +166,9 @@ fn order(order_id: u64, address: &str) -> PlaceOrder {
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
-    let store = coord::store::MemoryStore::new();
+    // The shop is in memory, so this file ends with it. A service keeps its own.
+    let folder = tempfile::tempdir()?;
+    let store = SqliteStore::open(folder.path().join("coord.db")).await?;
     let shop = Shop::default();
     let coord = Coordinator::builder()
         .store(store)

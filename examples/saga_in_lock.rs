@@ -9,6 +9,7 @@ use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
 
+use coord::store::SqliteStore;
 use coord::{Coordinator, SagaError, idempotent, locked, saga};
 use serde::{Deserialize, Serialize};
 use tokio::sync::Mutex;
@@ -106,8 +107,11 @@ impl Shop {
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
     let shop = Shop::default();
+    // The shop is in memory, so this file ends with it. A service keeps its own.
+    let folder = tempfile::tempdir()?;
+    let store = SqliteStore::open(folder.path().join("coord.db")).await?;
     let coord = Coordinator::builder()
-        .store(coord::store::MemoryStore::new())
+        .store(store)
         .provide(shop.clone())
         .build();
     coord.install()?;

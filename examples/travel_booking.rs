@@ -9,6 +9,7 @@ use std::error::Error;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use coord::store::SqliteStore;
 use coord::{Coordinator, SagaError, StepContext, saga};
 use serde::{Deserialize, Serialize};
 
@@ -163,8 +164,11 @@ fn journey(number: u64, city: &str, insured: bool) -> BookJourney {
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
     let agency = Agency::default();
+    // The agency is in memory, so this file ends with it. A service keeps its own.
+    let folder = tempfile::tempdir()?;
+    let store = SqliteStore::open(folder.path().join("coord.db")).await?;
     let coord = Coordinator::builder()
-        .store(coord::store::MemoryStore::new())
+        .store(store)
         .provide(agency.clone())
         .build();
     coord.install()?;

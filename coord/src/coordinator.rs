@@ -68,14 +68,12 @@ pub(crate) trait Service: Any + Send + Sync {
 impl Coordinator {
     /// Connects to the store that `url` names, with defaults for the rest.
     ///
-    /// Known are `memory:`; with the feature `sqlite`, `sqlite:coord.db` or any other path, which stands as it is
-    /// written, without escapes; and with the feature `redis`, `redis://[user:password@]host[:port][/database]`.
-    /// Dropping the future leaves nothing behind.
+    /// The URLs are those of [`store::connect`], which is also for a coordinator with other settings. Dropping the
+    /// future leaves nothing behind.
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidUrl`] if the scheme is unknown, its feature is off, or the URL is malformed;
-    /// [`Error::Store`] if the server cannot be reached or refuses us, or the file cannot be used.
+    /// Those of [`store::connect`].
     pub async fn connect(url: &str) -> Result<Self, Error> {
         Ok(Self::builder()
             .store_arc(store::connect(url).await?)

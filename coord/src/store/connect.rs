@@ -7,8 +7,34 @@ use url::Url;
 use super::{MemoryStore, Store};
 use crate::error::Error;
 
-/// Connects to the store that `url` names.
-pub(crate) async fn connect(url: &str) -> Result<Arc<dyn Store>, Error> {
+/// Connects to the store that `url` names, for a coordinator that has further settings.
+///
+/// Known are `memory:`; with the feature `sqlite`, `sqlite:coord.db` or any other path, which stands as it is
+/// written, without escapes; and with the feature `redis`, `redis://[user:password@]host[:port][/database]`.
+/// Dropping the future leaves nothing behind.
+///
+/// # Errors
+///
+/// [`Error::InvalidUrl`] if the scheme is unknown, its feature is off, or the URL is malformed;
+/// [`Error::Store`] if the server cannot be reached or refuses us, or the file cannot be used.
+///
+/// # Examples
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use coord::{Coordinator, store};
+///
+/// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+/// let coord = Coordinator::builder()
+///     .store_arc(store::connect("memory:").await?)
+///     .namespace("shop")
+///     .lock_ttl(Duration::from_secs(5))
+///     .build();
+/// # coord.lock("order:42").acquire().await?.release().await?;
+/// # Ok::<(), coord::Error>(()) }).unwrap();
+/// ```
+pub async fn connect(url: &str) -> Result<Arc<dyn Store>, Error> {
     let parsed = Url::parse(url).map_err(|problem| {
         Error::invalid_url(format!(
             "{problem}; write it as `memory:`, `sqlite:coord.db` or `redis://host:6379`"

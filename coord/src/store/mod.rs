@@ -44,7 +44,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 
 pub use capability::{Capabilities, ClockSource, Consistency, Durability};
-pub(crate) use connect::connect;
+pub use connect::connect;
 pub use ext::StoreExt;
 pub use lease::{
     Acquired, Contender, FencingToken, LeaseId, LeaseRequest, OwnerId, Renewal, Renewed,
