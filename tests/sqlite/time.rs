@@ -36,7 +36,7 @@ async fn time_goes_on_across_a_boot_of_the_host() {
     boot(&path, 0);
     let after = left(&open(&path).await).await.unwrap();
     assert!(after <= before, "{after:?} after {before:?}");
-    assert!(before - after < LONG / 2, "{after:?} after {before:?}");
+    assert!(before < after + LONG / 2, "{after:?} after {before:?}");
 }
 
 /// The wall clock was set back meanwhile.

@@ -3,20 +3,12 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use coord::store::{RedisStore, SqliteStore, Store};
+use coord::store::Store;
 
-/// The store at a `redis:` or `sqlite:` URL.
+/// The store at a URL.
 pub async fn store_at(url: &str) -> Arc<dyn Store> {
-    match url.strip_prefix("sqlite:") {
-        Some(path) => {
-            let store = SqliteStore::open(path).await;
-            Arc::new(store.expect("a file that can be opened"))
-        }
-        None => {
-            let store = RedisStore::connect(url).await;
-            Arc::new(store.expect("a server that accepts clients"))
-        }
-    }
+    let store = coord::store::connect(url).await;
+    store.expect("a store that can be used")
 }
 
 /// The URL of a database in a file.
