@@ -53,15 +53,13 @@ impl CheckOut {
         Ok(())
     }
 
-    async fn put_back(&self, goods: &(), #[dep] shop: &Shop) -> Result<(), String> {
-        let () = goods;
+    async fn put_back(&self, _goods: &(), #[dep] shop: &Shop) -> Result<(), String> {
         shop.leaves(&self.account).await;
         Ok(())
     }
 
     #[step]
-    async fn payment(&self, goods: &(), #[dep] shop: &Shop) -> Result<Payment, coord::Error> {
-        let () = goods;
+    async fn payment(&self, _goods: &(), #[dep] shop: &Shop) -> Result<Payment, coord::Error> {
         let payment = pay(shop, self.order, self.cents).await?;
         shop.leaves(&self.account).await;
         Ok(payment)

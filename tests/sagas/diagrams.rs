@@ -52,8 +52,7 @@ impl PlaceOrder {
         nothing!()
     }
 
-    async fn refund(&self, charge: &()) -> Result<(), String> {
-        let () = charge;
+    async fn refund(&self, _charge: &()) -> Result<(), String> {
         nothing!()
     }
 
@@ -62,8 +61,7 @@ impl PlaceOrder {
         nothing!()
     }
 
-    async fn unbook(&self, book: &()) -> Result<(), String> {
-        let () = book;
+    async fn unbook(&self, _book: &()) -> Result<(), String> {
         nothing!()
     }
 

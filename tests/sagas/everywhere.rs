@@ -155,8 +155,7 @@ impl Trip {
         counted!(effects, "flight")
     }
 
-    async fn cancel_flight(&self, flight: &(), #[dep] effects: &Effects) -> Result<(), String> {
-        let () = flight;
+    async fn cancel_flight(&self, _flight: &(), #[dep] effects: &Effects) -> Result<(), String> {
         counted!(effects, "cancel flight")
     }
 
@@ -165,8 +164,7 @@ impl Trip {
         counted!(effects, "hotel")
     }
 
-    async fn cancel_hotel(&self, hotel: &(), #[dep] effects: &Effects) -> Result<(), String> {
-        let () = hotel;
+    async fn cancel_hotel(&self, _hotel: &(), #[dep] effects: &Effects) -> Result<(), String> {
         counted!(effects, "cancel hotel")
     }
 

@@ -8,7 +8,7 @@
 //!    compensation, the name of the step that it undoes is what that has put out.
 //! 4. A reference to a `StepContext` is that.
 //!
-//! There is nothing else.
+//! There is nothing else. A name may have an underscore in front, for what is not used.
 
 use proc_macro2::Ident;
 use quote::ToTokens as _;
@@ -68,8 +68,10 @@ impl<'a, 's> Scene<'a, 's> {
         Self { steps }
     }
 
-    fn named(&self, name: &Ident) -> Option<usize> {
-        self.steps.iter().position(|step| step.name() == name)
+    fn named(&self, name: &str) -> Option<usize> {
+        self.steps
+            .iter()
+            .position(|step| step.name().unraw() == name)
     }
 
     /// Whether two steps may run at the same time.
@@ -115,10 +117,13 @@ impl Place<'_, '_> {
                 "a parameter is told by its name, so it needs one; take it apart in the body",
             ));
         };
-        if name == "item" && self.args().each.is_some() && self.role != Role::Condition {
+        // As anywhere in Rust, what is there and not used may begin with an underscore.
+        let plain = name.unraw().to_string();
+        let used = plain.strip_prefix('_').unwrap_or(&plain);
+        if used == "item" && self.args().each.is_some() && self.role != Role::Condition {
             return self.item(name);
         }
-        match self.scene.named(name) {
+        match self.scene.named(&plain).or_else(|| self.scene.named(used)) {
             Some(step) => self.output(name, step),
             None if is_context(&self.parameter.ty) => self.context(name),
             None => Err(syn::Error::new_spanned(name, self.unknown(name))),
