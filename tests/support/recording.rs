@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::fmt::{Debug, Write as _};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, Once};
 
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
-use tracing::subscriber::{DefaultGuard, set_default};
+use tracing::subscriber::{DefaultGuard, set_default, set_global_default};
 use tracing::{Event, Subscriber};
 use tracing_subscriber::Layer;
 use tracing_subscriber::layer::{Context, SubscriberExt as _};
@@ -35,9 +35,17 @@ struct Told {
 
 struct Recorder(Arc<Mutex<Told>>);
 
+/// Gives the threads that record nothing a subscriber too. The first thread that comes to an event settles for all
+/// of them whether anybody wants it, and one without a subscriber may say no while another one records.
+fn want_all() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| set_global_default(registry()).expect("nobody else sets it"));
+}
+
 impl Recording {
     /// Starts writing down.
     pub fn start() -> Self {
+        want_all();
         let told = Arc::new(Mutex::new(Told::default()));
         let subscriber = registry().with(Recorder(Arc::clone(&told)));
         Self {
