@@ -239,13 +239,16 @@ fn assert_sound(history: &SagaHistory, undoable: &[&str]) {
     }
 }
 
-/// Each of `effects` in this order, each perhaps once more.
-fn assert_order(end: &Effects, effects: &[&str]) {
-    let asked = end.all();
+/// Each of `effects` in this order, and one perhaps once more for each crash.
+fn assert_order<R>(end: &EndState<R>, effects: &[&str]) {
+    let asked = end.effects.all();
     let mut once = asked.clone();
     once.dedup();
     assert_eq!(once, effects, "{asked:?}");
-    assert!(asked.len() <= effects.len() + 1, "{asked:?}");
+    assert!(
+        asked.len() <= effects.len() + end.crashes.len(),
+        "{asked:?}"
+    );
 }
 
 fn state<R>(end: &EndState<R>) -> SagaState {
@@ -265,7 +268,7 @@ fn a_saga_that_succeeds_is_completed_wherever_it_crashes() {
         .check(|end| {
             let done = end.result.as_ref().unwrap();
             assert_eq!(done.ship, "Some(\"in paper\")");
-            assert_order(&end.effects, &FORTH);
+            assert_order(end, &FORTH);
             assert_eq!(end.effects.times("charge"), 1);
             assert_eq!(state(end), SagaState::Completed);
             assert_sound(&end.sagas[0], &[]);
@@ -281,11 +284,29 @@ fn a_saga_that_fails_is_undone_wherever_it_crashes() {
         .check(|end| {
             let error = end.result.as_ref().unwrap_err();
             assert!(matches!(error, SagaError::Compensated { step, .. } if step == "ship"));
-            assert_order(&end.effects, &[&FORTH[..4], &BACK].concat());
+            assert_order(end, &[&FORTH[..4], &BACK].concat());
             assert_eq!(end.effects.times("refund"), 1);
             assert_eq!(state(end), SagaState::Compensated);
             assert_sound(&end.sagas[0], &["reserve", "charge"]);
         });
+}
+
+/// Whoever recovers it may die of it too.
+#[test]
+fn a_saga_that_fails_is_undone_wherever_it_and_its_recovery_crash() {
+    let crashes = crash_everywhere(|| order(Wrong::Shipment))
+        .provide(Effects::clone)
+        .twice()
+        .check(|end| {
+            let error = end.result.as_ref().unwrap_err();
+            assert!(matches!(error, SagaError::Compensated { step, .. } if step == "ship"));
+            assert_order(end, &[&FORTH[..4], &BACK].concat());
+            assert_eq!(end.effects.times("charge"), 1);
+            assert_eq!(end.effects.times("refund"), 1);
+            assert_eq!(state(end), SagaState::Compensated);
+            assert_sound(&end.sagas[0], &["reserve", "charge"]);
+        });
+    assert!(crashes >= 200, "{crashes}");
 }
 
 #[test]
@@ -294,7 +315,7 @@ fn what_was_not_done_is_not_undone_wherever_it_crashes() {
         .provide(Effects::clone)
         .check(|end| {
             assert!(matches!(end.result, Err(SagaError::Compensated { .. })));
-            assert_order(&end.effects, &[&FORTH[..3], &BACK[1..]].concat());
+            assert_order(end, &[&FORTH[..3], &BACK[1..]].concat());
             assert_sound(&end.sagas[0], &["reserve"]);
         });
 }
@@ -306,7 +327,7 @@ fn a_compensation_that_fails_for_good_leaves_the_saga_stuck_wherever_it_crashes(
         .check(|end| {
             let error = end.result.as_ref().unwrap_err();
             assert!(matches!(error, SagaError::Stuck { step, .. } if step == "charge"));
-            assert_order(&end.effects, &FORTH[..4]);
+            assert_order(end, &FORTH[..4]);
             assert_eq!(state(end), SagaState::Stuck);
             assert_sound(&end.sagas[0], &[]);
         });
@@ -393,10 +414,24 @@ fn a_saga_of_closures_is_gone_on_with_wherever_it_crashes() {
     })
     .check(|end| {
         assert_eq!(*end.result.as_ref().unwrap(), 11);
-        assert_order(&end.effects, &["one", "two", "three"]);
+        assert_order(end, &["one", "two", "three"]);
         assert_eq!(state(end), SagaState::Completed);
     });
     assert!(crashes >= 16, "{crashes}");
+}
+
+#[test]
+fn a_saga_of_closures_is_gone_on_with_wherever_it_and_its_recovery_crash() {
+    let crashes = crash_everywhere_during(async |coord: &Coordinator, effects: &Effects| {
+        import(coord, effects, false).await
+    })
+    .twice()
+    .check(|end| {
+        assert_eq!(*end.result.as_ref().unwrap(), 11);
+        assert_order(end, &["one", "two", "three"]);
+        assert_eq!(state(end), SagaState::Completed);
+    });
+    assert!(crashes >= 100, "{crashes}");
 }
 
 #[test]
@@ -407,7 +442,7 @@ fn a_saga_of_closures_that_fails_is_undone_wherever_it_crashes() {
     .check(|end| {
         assert!(matches!(end.result, Err(SagaError::Compensated { .. })));
         let forth_and_back = ["one", "two", "three", "undo three", "undo two", "undo one"];
-        assert_order(&end.effects, &forth_and_back);
+        assert_order(end, &forth_and_back);
         assert_eq!(state(end), SagaState::Compensated);
         assert_sound(&end.sagas[0], &["one", "two", "three"]);
     });
@@ -420,10 +455,7 @@ async fn ten_steps_crash_everywhere_within_a_runtime() {
         .provide(Effects::clone)
         .check(|end| {
             assert!(end.result.is_ok());
-            assert_order(
-                &end.effects,
-                &["a", "b", "c", "d", "e", "f", "g", "h", "i", "j"],
-            );
+            assert_order(end, &["a", "b", "c", "d", "e", "f", "g", "h", "i", "j"]);
         });
     assert!(crashes >= 40, "{crashes}");
 }
@@ -433,7 +465,7 @@ fn a_check_that_fails_tells_where_the_process_was_killed() {
     let failed = std::panic::catch_unwind(|| {
         crash_everywhere(|| Ten { number: 1 })
             .provide(Effects::clone)
-            .check(|end| assert!(end.crash.is_none(), "it was killed"))
+            .check(|end| assert!(end.crashes.is_empty(), "it was killed"))
     });
     let told = *failed.unwrap_err().downcast::<String>().unwrap();
     assert!(

@@ -1,4 +1,4 @@
-//! Sagas as their users see them: each case over every store. And on Redis, while processes fail.
+//! Sagas as their users see them: each case over every store; and over those that processes share, while these fail.
 
 mod changing;
 mod closures;
@@ -13,6 +13,7 @@ mod inspecting;
 mod processes;
 mod recovering;
 mod running;
+mod services;
 mod shop;
 mod snapshots;
 mod storm;
@@ -139,5 +140,36 @@ over_every_store! {
         a_step_is_not_skipped
         a_stuck_saga_is_abandoned
         a_running_saga_is_abandoned
+    }
+}
+
+/// The same for what needs processes of its own, which share no memory.
+macro_rules! over_every_shared_store {
+    ($($subject:ident { $($case:ident)* })*) => {
+        mod processes_on_redis {
+            $(mod $subject { $(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $case() {
+                    crate::$subject::$case(coord_tests::fleet::Fleet::on_redis().await).await;
+                }
+            )* })*
+        }
+
+        mod processes_on_sqlite {
+            $(mod $subject { $(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $case() {
+                    crate::$subject::$case(coord_tests::fleet::Fleet::on_sqlite().await).await;
+                }
+            )* })*
+        }
+    };
+}
+
+over_every_shared_store! {
+    processes {
+        a_saga_orphaned_by_a_kill_is_resumed_within_one_ttl
+        a_process_that_was_paused_appends_nothing_after_the_takeover
+        those_who_wait_elsewhere_get_the_end_when_its_process_dies
     }
 }

@@ -7,33 +7,41 @@ use coord::saga::{HistoryKind, SagaHistory, SagaState};
 use coord_tests::fleet::Fleet;
 use coord_tests::{Worker, until};
 
-use crate::order::{FleetOrder, STEPS, Services, process};
+use crate::order::{FleetOrder, STEPS, process};
+use crate::services::ServiceHost;
 
 /// A membership that ends while a test waits for it.
 const TTL: Duration = Duration::from_millis(600);
 const ORDER: u64 = 7;
 const ID: &str = "FleetOrder/order:7";
 
-pub(crate) async fn worker(fleet: &Fleet, ttl: Duration, failing: u32) -> Worker {
+pub(crate) async fn worker(
+    fleet: &Fleet,
+    services: &ServiceHost,
+    ttl: Duration,
+    failing: u32,
+) -> Worker {
     let (ttl, failing) = (ttl.as_millis().to_string(), failing.to_string());
     let path = env!("CARGO_BIN_EXE_saga_worker");
-    let arguments = [fleet.url(), fleet.namespace(), &ttl, &failing];
+    let arguments = [
+        fleet.url(),
+        fleet.namespace(),
+        services.path(),
+        &ttl,
+        &failing,
+    ];
     let mut worker = Worker::spawn(path, arguments);
     worker.expect_line("ready").await;
     worker
 }
 
 /// A process whose third step of an order stands.
-async fn stands(fleet: &Fleet) -> Worker {
-    let mut worker = worker(fleet, TTL, 0).await;
+async fn stands(fleet: &Fleet, services: &ServiceHost) -> Worker {
+    let mut worker = worker(fleet, services, TTL, 0).await;
     worker.send_line(&format!("stand {ORDER}"));
     worker.expect_line("began 7").await;
     worker.expect_line("stands").await;
     worker
-}
-
-async fn services(fleet: &Fleet) -> Services {
-    Services::connect(fleet.url(), fleet.namespace(), 0).await
 }
 
 async fn history(coord: &Coordinator) -> SagaHistory {
@@ -55,12 +63,10 @@ async fn stored(fleet: &Fleet) -> Vec<String> {
 }
 
 /// What was begun before the hourglass has run out by the store's clock after one ttl: a single look finds it.
-#[tokio::test]
-async fn a_saga_orphaned_by_a_kill_is_resumed_within_one_ttl() {
-    let fleet = Fleet::on_redis().await;
-    let services = services(&fleet).await;
-    let dies = stands(&fleet).await;
-    let coord = fleet.builder().await.provide(services.clone()).build();
+pub(crate) async fn a_saga_orphaned_by_a_kill_is_resumed_within_one_ttl(fleet: Fleet) {
+    let services = ServiceHost::start();
+    let dies = stands(&fleet, &services).await;
+    let coord = fleet.builder().await.provide(services.services()).build();
     dies.kill();
     assert!(!dies.until_exit().await);
     fleet.let_pass(TTL).await;
@@ -70,18 +76,16 @@ async fn a_saga_orphaned_by_a_kill_is_resumed_within_one_ttl() {
         stands: true,
     };
     order.run_with(&coord).await.unwrap();
-    assert_eq!(services.done_for(ORDER).await, STEPS);
+    assert_eq!(services.done_for(ORDER), STEPS);
     assert_eq!(history(&coord).await.summary.takeovers, 1);
 }
 
 /// It is taken over while it stands still, in the middle of a step; what it does when it goes on is stored nowhere.
-#[tokio::test]
-async fn a_process_that_was_paused_appends_nothing_after_the_takeover() {
-    let fleet = Fleet::on_redis().await;
-    let services = services(&fleet).await;
-    let mut paused = stands(&fleet).await;
+pub(crate) async fn a_process_that_was_paused_appends_nothing_after_the_takeover(fleet: Fleet) {
+    let services = ServiceHost::start();
+    let mut paused = stands(&fleet, &services).await;
     paused.pause();
-    let coord = process(fleet.builder().await, services.clone());
+    let coord = process(fleet.builder().await, services.services());
     until("the saga to end elsewhere", async || {
         let state = history(&coord).await.summary.state;
         (state == SagaState::Completed).then_some(())
@@ -98,7 +102,7 @@ async fn a_process_that_was_paused_appends_nothing_after_the_takeover() {
     }
     assert_eq!(told.as_deref(), Some("ended well"));
     assert_eq!(stored(&fleet).await, before);
-    assert_eq!(services.done_for(ORDER).await, STEPS, "each once");
+    assert_eq!(services.done_for(ORDER), STEPS, "each once");
     let events = history(&coord).await.events;
     let taken_over = events
         .iter()
@@ -112,12 +116,10 @@ async fn a_process_that_was_paused_appends_nothing_after_the_takeover() {
 }
 
 /// Every process that is asked for it waits for the one that has it, and gets its end, whoever brings it about.
-#[tokio::test]
-async fn those_who_wait_elsewhere_get_the_end_when_its_process_dies() {
-    let fleet = Fleet::on_redis().await;
-    let services = services(&fleet).await;
-    let dies = stands(&fleet).await;
-    let coord = process(fleet.builder().await, services.clone());
+pub(crate) async fn those_who_wait_elsewhere_get_the_end_when_its_process_dies(fleet: Fleet) {
+    let services = ServiceHost::start();
+    let dies = stands(&fleet, &services).await;
+    let coord = process(fleet.builder().await, services.services());
     let waits: Vec<_> = (0..4)
         .map(|_| {
             let coord = coord.clone();
@@ -128,7 +130,7 @@ async fn those_who_wait_elsewhere_get_the_end_when_its_process_dies() {
             tokio::spawn(async move { order.run_with(&coord).await.map(|done| done.ship) })
         })
         .collect();
-    let mut other = worker(&fleet, TTL, 0).await;
+    let mut other = worker(&fleet, &services, TTL, 0).await;
     other.send_line(&format!("stand {ORDER}"));
     dies.kill();
     for waits in waits {
@@ -139,5 +141,5 @@ async fn those_who_wait_elsewhere_get_the_end_when_its_process_dies() {
         assert!(told.is_some(), "it has died");
         told = other.next_line().await;
     }
-    assert_eq!(services.done_for(ORDER).await, STEPS, "each once");
+    assert_eq!(services.done_for(ORDER), STEPS, "each once");
 }

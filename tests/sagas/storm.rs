@@ -13,8 +13,9 @@ use futures_util::stream::{self, StreamExt as _};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
-use crate::order::{STEPS, Services};
+use crate::order::STEPS;
 use crate::processes::worker;
+use crate::services::ServiceHost;
 
 /// Short, so that a process that was killed holds its sagas up for no longer.
 const TTL: Duration = Duration::from_millis(400);
@@ -40,6 +41,7 @@ enum Accident {
 /// says that it began, and never again.
 struct Supervisor {
     fleet: Arc<Fleet>,
+    services: Arc<ServiceHost>,
     accidents: mpsc::UnboundedReceiver<Accident>,
     /// What has not begun yet.
     left: BTreeSet<u64>,
@@ -51,7 +53,7 @@ impl Supervisor {
     /// Goes on until there can be no accidents any more.
     async fn supervise(mut self) {
         loop {
-            let mut worker = worker(&self.fleet, TTL, FAILING).await;
+            let mut worker = worker(&self.fleet, &self.services, TTL, FAILING).await;
             let mut to_ask: VecDeque<_> = self.left.iter().copied().collect();
             for order in to_ask.drain(..AT_ONCE.min(to_ask.len())) {
                 worker.send_line(&format!("place {order}"));
@@ -130,6 +132,7 @@ impl Accidents {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_order_is_completed_or_undone_while_processes_are_killed_and_paused() {
     let fleet = Arc::new(Fleet::on_redis().await);
+    let services = Arc::new(ServiceHost::start());
     let coord = fleet.process().await;
     let began = Arc::new(AtomicU64::new(0));
     let mut accidents = Accidents {
@@ -142,6 +145,7 @@ async fn every_order_is_completed_or_undone_while_processes_are_killed_and_pause
         accidents.orders.push(orders);
         let supervisor = Supervisor {
             fleet: Arc::clone(&fleet),
+            services: Arc::clone(&services),
             accidents: ordered,
             left: (0..ORDERS)
                 .filter(|order| order % WORKERS as u64 == place)
@@ -164,12 +168,11 @@ async fn every_order_is_completed_or_undone_while_processes_are_killed_and_pause
     while let Some(supervised) = supervisors.join_next().await {
         supervised.expect("a supervisor who has heard nothing odd");
     }
-    let services = Services::connect(fleet.url(), fleet.namespace(), 0).await;
     let told = stream::iter(0..ORDERS).map(async |order| {
         let (sagas, id) = (coord.sagas(), format!("FleetOrder/order:{order}"));
         let history = sagas.history(&id).await.expect("an answer");
         let told = Told::of(&history.expect("it is not lost"));
-        told.check(&services.done_for(order).await);
+        told.check(&services.done_for(order));
         told.state == SagaState::Completed
     });
     let told: Vec<_> = told.buffer_unordered(50).collect().await;

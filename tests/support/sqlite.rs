@@ -1,4 +1,4 @@
-//! Databases in files.
+//! Databases in files, and sockets.
 
 use std::path::PathBuf;
 
@@ -15,4 +15,9 @@ pub fn new_sqlite() -> PathBuf {
     folder_of_the_process()
         .join(unique("own"))
         .with_extension("db")
+}
+
+/// The path of a socket that no other test uses, removed when the test process is gone. Nobody listens there yet.
+pub fn new_socket() -> PathBuf {
+    folder_of_the_process().join(unique("socket"))
 }

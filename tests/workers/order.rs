@@ -1,38 +1,22 @@
-//! Orders of five steps, and the services that carry them out, as several processes use them.
-//!
-//! The services live in Redis, so that they outlive whoever asks. They do once what is asked under one key, and
-//! refuse a token that is smaller than one they were shown for the order, as real ones should.
+//! Orders of five steps, as several processes place them, and the services that carry them out as they see them.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use coord::{Coordinator, CoordinatorBuilder, RetryPolicy, StepContext, saga};
-use coord_tests::PATIENCE;
-use redis::aio::MultiplexedConnection;
-use redis::{AsyncConnectionConfig, Script};
 use serde::{Deserialize, Serialize};
+use tokio::io::{self, AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::UnixStream;
 use tokio::sync::Notify;
 
 /// How many steps an order has.
 pub(crate) const STEPS: [&str; 5] = ["reserve", "charge", "pack", "book", "ship"];
 
-/// KEYS  1 what is known of the order  2 what was done for it, in order
-/// ARGV  1 token  2 idempotency key  3 what to do  4 what has to be done before, or ''
-const SERVE: &str = "
-    if tonumber(ARGV[1]) < tonumber(redis.call('HGET', KEYS[1], 'token') or '0') then return 'stale' end
-    redis.call('HSET', KEYS[1], 'token', ARGV[1])
-    if redis.call('HSETNX', KEYS[1], 'key:' .. ARGV[2], '') == 0 then return 'done before' end
-    if ARGV[4] ~= '' and redis.call('HEXISTS', KEYS[1], 'did:' .. ARGV[4]) == 0 then return 'nothing to undo' end
-    redis.call('HINCRBY', KEYS[1], 'did:' .. ARGV[3], 1)
-    redis.call('RPUSH', KEYS[2], ARGV[3])
-    return 'done'";
-
 /// The services, as a process reaches them.
 #[derive(Clone)]
 pub(crate) struct Services {
-    connection: MultiplexedConnection,
-    place: String,
-    serve: Script,
+    /// The path of the socket that they listen at.
+    path: Arc<str>,
     /// How many attempts of a hundred fail.
     failing: u32,
     /// What a step says of itself.
@@ -42,31 +26,13 @@ pub(crate) struct Services {
 }
 
 impl Services {
-    pub(crate) async fn connect(url: &str, namespace: &str, failing: u32) -> Self {
-        let client = redis::Client::open(url).expect("a client");
-        // A process that was paused finds the answer to what it had asked.
-        let patient = AsyncConnectionConfig::new().set_response_timeout(Some(PATIENCE));
-        let connection = client.get_multiplexed_async_connection_with_config(&patient);
-        let connection = connection.await;
+    pub(crate) fn at(path: &str, failing: u32) -> Self {
         Self {
-            connection: connection.expect("a connection"),
-            place: format!("services:{namespace}"),
-            serve: Script::new(SERVE),
+            path: path.into(),
             failing,
             tell: drop,
             go_on: Arc::default(),
         }
-    }
-
-    /// What was done for an order.
-    #[allow(dead_code, reason = "for the test, and not for its workers")]
-    pub(crate) async fn done_for(&self, order: u64) -> Vec<String> {
-        let mut ask = redis::cmd("LRANGE");
-        ask.arg(format!("{}:{order}:done", self.place))
-            .arg(0)
-            .arg(-1);
-        let done = ask.query_async(&mut self.connection.clone()).await;
-        done.expect("the services answer")
     }
 
     async fn serve(
@@ -76,17 +42,23 @@ impl Services {
         what: &str,
         after: &str,
     ) -> Result<(), String> {
-        let mut call = self.serve.key(format!("{}:{order}", self.place));
-        call.key(format!("{}:{order}:done", self.place));
-        call.arg(u64::from(ctx.token())).arg(ctx.idempotency_key());
-        call.arg(what).arg(after);
-        let mut connection = self.connection.clone();
-        let answer = call.invoke_async(&mut connection).await;
-        let answer: String = answer.map_err(|error: redis::RedisError| error.to_string())?;
+        let (token, key) = (u64::from(ctx.token()), ctx.idempotency_key());
+        let question = format!("{order}\t{token}\t{key}\t{what}\t{after}\n");
+        let answer = self.ask(&question).await;
+        let answer = answer.map_err(|error| error.to_string())?;
         if answer == "stale" {
             return Err("the token is too old".to_owned());
         }
         Ok(())
+    }
+
+    async fn ask(&self, question: &str) -> io::Result<String> {
+        let mut services = UnixStream::connect(&*self.path).await?;
+        services.write_all(question.as_bytes()).await?;
+        services.shutdown().await?;
+        let mut answer = String::new();
+        services.read_to_string(&mut answer).await?;
+        Ok(answer)
     }
 
     /// Whether this attempt fails.

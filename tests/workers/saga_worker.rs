@@ -1,7 +1,7 @@
 //! A process that places orders as it is told, and goes on with those of processes that died.
 //!
-//! Arguments: the store's URL, the namespace, the ttl of its membership in milliseconds, and how many of a hundred
-//! attempts of its steps fail. Commands, a line each, and what is said to them:
+//! Arguments: the store's URL, the namespace, the socket of the services, the ttl of its membership in milliseconds,
+//! and how many of a hundred attempts of its steps fail. Commands, a line each, and what is said to them:
 //!
 //! | command | |
 //! |---|---|
@@ -13,8 +13,8 @@ mod order;
 
 use std::time::Duration;
 
-use coord::store::RedisStore;
 use coord::{Coordinator, SagaError};
+use coord_tests::store_at;
 use coord_tests::worker::{Commands, say};
 use order::{FleetOrder, Services, process};
 
@@ -50,17 +50,16 @@ async fn stand(coord: Coordinator, order: u64) {
 #[tokio::main(flavor = "current_thread")]
 async fn main() {
     let arguments: Vec<_> = std::env::args().skip(1).collect();
-    let [url, namespace, ttl, failing] = &*arguments else {
-        panic!("a URL, a namespace, a ttl and how many fail");
+    let [url, namespace, services, ttl, failing] = &*arguments else {
+        panic!("a URL, a namespace, a socket, a ttl and how many fail");
     };
     let ttl = Duration::from_millis(ttl.parse().expect("a ttl in milliseconds"));
     let failing = failing.parse().expect("how many of a hundred fail");
-    let store = RedisStore::connect(url).await.expect("a server");
     let builder = Coordinator::builder()
-        .store(store)
+        .store_arc(store_at(url).await)
         .namespace(namespace)
         .lock_ttl(ttl);
-    let mut services = Services::connect(url, namespace, failing).await;
+    let mut services = Services::at(services, failing);
     services.tell = tell;
     let coord = process(builder, services.clone());
 

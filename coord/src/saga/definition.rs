@@ -42,6 +42,7 @@ pub trait Saga: Serialize + DeserializeOwned + Any + Send + Sync {
 pub struct Definition {
     pub(super) name: &'static str,
     pub(super) steps: Vec<StepData>,
+    by_id: HashMap<&'static str, usize>,
     pub(super) read: fn(&[u8]) -> serde_json::Result<Input>,
     pub(super) key: fn(&Input) -> Option<Result<Key, Error>>,
 }
@@ -63,9 +64,11 @@ impl Definition {
     }
 
     fn new<S: Saga>() -> Self {
+        let steps: Vec<_> = S::steps().into_iter().map(Step::into_data).collect();
         Self {
             name: S::NAME,
-            steps: S::steps().into_iter().map(Step::into_data).collect(),
+            by_id: steps.iter().map(|step| step.id).zip(0..).collect(),
+            steps,
             read: |stored| Ok(Arc::new(serde_json::from_slice::<S>(stored)?)),
             key: |input| input.downcast_ref::<S>().map(Saga::key),
         }
@@ -83,8 +86,14 @@ impl Definition {
         })
     }
 
+    /// The number of the step with this id, or how the steps differ from those of code that has run one.
+    pub(super) fn step(&self, id: &str) -> Result<usize, String> {
+        let known = self.by_id.get(id).copied();
+        known.ok_or_else(|| self.without(id))
+    }
+
     /// How it differs from code that has run a step that is not here.
-    pub(super) fn without(&self, id: &str) -> String {
+    fn without(&self, id: &str) -> String {
         let steps: Vec<_> = self
             .steps
             .iter()

@@ -9,11 +9,11 @@
 use std::any::Any;
 use std::borrow::Cow;
 use std::panic::AssertUnwindSafe;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use futures_util::future::{BoxFuture, FutureExt};
+use futures_util::future::FutureExt;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use serde_json::value::RawValue;
 use tokio::sync::Notify;
@@ -21,10 +21,10 @@ use tokio::time::Instant;
 use tracing::Instrument;
 
 use super::call::Call;
-use super::context::StepContext;
+use super::context::{StepContext, StepOfRun};
 use super::definition::Definition;
 use super::error::{SagaError, StepError};
-use super::head::{SagaState, milliseconds};
+use super::head::{About, SagaState, milliseconds};
 use super::journal::{Journal, Stop, shortened};
 use super::log::{Event, Kind};
 use super::outputs::Outputs;
@@ -32,8 +32,6 @@ use super::progress::{Cause, Progress, Run, Standing};
 use super::spot::Spot;
 use super::step::{Failed, Input};
 use super::trace::{self, Way};
-use crate::context::Context;
-use crate::lock::while_held;
 use crate::observe::{SagaEvent, emit};
 use crate::store::FencingToken;
 
@@ -93,7 +91,7 @@ impl Cancel {
 }
 
 impl Drive {
-    /// Goes on until the saga has ended or is stuck, inside of the span of the saga.
+    /// Goes on until the saga has ended or is stuck.
     pub(super) async fn go_on(&self, journal: &mut Journal<Progress>) -> Result<Ended, Stop> {
         loop {
             if self.cancel.is_wanted() && !journal.fold.cancelled {
@@ -133,11 +131,12 @@ impl Drive {
 
     /// Notes what begins the next runs.
     pub(super) fn plan(&self, journal: &mut Journal<Progress>) -> Result<Vec<Run>, FailedPlan> {
-        let context = self.context(journal, (0, 0), 1, "when");
+        let about = &journal.head.about;
         let next = journal.fold.next(|step, outputs| {
             let Some(when) = &self.definition.steps[step].when else {
                 return Ok(true);
             };
+            let context = self.context(about, (step, 0), 1, Way::Forwards);
             when(&self.input, self.call(&context, outputs, (step, 0)))
                 .map_err(|failed| (step, failed.error))
         });
@@ -181,7 +180,7 @@ impl Drive {
             under_way.push(self.attempt(journal, run));
         }
         let mut failure = None;
-        while let Some((run, attempted)) = self.while_member(journal, under_way.next()).await? {
+        while let Some((run, attempted)) = under_way.next().await {
             match attempted {
                 Attempted::Done(output) => journal.note(Event {
                     output: Some(output),
@@ -255,8 +254,7 @@ impl Drive {
         run: Run,
     ) -> Result<Option<Failure>, Stop> {
         loop {
-            let attempt = self.attempt_to_undo(journal, run);
-            match self.while_member(journal, attempt).await? {
+            match self.attempt_to_undo(journal, run).await {
                 Attempted::Done(_) | Attempted::NotMade => {
                     journal.note(Event::of_run(Kind::Undone, run));
                     return Ok(None);
@@ -294,88 +292,63 @@ impl Drive {
     }
 
     /// The next attempt of a run, when it is due.
-    fn attempt(
-        &self,
+    fn attempt<'a>(
+        &'a self,
         journal: &Journal<Progress>,
         run: Run,
-    ) -> BoxFuture<'static, (Run, Attempted)> {
+    ) -> impl Future<Output = (Run, Attempted)> + Send + use<'a> {
         let progress = journal.fold.run(run);
-        let context = self.context(journal, run, progress.attempt(), "");
-        let outputs = Arc::clone(&journal.fold.outputs);
-        let (delay, cancel) = (progress.waits(), Arc::clone(&self.cancel));
-        let past_pivot = journal.fold.past_pivot;
-        let made = self.made(journal, run, context, outputs, Way::Forwards);
-        let template = self.spot.template();
-        Box::pin(async move {
+        let (delay, past_pivot) = (progress.waits(), journal.fold.past_pivot);
+        let made = self.made(journal, run, progress.attempt(), Way::Forwards);
+        async move {
             if !delay.is_zero() {
                 if past_pivot {
                     tokio::time::sleep(delay).await;
-                } else if !cancel.sleep(delay).await {
+                } else if !self.cancel.sleep(delay).await {
                     return (run, Attempted::NotMade);
                 }
             }
             let began = Instant::now();
             let attempted = made.await;
             let took = began.elapsed();
-            emit(template, SagaEvent::Step { took });
+            emit(self.spot.template(), SagaEvent::Step { took });
             (run, attempted)
-        })
+        }
     }
 
-    fn attempt_to_undo(
-        &self,
-        journal: &Journal<Progress>,
-        run: Run,
-    ) -> BoxFuture<'static, Attempted> {
+    async fn attempt_to_undo(&self, journal: &Journal<Progress>, run: Run) -> Attempted {
         let progress = journal.fold.run(run);
-        let context = self.context(journal, run, progress.undo_attempt(), "/undo");
-        let outputs = Arc::clone(&journal.fold.outputs);
-        let made = self.made(journal, run, context, outputs, Way::Backwards);
         let delay = progress.waits();
-        Box::pin(async move {
-            if !delay.is_zero() {
-                tokio::time::sleep(delay).await;
-            }
-            made.await
-        })
+        if !delay.is_zero() {
+            tokio::time::sleep(delay).await;
+        }
+        self.made(journal, run, progress.undo_attempt(), Way::Backwards)
+            .await
     }
 
-    /// One attempt, caught if it panics, cut off after the timeout, and inside of the context of the saga.
-    fn made(
-        &self,
+    /// One attempt, caught if it panics, and cut off after the timeout.
+    fn made<'a>(
+        &'a self,
         journal: &Journal<Progress>,
         run: Run,
-        context: StepContext,
-        outputs: Arc<Outputs>,
+        attempt: u32,
         way: Way,
-    ) -> BoxFuture<'static, Attempted> {
+    ) -> impl Future<Output = Attempted> + Send + use<'a> {
         let step = &self.definition.steps[run.0];
         let make = match &step.undo {
-            Some(undo) if way == Way::Backwards => Arc::clone(&undo.run),
-            _ => Arc::clone(&step.run),
+            Some(undo) if way == Way::Backwards => &undo.run,
+            _ => &step.run,
         };
-        let (timeout, input) = (step.timeout, Arc::clone(&self.input));
-        let coordinator = self.spot.coordinator.clone();
         let about = &journal.head.about;
-        let number = (context.attempt, step.each.is_some().then_some(run.1));
+        let context = self.context(about, run, attempt, way);
+        let number = (attempt, context.step.item);
         let span = trace::attempt(way, self.spot.template(), about, step.id, number);
         let inside = span.clone();
-        let around = Context::with_correlation_id(&*about.correlation)
-            .inside_saga(Arc::clone(&self.spot.head_key), Arc::clone(&self.spot.id));
-        let scope = self.spot.coordinator.clone();
-        let body = async move {
-            let call = Call {
-                context: &context,
-                outputs: &outputs,
-                dependencies: coordinator.dependencies(),
-                step: run.0,
-                item: run.1,
-            };
-            make(&input, call).await
-        };
-        let body = AssertUnwindSafe(scope.scope(around.scope(body))).catch_unwind();
+        let outputs = Arc::clone(&journal.fold.outputs);
+        let body = async move { make(&self.input, self.call(&context, &outputs, run)).await };
+        let body = AssertUnwindSafe(body).catch_unwind();
         let attempted = async move {
-            let ended = match timeout {
+            let ended = match step.timeout {
                 None => Ok(body.await),
                 Some(timeout) => tokio::time::timeout(timeout, body).await,
             };
@@ -389,27 +362,21 @@ impl Drive {
                 Err(_) => failed("it did not end within its timeout".to_owned()),
             }
         };
-        Box::pin(attempted.instrument(span))
+        attempted.instrument(span)
     }
 
-    fn context(
-        &self,
-        journal: &Journal<Progress>,
-        (step, item): Run,
-        attempt: u32,
-        suffix: &str,
-    ) -> StepContext {
-        let about = &journal.head.about;
-        let data = &self.definition.steps;
-        let id = data.get(step).map_or("", |step| step.id);
-        let of_item = match data.get(step).and_then(|step| step.each.as_ref()) {
-            Some(_) => format!("/{item}"),
-            None => String::new(),
-        };
+    fn context(&self, about: &About, (step, item): Run, attempt: u32, way: Way) -> StepContext {
+        let data = &self.definition.steps[step];
         StepContext {
             saga_id: Arc::clone(&self.spot.id),
             attempt,
-            idempotency_key: format!("{:032x}/{id}{of_item}{suffix}", about.run),
+            step: StepOfRun {
+                run: about.run,
+                id: data.id,
+                item: data.each.is_some().then_some(item),
+                way,
+            },
+            idempotency_key: OnceLock::new(),
             token: FencingToken::new(about.began.saturating_mul(1000).saturating_add(about.epoch)),
         }
     }
@@ -427,17 +394,6 @@ impl Drive {
             step,
             item,
         }
-    }
-
-    async fn while_member<F: Future>(
-        &self,
-        journal: &Journal<Progress>,
-        work: F,
-    ) -> Result<F::Output, Stop> {
-        let lease = &journal.member.lease;
-        while_held(lease.lost(), || lease.is_held(), work)
-            .await
-            .ok_or(Stop::Lost)
     }
 
     fn step_id(&self, step: usize) -> String {

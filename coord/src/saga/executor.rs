@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use bytes::Bytes;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tracing::Instrument;
 
 use super::conduct::{Conduct, is_same};
@@ -29,8 +29,8 @@ pub(super) struct Executor {
     /// The memberships that this executor has had.
     former: Mutex<HashSet<String>>,
     closing: watch::Sender<bool>,
-    /// How many are running, for the one who shuts down.
-    count: watch::Sender<usize>,
+    /// Tells the one who shuts down that one fewer is running.
+    fewer: Notify,
 }
 
 /// A saga that is conducted in this process.
@@ -54,7 +54,7 @@ impl Executor {
             joining: tokio::sync::Mutex::default(),
             former: Mutex::default(),
             closing: watch::Sender::new(false),
-            count: watch::Sender::new(0),
+            fewer: Notify::new(),
         }
     }
 
@@ -105,7 +105,6 @@ impl Executor {
             input: conduct.input.clone(),
         });
         all.insert(Arc::clone(&name), Arc::clone(&running));
-        self.count.send_replace(all.len());
         drop(all);
         let place = Place {
             executor: Arc::clone(self),
@@ -168,7 +167,8 @@ impl Place {
         let journal = tokio::select! {
             biased;
             () = self.executor.closing() => None,
-            (ended, journal) = conduct.to_the_end() => {
+            // On the heap, so that what is spawned is small enough to be moved.
+            (ended, journal) = Box::pin(conduct.to_the_end()) => {
                 self.leave(ended);
                 journal
             }
@@ -199,8 +199,7 @@ impl Drop for Place {
         if self.running.ended.borrow().is_none() {
             self.leave(Err(Error::ShutDown.into()));
         }
-        let count = lock(&self.executor.running).len();
-        self.executor.count.send_replace(count);
+        self.executor.fewer.notify_waiters();
     }
 }
 
@@ -220,7 +219,13 @@ impl Service for Executor {
     fn shut_down(self: Arc<Self>) -> Pin<Box<dyn Future<Output = ()> + Send>> {
         Box::pin(async move {
             self.closing.send_replace(true);
-            let _ = self.count.subscribe().wait_for(|count| *count == 0).await;
+            loop {
+                let fewer = self.fewer.notified();
+                if lock(&self.running).is_empty() {
+                    break;
+                }
+                fewer.await;
+            }
             let member = self
                 .member
                 .write()

@@ -26,6 +26,8 @@ use crate::store::{
 
 const FIRST_RETRY: Duration = Duration::from_millis(5);
 const LONGEST_RETRY: Duration = Duration::from_secs(1);
+/// How many bytes an entry has most often: with a step's end and the start of the next one.
+const USUAL_ENTRY: usize = 192;
 /// How many entries are read at once.
 const PAGE: usize = 250;
 
@@ -120,6 +122,9 @@ impl<F: Fold> Journal<F> {
             _ => self.fold.id(event.step),
         };
         let before = self.pending.len();
+        if before == 0 {
+            self.pending.reserve(USUAL_ENTRY);
+        }
         event.write(id, &mut self.pending);
         // With what closes it.
         if self.pending.len() >= MAX_VALUE_BYTES && before > 0 {
@@ -213,13 +218,13 @@ impl<F: Fold> Journal<F> {
 
     /// Makes this executor the owner: the head first, then the log, which is the fence.
     pub(super) async fn own(&mut self) -> Result<(), Stop> {
-        let mut head = self.head.clone();
+        let head = &mut self.head;
         head.state = SagaState::Running;
         head.about.owner = Some(self.member.id.clone());
         head.about.epoch += 1;
         head.about.failure = None;
         head.last = Bytes::new();
-        self.put_head(head, None).await?;
+        self.put_head(None).await?;
         let mut entry = Vec::new();
         Event::of_run(Kind::Takeover, (0, 0)).write("", &mut entry);
         entry.push(b']');
@@ -249,12 +254,13 @@ impl<F: Fold> Journal<F> {
         state: SagaState,
         failure: Option<(String, String)>,
     ) -> Result<(), Stop> {
-        let mut head = self.head.clone();
         if !self.fits() || state == SagaState::Stuck {
             self.flush().await?;
         }
+        let last = self.take_pending();
+        let head = &mut self.head;
         head.state = state;
-        head.last = self.take_pending();
+        head.last = last;
         head.about.failure = failure.map(|(step, error)| (step, shortened(error)));
         let ttl = state.is_final().then(|| head.retention());
         if state.is_final() {
@@ -262,7 +268,7 @@ impl<F: Fold> Journal<F> {
         } else {
             head.about.owner = None;
         }
-        self.put_head(head, ttl).await
+        self.put_head(ttl).await
     }
 
     /// Lets the log of a saga that has ended disappear, and gives back its place in the list. Until then it stays
@@ -287,15 +293,14 @@ impl<F: Fold> Journal<F> {
             .listed()
     }
 
-    async fn put_head(&mut self, head: Head, ttl: Option<Duration>) -> Result<(), Stop> {
-        let request = PutRequest::new(&*self.head_key, head.write())
+    async fn put_head(&mut self, ttl: Option<Duration>) -> Result<(), Stop> {
+        let request = PutRequest::new(&*self.head_key, self.head.write())
             .when(Condition::Version(self.version))
             .ttl(ttl)
             .listed();
         match insist(&self.member, || self.store.put_record(&request)).await? {
             Put::Stored(version) => {
                 self.version = version;
-                self.head = head;
                 Ok(())
             }
             Put::Conflict(_) => {

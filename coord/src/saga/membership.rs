@@ -102,7 +102,9 @@ impl Member {
 impl Slot {
     /// What lists the saga with this head.
     pub(super) fn list(&self, head: &str) -> PutRequest {
-        PutRequest::new(self.member.slot_name(self.number), head.as_bytes().to_vec()).listed()
+        PutRequest::new(self.member.slot_name(self.number), head.as_bytes().to_vec())
+            .listed()
+            .quiet()
     }
 
     /// Gives it to the next saga, because this one has ended or never began.

@@ -1,6 +1,5 @@
 //! How far a saga has got, folded from what happened to it.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -27,7 +26,6 @@ pub(super) struct Progress {
     pub(super) past_pivot: bool,
     /// All steps before this one are done or left out.
     settled: usize,
-    by_id: HashMap<&'static str, usize>,
 }
 
 struct StepProgress {
@@ -98,12 +96,6 @@ impl Progress {
             cancelled: false,
             past_pivot: false,
             settled: 0,
-            by_id: definition
-                .steps
-                .iter()
-                .map(|step| step.id)
-                .zip(0..)
-                .collect(),
             definition: Arc::clone(definition),
         }
     }
@@ -230,8 +222,7 @@ impl Fold for Progress {
     }
 
     fn step(&mut self, id: &str) -> Result<usize, String> {
-        let known = self.by_id.get(id).copied();
-        known.ok_or_else(|| self.definition.without(id))
+        self.definition.step(id)
     }
 
     fn apply(&mut self, event: Event) {

@@ -3,6 +3,7 @@
 //! A saga that is taken over has a span in each process, perhaps each in a trace of its own. What links them is the
 //! correlation id of the call that began the saga: it is stored with it, and stands in all of its spans.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tracing::{Instrument, Span, field, info_span};
@@ -11,6 +12,8 @@ use super::drive::{Drive, Ended};
 use super::head::{About, Head, SagaState, now};
 use super::journal::{Journal, Stop};
 use super::progress::Progress;
+use crate::context::Context;
+use crate::lock::while_held;
 use crate::observe::{SagaEvent, emit};
 
 /// The span of a saga that is executed.
@@ -80,10 +83,18 @@ impl Trace {
 }
 
 impl Drive {
-    /// Goes on until the saga has ended or is stuck.
+    /// Goes on until the saga has ended or is stuck, or until this executor may not be a member any more: inside
+    /// of the span and the context of the saga.
     pub(super) async fn to_the_end(&self, journal: &mut Journal<Progress>) -> Result<Ended, Stop> {
-        let trace = Trace::begin(self.spot.template(), &journal.head.about);
-        let ended = trace.follow(self.go_on(journal)).await;
+        let (spot, about) = (&self.spot, &journal.head.about);
+        let trace = Trace::begin(spot.template(), about);
+        let context = Context::with_correlation_id(&*about.correlation)
+            .inside_saga(Arc::clone(&spot.head_key), Arc::clone(&spot.id));
+        let member = Arc::clone(&journal.member);
+        let lease = &member.lease;
+        let goes_on = spot.coordinator.scope(context.scope(self.go_on(journal)));
+        let goes_on = while_held(lease.lost(), || lease.is_held(), goes_on);
+        let ended = trace.follow(goes_on).await.unwrap_or(Err(Stop::Lost));
         match &ended {
             Ok(_) => trace.ended(&journal.head),
             Err(stop) => trace.stopped(stop),

@@ -62,6 +62,30 @@ impl SagaBuilder {
     /// body passes that on, the steps that are done are undone, the latest first; a body that fails by itself does
     /// the same.
     ///
+    /// Where the future has to be `Send`, as in a spawned task or a boxed future, the compiler may say that an
+    /// implementation of `Send` is not general enough: then let the body and its steps own what they use, the body
+    /// with `async move`, and each step with a clone of its own:
+    ///
+    /// ```
+    /// use std::pin::Pin;
+    /// use std::sync::Arc;
+    /// use coord::{Coordinator, SagaError};
+    ///
+    /// struct Client;
+    /// impl Client {
+    ///     async fn load(&self, batch: &str) -> Result<usize, std::io::Error> { Ok(batch.len()) }
+    /// }
+    ///
+    /// fn import(coord: Coordinator, client: Arc<Client>) -> Pin<Box<dyn Future<Output = Result<usize, SagaError>> + Send>> {
+    ///     Box::pin(async move {
+    ///         coord.saga("import:7").run(async move |saga| {
+    ///             let client = Arc::clone(&client);
+    ///             saga.step("one", async move || client.load("one").await).await
+    ///         }).await
+    ///     })
+    /// }
+    /// ```
+    ///
     /// Dropping the future stops the saga where it is; the next call with its key goes on, in whatever process. So
     /// it does if the process dies, after `lock_ttl`.
     ///

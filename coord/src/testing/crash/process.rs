@@ -1,5 +1,6 @@
-//! A process that can be killed, what it leaves behind, and the one that comes after it.
+//! Processes that can be killed, what they leave behind, and those that come after them.
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -53,7 +54,7 @@ pub(super) struct World {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Place {
     pub(super) at: At,
-    /// Counted from 0.
+    /// Counted from 0: operations in the life of the process, effects in that of the services.
     pub(super) number: usize,
     pub(super) side: Side,
 }
@@ -66,11 +67,13 @@ pub(super) enum At {
 }
 
 /// What there was in the life of a process.
-pub(super) struct Lived {
+pub(super) struct Lived<T> {
     operations: usize,
-    effects: usize,
-    /// How it ended, unless by itself.
+    effects: Range<usize>,
+    /// Where it was killed.
     pub(super) crash: Option<Crash>,
+    /// What it has come to, if it was not.
+    pub(super) end: Option<T>,
 }
 
 impl World {
@@ -86,11 +89,48 @@ impl World {
         }
     }
 
-    /// The life of a process, which ends by itself or at this place.
-    pub(super) fn live<R>(&mut self, run: &dyn Run<R>, place: Option<Place>) -> Lived {
+    /// The life of the first process, which ends by itself or at this place.
+    pub(super) fn begin<R>(&mut self, run: &dyn Run<R>, place: Option<Place>) -> Lived<R> {
+        self.live(place, async |coordinator, effects| {
+            let result = in_time(run.run(coordinator, effects)).await;
+            sleep(CLEANED_UP).await;
+            result
+        })
+    }
+
+    /// The life of one that comes after a process that is gone.
+    pub(super) fn recover<R>(&mut self, run: &dyn Run<R>, place: Option<Place>) -> Lived<R> {
+        let bystander = self.bystander();
+        self.live(place, async |coordinator, effects| {
+            let recovered = in_time(recover_all(coordinator, &bystander)).await;
+            recovered.unwrap_or_else(|error| panic!("nothing was recovered: {error}"));
+            let result = in_time(run.run(coordinator, effects)).await;
+            sleep(CLEANED_UP).await;
+            result
+        })
+    }
+
+    /// What is there when nobody lives any more.
+    pub(super) fn end_state<R>(mut self, crashes: Vec<Crash>, result: R) -> EndState<R> {
+        let bystander = self.bystander();
+        let sagas = self.in_process(histories(&bystander));
+        EndState {
+            crashes,
+            result,
+            effects: self.effects,
+            sagas: sagas.unwrap_or_else(|error| panic!("no saga can be looked at: {error}")),
+        }
+    }
+
+    fn live<T>(
+        &mut self,
+        place: Option<Place>,
+        life: impl AsyncFnOnce(&Coordinator, &Effects) -> T,
+    ) -> Lived<T> {
         let store = FaultStore::from(Arc::clone(&self.store));
         let coordinator = self.builder.clone().store(store.clone()).build();
         let effects = self.effects.clone();
+        let asked_before = effects.asked();
         // Its other end is kept until the process is gone, so that nothing goes on.
         let (gate, death) = gate();
         match place {
@@ -106,48 +146,31 @@ impl World {
             }) => effects.end_at(number, side, gate.clone()),
             None => {}
         }
-        let is_killed = self.in_process(async move {
+        let end = self.in_process(async move {
             tokio::select! {
                 biased;
-                () = death.reached() => true,
-                _ = in_time(run.run(&coordinator, &effects)) => {
-                    sleep(CLEANED_UP).await;
-                    false
-                }
+                () = death.reached() => None,
+                end = life(&coordinator, &effects) => Some(end),
             }
         });
         let operations = store.operations();
         Lived {
             operations: operations.len(),
-            effects: self.effects.asked(),
-            crash: place.filter(|_| is_killed).map(|place| Crash {
+            effects: asked_before..self.effects.asked(),
+            crash: place.filter(|_| end.is_none()).map(|place| Crash {
                 place,
                 operation: (place.at == At::Operation)
                     .then(|| operations.get(place.number).map(|seen| seen.operation))
                     .flatten(),
             }),
+            end,
         }
     }
 
-    /// The life of the process that comes after it.
-    pub(super) fn recover<R>(mut self, run: &dyn Run<R>, crash: Option<Crash>) -> EndState<R> {
-        let builder = self.builder.clone().store_arc(Arc::clone(&self.store));
-        let effects = self.effects.clone();
-        let (result, sagas) = self.in_process(async {
-            let coordinator = builder.build();
-            let recovered = in_time(recover_all(&coordinator)).await;
-            recovered.unwrap_or_else(|error| panic!("nothing was recovered: {error}"));
-            let result = in_time(run.run(&coordinator, &effects)).await;
-            let sagas = histories(&coordinator).await;
-            let sagas = sagas.unwrap_or_else(|error| panic!("no saga can be looked at: {error}"));
-            (result, sagas)
-        });
-        EndState {
-            crash,
-            result,
-            effects: self.effects,
-            sagas,
-        }
+    /// One that is no process of the test: what it asks of the store is not counted.
+    fn bystander(&self) -> Coordinator {
+        let builder = self.builder.clone();
+        builder.store_arc(Arc::clone(&self.store)).build()
     }
 
     /// Runs `life` in a runtime of its own, of which nothing is left then.
@@ -162,17 +185,17 @@ impl World {
             advance(self.age).await;
             (life.await, born.elapsed())
         });
-        self.age = age;
+        // Until the next one is born, everybody can see that it is dead.
+        self.age = age + self.bystander().lock_ttl();
         lived
     }
 }
 
-impl Lived {
+impl<T> Lived<T> {
     /// All places where a process with such a life can die.
-    pub(super) fn places(&self) -> impl Iterator<Item = Place> + use<> {
-        let (operations, effects) = (self.operations, self.effects);
-        let operations = (0..operations).map(|number| (At::Operation, number));
-        let effects = (0..effects).map(|number| (At::Effect, number));
+    pub(super) fn places(&self) -> impl Iterator<Item = Place> + use<T> {
+        let operations = (0..self.operations).map(|number| (At::Operation, number));
+        let effects = self.effects.clone().map(|number| (At::Effect, number));
         operations.chain(effects).flat_map(|(at, number)| {
             [Side::Before, Side::After].map(|side| Place { at, number, side })
         })
@@ -186,13 +209,13 @@ async fn in_time<T>(work: impl Future<Output = T>) -> T {
 }
 
 /// Returns when no saga runs that can be recovered.
-async fn recover_all(coordinator: &Coordinator) -> Result<(), Error> {
+async fn recover_all(coordinator: &Coordinator, bystander: &Coordinator) -> Result<(), Error> {
     let is_known = |name: &str| Registered::all().any(|known| known.name() == name);
     loop {
         coordinator.recover().await?;
         let running = SagaFilter::new().state(SagaState::Running);
         let running = running.limit(usize::MAX);
-        let running = coordinator.sagas().list(running).await?.sagas;
+        let running = bystander.sagas().list(running).await?.sagas;
         if !running.iter().any(|saga| is_known(&saga.name)) {
             return Ok(());
         }
