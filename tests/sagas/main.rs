@@ -172,4 +172,7 @@ over_every_shared_store! {
         a_process_that_was_paused_appends_nothing_after_the_takeover
         those_who_wait_elsewhere_get_the_end_when_its_process_dies
     }
+    storm {
+        every_order_is_completed_or_undone_while_processes_are_killed_and_paused
+    }
 }

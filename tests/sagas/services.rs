@@ -53,6 +53,12 @@ impl ServiceHost {
         Services::at(self.path(), 0)
     }
 
+    /// How much was done for all orders.
+    pub(crate) fn done_in_all(&self) -> usize {
+        let orders = self.orders.lock().unwrap();
+        orders.values().map(|at| at.done.len()).sum()
+    }
+
     /// What was done for an order, in order.
     pub(crate) fn done_for(&self, order: u64) -> Vec<String> {
         let orders = self.orders.lock().unwrap();
