@@ -229,7 +229,7 @@ impl<'t, R: fmt::Debug> CrashTest<'t, R> {
         let mut deaths = deaths.iter().copied();
         let mut lived = world.begin(&*self.run, deaths.next());
         let mut crashes = Vec::from_iter(lived.crash);
-        let mut places = Vec::from_iter(lived.places());
+        let mut places: Vec<_> = lived.places().collect();
         loop {
             lived = world.recover(&*self.run, deaths.next());
             crashes.extend(lived.crash);
