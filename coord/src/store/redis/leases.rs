@@ -9,7 +9,7 @@ use redis::{Cmd, RedisWrite, ToRedisArgs, ToSingleRedisArg, Value};
 use super::batch::{self, Call};
 use super::link::{Link, TOKENS};
 use super::past::Note;
-use super::script::{Script, write_pieces};
+use super::script::{Script, several, write_pieces};
 use super::{failure, milliseconds};
 use crate::error::{StoreError, StoreErrorKind};
 use crate::key::Renderer;
@@ -181,33 +181,23 @@ impl Call for AcquireCall {
             let epoch = connection.epoch();
             let mut command =
                 lease_command(Script::LeaseAcquire, calls.iter().map(|call| &call.lease));
-            let floor = calls
-                .iter()
-                .find_map(|call| call.token_floor)
-                .map(format_token);
-            command
-                .arg(epoch)
-                .arg(calls.len())
-                .arg(&link.channel)
-                .arg(floor.unwrap_or_default());
+            let floor = calls.iter().find_map(|call| call.token_floor);
+            command.arg(epoch).arg(Common {
+                floor,
+                channel: &link.channel,
+            });
             for call in calls {
                 command.arg(Holder { call, epoch }).arg(call.ttl);
-                match call.wait_ttl {
-                    Some(wait_ttl) => command.arg(wait_ttl),
-                    None => command.arg(""),
+            }
+            let replies = several(connection.send("acquire", &command).await?);
+            if !replies.iter().any(is_other_epoch) {
+                let parse = |reply| {
+                    Standing::parse(reply, epoch).ok_or_else(|| failure::of_reply("acquire"))
                 };
+                return Ok(replies.iter().map(parse).collect());
             }
-            let replies: Value = connection.send("acquire", &command).await?;
-            match replies {
-                Value::Array(replies) if !replies.iter().any(is_other_epoch) => {
-                    let parse = |reply| {
-                        Standing::parse(reply, epoch).ok_or_else(|| failure::of_reply("acquire"))
-                    };
-                    return Ok(replies.iter().map(parse).collect());
-                }
-                // Those that were done already answer the same when they are sent again.
-                _ => link.relearn("acquire", &connection).await?,
-            }
+            // Those that were done already answer the same when they are sent again.
+            link.relearn("acquire", &connection).await?;
         }
         Err(StoreError::new(
             StoreErrorKind::NotApplied,
@@ -234,7 +224,7 @@ impl Call for ReleaseCall {
         for Self(lease) in calls {
             command.arg(&holder_mark(lease.owner)[..]);
         }
-        let replies: Vec<Value> = link.send("release", &command).await?;
+        let replies = several(link.send("release", &command).await?);
         receipt.settle();
         let answers = calls.iter().zip(replies).map(|(Self(lease), reply)| {
             let answer = match reply {
@@ -272,7 +262,7 @@ pub(super) async fn inspect(link: &Arc<Link>, resource: &str) -> Result<Vec<Cont
 
 /// A call with the tokens and the leases as keys, and a few arguments for each lease.
 fn lease_command<'a>(script: Script, leases: impl ExactSizeIterator<Item = &'a LeaseId>) -> Cmd {
-    let mut command = script.call(1 + leases.len(), 4 + 3 * leases.len());
+    let mut command = script.call(1 + leases.len(), 2 + 3 * leases.len());
     command.arg(TOKENS);
     for lease in leases {
         command.arg(Name(&lease.resource));
@@ -291,6 +281,21 @@ impl ToRedisArgs for Name<'_> {
 
 impl ToSingleRedisArg for Name<'_> {}
 
+/// What is the same for all who enter: the floor of the token, and the channel of those who wait.
+struct Common<'a> {
+    floor: Option<FencingToken>,
+    channel: &'a str,
+}
+
+impl ToRedisArgs for Common<'_> {
+    fn write_redis_args<W: RedisWrite + ?Sized>(&self, out: &mut W) {
+        let floor = self.floor.map(format_token).unwrap_or_default();
+        write_pieces(out, [floor.as_bytes(), b"|", self.channel.as_bytes()]);
+    }
+}
+
+impl ToSingleRedisArg for Common<'_> {}
+
 /// What a sole holder is in the store, but for its number.
 struct Holder<'a> {
     call: &'a AcquireCall,
@@ -304,12 +309,16 @@ impl ToRedisArgs for Holder<'_> {
             weight,
             capacity,
             label,
+            wait_ttl,
             ..
         } = self.call;
         let epoch = self.epoch;
         let mut arg = out.writer_for_next_arg();
         // Writing to memory does not fail.
         let _ = arg.write_all(&holder_mark(lease.owner));
+        if let Some(wait_ttl) = wait_ttl {
+            let _ = write!(arg, "{wait_ttl}");
+        }
         let _ = write!(arg, "|{weight}|{capacity}|{label}|{epoch}:");
     }
 }

@@ -8,7 +8,7 @@ use redis::{Cmd, Pipeline, RedisWrite, ToRedisArgs, ToSingleRedisArg, Value};
 
 use super::batch::Call;
 use super::link::{Connection, Link};
-use super::script::{Script, write_pieces};
+use super::script::{Script, several, write_pieces};
 use super::{failure, milliseconds};
 use crate::store::{
     Condition, DeleteRequest, Entry, ListRequest, Page, Put, PutRequest, Result, Version, Watch,
@@ -83,8 +83,8 @@ fn put_command(calls: &[PutCall]) -> Cmd {
     command
 }
 
-fn put_answers(calls: &[PutCall], replies: Vec<Value>) -> Result<Vec<Result<Put>>> {
-    let mut replies = replies.into_iter();
+fn put_answers(calls: &[PutCall], replies: Value) -> Result<Vec<Result<Put>>> {
+    let mut replies = several(replies).into_iter();
     let answers: Vec<_> = calls
         .iter()
         .map(|PutCall(put)| put_answer(put, &mut replies))

@@ -4,7 +4,7 @@
 use std::io::Write as _;
 use std::sync::LazyLock;
 
-use redis::RedisWrite;
+use redis::{RedisWrite, Value};
 
 /// A script, by name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,10 +22,13 @@ pub(super) enum Script {
     LogAppend,
 }
 
-/// A script of leases: a function for those that have a line, and what is done for those that have none.
+/// A script of leases: what is done with one alone, a function for those that have a line, and what is done for
+/// those that have none.
 macro_rules! lease_script {
-    ($parameters:literal, $contended:literal, $script:literal) => {
+    ($parameters:literal, $contended:literal, $script:literal $(, $alone:literal)?) => {
         concat!(
+            include_str!("lua/effects.lua"),
+            $(include_str!($alone),)?
             include_str!("lua/attempt.lua"),
             "local function contended(",
             $parameters,
@@ -45,7 +48,8 @@ const ALL: [(Script, &str); 11] = [
         lease_script!(
             "LEASE, there, at",
             "lua/lease_acquire_line.lua",
-            "lua/lease_acquire.lua"
+            "lua/lease_acquire.lua",
+            "lua/lease_acquire_alone.lua"
         ),
     ),
     (
@@ -61,7 +65,8 @@ const ALL: [(Script, &str); 11] = [
         lease_script!(
             "LEASE, owner",
             "lua/lease_release_line.lua",
-            "lua/lease_release.lua"
+            "lua/lease_release.lua",
+            "lua/lease_release_alone.lua"
         ),
     ),
     (
@@ -84,6 +89,8 @@ const ALL: [(Script, &str); 11] = [
     (
         Script::RecordPut,
         concat!(
+            include_str!("lua/effects.lua"),
+            include_str!("lua/record_put_alone.lua"),
             include_str!("lua/attempt.lua"),
             include_str!("lua/record_put.lua")
         ),
@@ -125,6 +132,14 @@ impl Script {
             pipeline.cmd("SCRIPT").arg("LOAD").arg(text).ignore();
         }
         pipeline
+    }
+}
+
+/// The answers of a script, which can come without an array around them where there is one.
+pub(super) fn several(reply: Value) -> Vec<Value> {
+    match reply {
+        Value::Array(replies) => replies,
+        alone => vec![alone],
     }
 }
 

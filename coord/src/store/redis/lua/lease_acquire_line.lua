@@ -1,7 +1,7 @@
 -- Somebody is there, or a floor for the token is asked for.
 local owner = string.sub(ARGV[at], 2, 17)
-local weight, capacity, label = string.match(ARGV[at], '^|(%d+)|(%d+)|([^|]*)|', 18)
-local wait_lasts, channel, floor_token = ARGV[at + 2], ARGV[3], ARGV[4]
+local wait_lasts, weight, capacity, label = string.match(ARGV[at], '^(%d*)|(%d+)|(%d+)|([^|]*)|', 18)
+local floor_token, channel = string.match(ARGV[2], '^([^|]*)|(.*)$')
 local lasts = tonumber(ARGV[at + 1])
 weight, capacity = tonumber(weight), tonumber(capacity)
 local queues = wait_lasts ~= ''
@@ -40,7 +40,7 @@ if type(there) == 'string' then
   if holder.owner == owner then
     if below_floor(holder.token) then
       holder.token = next_token()
-      redis.call('SET', LEASE, '+' .. owner .. '|' .. holder.weight .. '|' .. holder.capacity .. '|' ..
+      redis.call('SET', LEASE, '+' .. owner .. holder.wait .. '|' .. holder.weight .. '|' .. holder.capacity .. '|' ..
         holder.label .. '|' .. holder.token .. left, 'KEEPTTL')
     end
     return {1, holder.token}

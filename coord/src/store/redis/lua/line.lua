@@ -157,11 +157,11 @@ end
 -- What a sole holder's text says.
 local function parse_sole(text)
   local owner = string.sub(text, 2, 17)
-  local weight, capacity, label, token, traces =
-    string.match(text, '^|(%d+)|(%d+)|([^|]*)|([%d:]+)(.*)$', 18)
+  local wait, weight, capacity, label, token, traces =
+    string.match(text, '^(%d*)|(%d+)|(%d+)|([^|]*)|([%d:]+)(.*)$', 18)
   return {
     owner = owner, state = 'h', weight = tonumber(weight), capacity = tonumber(capacity),
-    label = label, token = token, channel = '',
+    label = label, token = token, channel = '', wait = wait,
   }, traces
 end
 

@@ -1,0 +1,13 @@
+-- Leaves the lines, and hands over: 1 for each who was in line, 0 for each who was not.
+--
+-- KEYS  1 the tokens  2 the receipt of this request  3… the leases
+-- ARGV  for each lease: '+owner'
+--
+-- The receipt tells who was released, so that a release whose reply was lost can be told from one that came
+-- too late. It is this request's alone, so that writing it replaces what was there.
+--
+-- One alone, as most are: what was held becomes the receipt, which is one command less.
+if #ARGV == 1 and redis.pcall('GETRANGE', KEYS[3], '0', '16') == ARGV[1] then
+  redis.call('RENAME', KEYS[3], KEYS[2])
+  return 1
+end
