@@ -6,9 +6,11 @@ mod fault_store;
 mod four_methods;
 mod resending;
 
-use coord::store::{MemoryStore, RedisStore, SqliteStore, Store};
+use std::sync::Arc;
+
+use coord::store::{MemoryStore, Quorum, RedisStore, SqliteStore, Store};
 use coord::testing::{FaultStore, store_conformance, store_conformance_tests};
-use coord_tests::{shared_redis, shared_sqlite};
+use coord_tests::{shared_redis, shared_sqlite, store_at};
 
 use cut_connections::CutConnections;
 use four_methods::FourMethods;
@@ -29,6 +31,25 @@ async fn sqlite() -> SqliteStore {
 /// A store of whose operations a good part is cut at some point, and sent again.
 fn unreliable(store: impl Store) -> Resending<Faults> {
     Resending(Faults::before(store))
+}
+
+fn quorum_of(stores: usize) -> Quorum {
+    Quorum::of((0..stores).map(|_| MemoryStore::new()))
+}
+
+fn quorum_of_unreliable(stores: usize) -> Resending<Faults> {
+    let stores = (0..stores).map(|_| Faults::faulty(MemoryStore::new()));
+    Resending(Faults::none(Quorum::of(stores)))
+}
+
+async fn quorum_of_several_kinds() -> Quorum {
+    let url = shared_redis().await;
+    let stores = [
+        store_at(&format!("{url}/1")).await,
+        store_at(&format!("{url}/2")).await,
+        Arc::new(sqlite().await),
+    ];
+    Quorum::of_shared(stores)
 }
 
 /// The reference, on a clock that goes on by itself.
@@ -114,6 +135,49 @@ mod sqlite_behind_transparent_faults {
 
 mod sqlite_behind_random_faults {
     super::store_conformance_tests!(super::unreliable(super::sqlite().await));
+}
+
+/// A majority of stores in memory.
+mod quorum_of_three {
+    super::store_conformance_tests! {
+        #[tokio::test(start_paused = true)]
+        super::quorum_of(3)
+    }
+}
+
+mod quorum_of_five {
+    super::store_conformance_tests! {
+        #[tokio::test(start_paused = true)]
+        super::quorum_of(5)
+    }
+}
+
+/// With tasks that run at the same time, and so propose at the same time.
+mod quorum_on_many_threads {
+    super::store_conformance_tests! {
+        #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+        super::quorum_of(3)
+    }
+}
+
+/// Each of its stores fails by itself, and what fails is asked for again.
+mod quorum_of_unreliable_stores {
+    super::store_conformance_tests! {
+        #[tokio::test(start_paused = true)]
+        super::quorum_of_unreliable(3)
+    }
+}
+
+mod quorum_behind_random_faults {
+    super::store_conformance_tests! {
+        #[tokio::test(start_paused = true)]
+        super::unreliable(super::quorum_of(3))
+    }
+}
+
+/// Two databases of a server and a file, which all processes that use them share.
+mod quorum_of_redis_and_sqlite {
+    super::store_conformance_tests!(super::quorum_of_several_kinds().await);
 }
 
 #[tokio::test(start_paused = true)]

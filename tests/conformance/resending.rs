@@ -38,11 +38,21 @@ pub(crate) struct Faults(FaultStore);
 impl Faults {
     /// Cuts a good part of what goes to `store`, differently each time.
     pub(crate) fn before(store: impl Store) -> Self {
+        Self(Self::faulty(store))
+    }
+
+    /// Cuts nothing.
+    pub(crate) fn none(store: impl Store) -> Self {
+        Self(FaultStore::new(store))
+    }
+
+    /// A store of which a good part is cut, and not sent again.
+    pub(crate) fn faulty(store: impl Store) -> FaultStore {
         let faulty = FaultStore::new(store);
         for fault in [Fault::BeforeSend, Fault::AfterSend, Fault::AfterApply] {
             faulty.inject(Rule::on_everything().one_in(8, rand::random()), fault);
         }
-        Self(faulty)
+        faulty
     }
 }
 

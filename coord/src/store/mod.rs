@@ -23,6 +23,7 @@
 //! The suite in `coord::testing` (feature `testing`) checks all of it against any store.
 
 mod capability;
+mod composite;
 mod connect;
 mod defaults;
 mod ext;
@@ -43,12 +44,16 @@ mod watch;
 use async_trait::async_trait;
 use bytes::Bytes;
 
-pub use capability::{Capabilities, ClockSource, Consistency, Durability};
+pub use capability::{
+    Capabilities, ClockSource, Consistency, Durability, ReplicaLoss, RoundTrips, TokensGrow,
+};
+pub use composite::{Quorum, Repaired};
 pub use connect::connect;
 pub use ext::StoreExt;
 pub use lease::{
     Acquired, Contender, FencingToken, LeaseId, LeaseRequest, OwnerId, Renewal, Renewed,
 };
+pub(crate) use limits::FITS_EVERYWHERE;
 pub use limits::{LARGEST_TTL, MAX_STORE_KEY_BYTES, MAX_STORE_NAME_BYTES, MAX_VALUE_BYTES};
 pub use log::{Append, AppendRequest};
 pub use memory::MemoryStore;

@@ -15,20 +15,27 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::try_join_all;
+
 use super::super::line::{Line, Member, Place};
 use super::super::{
-    Acquired, Condition, Contender, Entry, LeaseId, LeaseRequest, ListRequest, OwnerId, Put,
-    PutRequest, Renewal, Renewed, Result, Store, Watch, Watched, limits,
+    Acquired, Condition, Contender, Entry, LeaseId, LeaseRequest, OwnerId, Put, PutRequest, Renewal, Renewed, Result, Store, Watch, Watched, limits,
 };
 use super::stored_line::{self, StoredLine};
 use super::{TRIES, too_busy};
 
 const STONE_LASTS: Duration = Duration::from_secs(60);
-const PAGE: usize = 500;
+/// How many members of a line are looked at together.
+const AT_ONCE: usize = 100;
 
 const ALIVE: u8 = b'+';
 const RELEASED: &[u8] = b"-1";
 const NEVER_ENTERED: &[u8] = b"-0";
+
+/// The record that changes whenever the line does.
+pub(in crate::store) fn line_key(resource: &str) -> String {
+    stored_line::key(resource)
+}
 
 pub(in crate::store) async fn acquire<S: Store + ?Sized>(
     store: &S,
@@ -40,7 +47,7 @@ pub(in crate::store) async fn acquire<S: Store + ?Sized>(
     let wake = match request.wait_ttl {
         Some(_) => {
             store
-                .watch(&Watched::Record(stored_line::key(resource)))
+                .watch(&Watched::Record(line_key(resource)))
                 .await?
         }
         None => Watch::polling(),
@@ -115,8 +122,7 @@ pub(in crate::store) async fn renew<S: Store + ?Sized>(
         };
         let put = PutRequest::new(key.as_str(), presence.value)
             .when(Condition::Version(presence.version))
-            .ttl(ttl)
-            .listed();
+            .ttl(ttl);
         match store.put_record(&put).await? {
             Put::Stored(_) if place.granted => return Ok(Renewed::Granted(place.token)),
             Put::Stored(_) => {
@@ -170,8 +176,7 @@ async fn announce<S: Store + ?Sized>(store: &S, request: &LeaseRequest) -> Resul
     value.extend_from_slice(request.label.as_bytes());
     let put = PutRequest::new(key, value)
         .when(Condition::Absent)
-        .ttl(request.wait_ttl.unwrap_or(request.ttl))
-        .listed();
+        .ttl(request.wait_ttl.unwrap_or(request.ttl));
     Ok(match store.put_record(&put).await? {
         Put::Stored(_) => true,
         Put::Conflict(there) => there.as_ref().is_none_or(is_alive),
@@ -197,8 +202,7 @@ async fn become_stone<S: Store + ?Sized>(
         };
         let put = PutRequest::new(key.as_str(), stone)
             .when(condition)
-            .ttl(STONE_LASTS)
-            .listed();
+            .ttl(STONE_LASTS);
         match store.put_record(&put).await? {
             Put::Stored(_) => return Ok(stone == RELEASED),
             Put::Conflict(now) => there = now,
@@ -218,9 +222,10 @@ struct Loaded {
 impl Loaded {
     async fn load<S: Store + ?Sized>(store: &S, resource: &str) -> Result<Self> {
         let mut stored = StoredLine::read(store, resource).await?;
-        let present = presences(store, resource).await?;
+        let members = std::mem::take(&mut stored.members);
+        let present = presences(store, resource, &members).await?;
         let mut changed = false;
-        let alive = std::mem::take(&mut stored.members)
+        let alive = members
             .into_iter()
             .filter_map(|mut member| {
                 let presence = present.get(&member.owner);
@@ -289,45 +294,31 @@ impl Loaded {
     }
 }
 
-/// Who is alive at a resource: names and remaining times.
+/// What of a line's members is alive: names and remaining times.
 async fn presences<S: Store + ?Sized>(
     store: &S,
     resource: &str,
+    members: &[Member<Duration>],
 ) -> Result<HashMap<OwnerId, (Arc<str>, Duration)>> {
-    let prefix = presence_prefix(resource);
-    let mut present = HashMap::new();
-    let mut request = ListRequest::new(prefix.as_str()).limit(PAGE);
-    loop {
-        let page = store.list_records(&request).await?;
-        for (key, entry) in page.entries {
-            let owner = key
-                .strip_prefix(prefix.as_str())
-                .and_then(|owner| u128::from_str_radix(owner, 16).ok());
-            if let Some(owner) = owner
-                && is_alive(&entry)
-            {
+    let mut present = HashMap::with_capacity(members.len());
+    for few in members.chunks(AT_ONCE) {
+        let keys = few.iter().map(|member| presence_key(resource, member.owner));
+        let entries = try_join_all(keys.map(|key| async move { store.get_record(&key).await })).await?;
+        for (member, entry) in few.iter().zip(entries) {
+            if let Some(entry) = entry.filter(is_alive) {
                 let label = String::from_utf8_lossy(&entry.value[1..]).into();
-                present.insert(
-                    OwnerId::from_bits(owner),
-                    (label, entry.expires_in.unwrap_or(Duration::MAX)),
-                );
+                let expires_in = entry.expires_in.unwrap_or(Duration::MAX);
+                present.insert(member.owner, (label, expires_in));
             }
         }
-        match page.next {
-            Some(next) => request = request.after(next),
-            None => return Ok(present),
-        }
     }
+    Ok(present)
 }
 
 fn is_alive(presence: &Entry) -> bool {
     presence.value.first() == Some(&ALIVE)
 }
 
-fn presence_prefix(resource: &str) -> String {
-    format!("{resource}\u{0}present/")
-}
-
 fn presence_key(resource: &str, owner: OwnerId) -> String {
-    format!("{}{:032x}", presence_prefix(resource), owner.to_bits())
+    format!("{resource}\u{0}present/{:032x}", owner.to_bits())
 }
