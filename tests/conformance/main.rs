@@ -38,7 +38,7 @@ fn quorum_of(stores: usize) -> Quorum {
 }
 
 fn quorum_of_unreliable(stores: usize) -> Resending<Faults> {
-    let stores = (0..stores).map(|_| Faults::faulty(MemoryStore::new()));
+    let stores = (0..stores).map(|_| Faults::faulty(MemoryStore::new(), 32));
     Resending(Faults::none(Quorum::of(stores)))
 }
 

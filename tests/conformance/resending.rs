@@ -38,7 +38,7 @@ pub(crate) struct Faults(FaultStore);
 impl Faults {
     /// Cuts a good part of what goes to `store`, differently each time.
     pub(crate) fn before(store: impl Store) -> Self {
-        Self(Self::faulty(store))
+        Self(Self::faulty(store, 8))
     }
 
     /// Cuts nothing.
@@ -46,11 +46,11 @@ impl Faults {
         Self(FaultStore::new(store))
     }
 
-    /// A store of which a good part is cut, and not sent again.
-    pub(crate) fn faulty(store: impl Store) -> FaultStore {
+    /// A store of whose operations one in so many is cut at each of three points, and not sent again.
+    pub(crate) fn faulty(store: impl Store, one_in: u32) -> FaultStore {
         let faulty = FaultStore::new(store);
         for fault in [Fault::BeforeSend, Fault::AfterSend, Fault::AfterApply] {
-            faulty.inject(Rule::on_everything().one_in(8, rand::random()), fault);
+            faulty.inject(Rule::on_everything().one_in(one_in, rand::random()), fault);
         }
         faulty
     }

@@ -47,7 +47,7 @@ use bytes::Bytes;
 pub use capability::{
     Capabilities, ClockSource, Consistency, Durability, ReplicaLoss, RoundTrips, TokensGrow,
 };
-pub use composite::{Quorum, Repaired};
+pub use composite::{Fallback, Mirror, Quorum, Repaired, Routed};
 pub use connect::connect;
 pub use ext::StoreExt;
 pub use lease::{

@@ -1,8 +1,19 @@
 //! Stores that are made of stores. They see no more of these than the trait.
 
+mod copy;
+mod fallback;
+mod mirror;
 mod quorum;
+mod routed;
 
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+pub use fallback::Fallback;
+pub use mirror::Mirror;
 pub use quorum::{Quorum, Repaired};
+pub use routed::Routed;
+use tokio::time::Instant;
 
 use super::{
     Capabilities, ClockSource, Consistency, Durability, ReplicaLoss, RoundTrips, TokensGrow,
@@ -34,7 +45,40 @@ fn both(one: Capabilities, other: Capabilities) -> Capabilities {
     }
 }
 
+/// What can be said of a store whose records and logs are copied to another.
+fn copied(original: Capabilities, copy: Capabilities) -> Capabilities {
+    let all = original
+        .with_smallest_ttl(original.smallest_ttl.max(copy.smallest_ttl))
+        .with_largest_value(original.largest_value.min(copy.largest_value))
+        // Leases are not copied.
+        .with_replica_loss(ReplicaLoss::Latest);
+    match original.round_trips.zip(copy.round_trips) {
+        Some((first, second)) => all.with_round_trips(RoundTrips {
+            // Both are read, and one is written.
+            put: first.put * 2 + second.put * 2,
+            append: first.append + second.append,
+            ..first
+        }),
+        None => all,
+    }
+}
+
 /// Of two that differ, neither can be said of both.
 fn weaker<T: PartialEq>(one: T, other: T, unknown: T) -> T {
     if one == other { one } else { unknown }
+}
+
+/// Remembers for a while that a store keeps others waiting.
+#[derive(Debug, Default)]
+struct Away(Mutex<Option<Instant>>);
+
+impl Away {
+    fn is_away(&self) -> bool {
+        let until = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        until.is_some_and(|until| Instant::now() < until)
+    }
+
+    fn is_not_waited_for(&self, time: Duration) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now() + time);
+    }
 }

@@ -5,16 +5,17 @@
 //! gets its mark back when all have been.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use tokio::time::{Instant, timeout};
+use tokio::time::timeout;
 
 use super::super::super::{
     Condition, ListRequest, Page, Put, PutRequest, Result, Store, Version, Watch, Watched,
 };
 use super::state::{Ballot, Seen, State};
+use super::super::Away;
 use crate::error::{StoreError, StoreErrorKind};
 
 /// Where the mark is kept.
@@ -25,7 +26,7 @@ const NOT_WAITED_FOR: Duration = Duration::from_secs(1);
 pub(super) struct Member {
     store: Arc<dyn Store>,
     limit: Duration,
-    slow_until: Mutex<Option<Instant>>,
+    slow: Away,
     /// Whether something was not brought to it.
     missed: AtomicBool,
 }
@@ -75,7 +76,7 @@ impl Member {
         Self {
             store,
             limit,
-            slow_until: Mutex::default(),
+            slow: Away::default(),
             missed: AtomicBool::new(false),
         }
     }
@@ -90,7 +91,7 @@ impl Member {
 
     /// What it says of a record.
     pub(super) async fn look(&self, key: &str) -> Result<Seen> {
-        let entry = self.within("get", self.store.get_record(key)).await?;
+        let entry = self.within("get", || self.store.get_record(key)).await?;
         self.weigh(Seen::of(entry.as_ref()).ok_or_else(foreign)?).await
     }
 
@@ -121,7 +122,7 @@ impl Member {
             .ttl(seen.kept_for)
             .listed()
             .quiet();
-        Ok(match self.within("put", self.store.put_record(&put)).await? {
+        Ok(match self.within("put", || self.store.put_record(&put)).await? {
             Put::Stored(version) => Promise::Given(
                 self.weigh(Seen {
                     state,
@@ -151,22 +152,22 @@ impl Member {
             .ttl(state.content.kept_for())
             .listed();
         put.quiet = quiet;
-        let put = self.within("put", self.store.put_record(&put)).await?;
+        let put = self.within("put", || self.store.put_record(&put)).await?;
         Ok(matches!(put, Put::Stored(_)))
     }
 
     /// A page of what it keeps, and whether what is not there counts.
     pub(super) async fn list(&self, request: &ListRequest) -> Result<(Page, bool)> {
-        let page = self.within("list", self.store.list_records(request)).await?;
+        let page = self.within("list", || self.store.list_records(request)).await?;
         Ok((page, self.mark().await?.0 == Mark::Member))
     }
 
     pub(super) async fn watch(&self, watched: &Watched) -> Result<Watch> {
-        self.within("watch", self.store.watch(watched)).await
+        self.within("watch", || self.store.watch(watched)).await
     }
 
     pub(super) async fn mark(&self) -> Result<Marked> {
-        let entry = self.within("get", self.store.get_record(MARK)).await?;
+        let entry = self.within("get", || self.store.get_record(MARK)).await?;
         Ok(match entry {
             Some(entry) => (Mark::of(&entry.value), Condition::Version(entry.version)),
             None => (Mark::Missing, Condition::Absent),
@@ -176,7 +177,7 @@ impl Member {
     /// Replaces the mark, if it is unchanged.
     pub(super) async fn set_mark(&self, mark: Mark, unchanged: Condition) -> Result<Option<Version>> {
         let put = PutRequest::new(MARK, Bytes::from(mark.text())).when(unchanged);
-        Ok(match self.within("put", self.store.put_record(&put)).await? {
+        Ok(match self.within("put", || self.store.put_record(&put)).await? {
             Put::Stored(version) => Some(version),
             Put::Conflict(_) => None,
         })
@@ -184,18 +185,12 @@ impl Member {
 
     /// Whether it has kept others waiting lately.
     pub(super) fn is_slow(&self) -> bool {
-        self.slow_until
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .is_some_and(|until| Instant::now() < until)
+        self.slow.is_away()
     }
 
     /// Notes that it was left behind.
     pub(super) fn is_left_behind(&self) {
-        *self
-            .slow_until
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner) = Some(Instant::now() + NOT_WAITED_FOR);
+        self.slow.is_not_waited_for(NOT_WAITED_FOR);
         self.missed.store(true, Ordering::Relaxed);
     }
 
@@ -218,12 +213,19 @@ impl Member {
         Ok(seen)
     }
 
-    async fn within<T>(
+    /// Asks twice, if the first failure allows it: a connection that broke is a new one by then.
+    async fn within<T, F: Future<Output = Result<T>>>(
         &self,
         operation: &'static str,
-        call: impl Future<Output = Result<T>>,
+        call: impl Fn() -> F,
     ) -> Result<T> {
-        timeout(self.limit, call).await.unwrap_or_else(|_| {
+        let twice = async {
+            match call().await {
+                Err(error) if error.is_retryable() => call().await,
+                answer => answer,
+            }
+        };
+        timeout(self.limit, twice).await.unwrap_or_else(|_| {
             Err(StoreError::new(
                 StoreErrorKind::Unknown,
                 operation,
