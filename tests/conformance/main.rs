@@ -8,7 +8,9 @@ mod resending;
 
 use std::sync::Arc;
 
-use coord::store::{MemoryStore, Quorum, RedisStore, SqliteStore, Store};
+use coord::store::{
+    Fallback, MemoryStore, Mirror, Quorum, RedisStore, Routed, SqliteStore, Store,
+};
 use coord::testing::{FaultStore, store_conformance, store_conformance_tests};
 use coord_tests::{shared_redis, shared_sqlite, store_at};
 
@@ -48,6 +50,29 @@ async fn quorum_of_several_kinds() -> Quorum {
         store_at(&format!("{url}/1")).await,
         store_at(&format!("{url}/2")).await,
         Arc::new(sqlite().await),
+    ];
+    Quorum::of_shared(stores)
+}
+
+fn mirror_of_unreliable() -> Resending<Faults> {
+    let store = || Faults::faulty(MemoryStore::new(), 32);
+    Resending(Faults::none(Mirror::new(store(), store())))
+}
+
+/// The names that the suite makes up go on with a random digit.
+fn halved(one: impl Store, other: impl Store) -> Routed {
+    let other: Arc<dyn Store> = Arc::new(other);
+    "01234567".chars().fold(Routed::new(one), |routed, digit| {
+        routed.route_shared(format!("conformance/{digit}"), Arc::clone(&other))
+    })
+}
+
+fn quorum_of_composites() -> Quorum {
+    let memory = MemoryStore::new;
+    let stores: [Arc<dyn Store>; 3] = [
+        Arc::new(Mirror::new(memory(), memory())),
+        Arc::new(halved(memory(), memory())),
+        Arc::new(quorum_of(3)),
     ];
     Quorum::of_shared(stores)
 }
@@ -178,6 +203,64 @@ mod quorum_behind_random_faults {
 /// Two databases of a server and a file, which all processes that use them share.
 mod quorum_of_redis_and_sqlite {
     super::store_conformance_tests!(super::quorum_of_several_kinds().await);
+}
+
+mod fallback_in_memory {
+    super::store_conformance_tests! {
+        #[tokio::test(start_paused = true)]
+        super::Fallback::new(super::MemoryStore::new(), super::MemoryStore::new())
+    }
+}
+
+mod fallback_from_redis_to_sqlite {
+    super::store_conformance_tests!(super::Fallback::new(super::redis().await, super::sqlite().await));
+}
+
+/// What is copied to a store that is away is of no consequence.
+mod fallback_without_a_secondary {
+    super::store_conformance_tests! {
+        #[tokio::test(start_paused = true)]
+        super::Fallback::new(super::MemoryStore::new(), super::Faults::faulty(super::MemoryStore::new(), 1))
+    }
+}
+
+mod mirror_in_memory {
+    super::store_conformance_tests! {
+        #[tokio::test(start_paused = true)]
+        super::Mirror::new(super::MemoryStore::new(), super::MemoryStore::new())
+    }
+}
+
+mod mirror_from_sqlite_to_redis {
+    super::store_conformance_tests!(super::Mirror::new(super::sqlite().await, super::redis().await));
+}
+
+/// Half done now and then, and sent again.
+mod mirror_of_unreliable_stores {
+    super::store_conformance_tests! {
+        #[tokio::test(start_paused = true)]
+        super::mirror_of_unreliable()
+    }
+}
+
+/// Half of the cases in one store, half in the other.
+mod routed_in_memory {
+    super::store_conformance_tests! {
+        #[tokio::test(start_paused = true)]
+        super::halved(super::MemoryStore::new(), super::MemoryStore::new())
+    }
+}
+
+mod routed_to_redis_and_sqlite {
+    super::store_conformance_tests!(super::halved(super::redis().await, super::sqlite().await));
+}
+
+/// Composites of composites.
+mod quorum_of_composites {
+    super::store_conformance_tests! {
+        #[tokio::test(start_paused = true)]
+        super::quorum_of_composites()
+    }
 }
 
 #[tokio::test(start_paused = true)]

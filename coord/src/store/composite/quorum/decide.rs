@@ -107,6 +107,10 @@ impl Inner {
             } else {
                 (self.looks(key, &mut attempt).await, Vec::new())
             };
+            let has_forgotten = self.is_emptied(words.iter().chain(&promised));
+            if has_forgotten {
+                self.repair_later();
+            }
             match self.verdict(words.iter().chain(&promised).map(|(_, seen)| seen)) {
                 Verdict::Decided(content) if !content.is_over() => {
                     if let (None, answer) = change(&content) {
@@ -118,7 +122,7 @@ impl Inner {
                     continue;
                 }
                 Verdict::TooFew => {
-                    if self.is_emptied(words.iter().chain(&promised)) {
+                    if has_forgotten {
                         self.find_out().await?;
                         if Instant::now() < attempt.deadline && look < 2 * LOOKS {
                             pause(look).await;
@@ -158,7 +162,13 @@ impl Inner {
         let (ballot, promised) = if words.is_empty() && self.is_majority(&promised) {
             (ballot, promised)
         } else {
-            let known: Words = words.into_iter().chain(promised).collect();
+            let mut known: Words = words.into_iter().chain(promised).collect();
+            for index in 0..self.members.len() {
+                // Of those who were not heard, what they have shows when it is replaced.
+                if known.iter().all(|(heard, _)| *heard != index) {
+                    known.push((index, Seen::nothing()));
+                }
+            }
             let highest = known.iter().map(|(_, seen)| seen.state.promised).max();
             let ballot = self.clock.ballot(highest.unwrap_or_default());
             match self.promises(key, known, ballot, attempt).await? {

@@ -19,7 +19,7 @@ use super::super::Away;
 use crate::error::{StoreError, StoreErrorKind};
 
 /// Where the mark is kept.
-const MARK: &str = "\u{0}quorum";
+pub(super) const MARK: &str = "\u{0}quorum";
 /// For how long nobody waits for a member that has kept others waiting.
 const NOT_WAITED_FOR: Duration = Duration::from_secs(1);
 

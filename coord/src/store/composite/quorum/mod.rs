@@ -6,6 +6,7 @@ mod member;
 mod membership;
 mod state;
 
+use std::borrow::Cow;
 use std::fmt;
 use std::hash::BuildHasher;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -18,7 +19,7 @@ use rapidhash::fast::RandomState;
 use tokio::task::AbortHandle;
 
 use self::decide::{BallotClock, Known};
-use self::member::Member;
+use self::member::{MARK, Member};
 pub use self::membership::Repaired;
 use self::state::{BESIDE, Live};
 use super::super::{
@@ -211,6 +212,14 @@ impl Inner {
     }
 }
 
+/// What a record is called in the stores: by its key, unless that is the mark of a quorum of quorums.
+fn name(key: &str) -> Cow<'_, str> {
+    match key.strip_prefix(MARK) {
+        Some(rest) if rest.chars().all(|more| more == '+') => Cow::Owned(format!("{key}+")),
+        _ => Cow::Borrowed(key),
+    }
+}
+
 impl Drop for Quorum {
     fn drop(&mut self) {
         self.inner.repairer.end();
@@ -230,7 +239,7 @@ impl fmt::Debug for Quorum {
 impl Store for Quorum {
     async fn get_record(&self, key: &str) -> Result<Option<Entry>> {
         limits::check_key("get", key)?;
-        Ok(self.inner.read(key).await?.entry())
+        Ok(self.inner.read(&name(key)).await?.entry())
     }
 
     async fn put_record(&self, request: &PutRequest) -> Result<Put> {
@@ -242,9 +251,10 @@ impl Store for Quorum {
         };
         let ttl = request.ttl.map(|ttl| ttl.max(self.inner.smallest_ttl()));
         let version = request.operation.into();
-        let _turn = self.inner.turn(&request.key).await;
+        let key = name(&request.key);
+        let _turn = self.inner.turn(&key).await;
         self.inner
-            .change("put", &request.key, known, request.quiet, |there| {
+            .change("put", &key, known, request.quiet, |there| {
                 if there.has_seen(request.operation) {
                     return (None, Put::Stored(version));
                 }
@@ -266,9 +276,10 @@ impl Store for Quorum {
 
     async fn delete_record(&self, request: &DeleteRequest) -> Result<bool> {
         request.check()?;
-        let _turn = self.inner.turn(&request.key).await;
+        let key = name(&request.key);
+        let _turn = self.inner.turn(&key).await;
         self.inner
-            .change("delete", &request.key, Known::Nothing, false, |there| {
+            .change("delete", &key, Known::Nothing, false, |there| {
                 if there.has_seen(request.operation) {
                     return (None, true);
                 }
