@@ -26,7 +26,12 @@ async fn what_was_written_is_read_from_the_copy_while_the_primary_is_away() {
     store.set("a", "two", LONG).await.unwrap();
     assert!(put(&store, &PutRequest::new("l/a", "").listed()).await);
     set(&store, "deleted", "").await;
-    assert!(store.delete_record(&DeleteRequest::new("deleted")).await.unwrap());
+    assert!(
+        store
+            .delete_record(&DeleteRequest::new("deleted"))
+            .await
+            .unwrap()
+    );
     for (index, entry) in (0..).zip(["one", "two"]) {
         let append = AppendRequest::new("log", index, entry);
         assert_eq!(store.append_log(&append).await.unwrap(), Append::Appended);
@@ -65,11 +70,17 @@ async fn nothing_is_granted_or_written_while_the_primary_is_away() {
             .await
             .err(),
         store.delete_record(&DeleteRequest::new("a")).await.err(),
-        store.append_log(&AppendRequest::new("log", 0, "")).await.err(),
+        store
+            .append_log(&AppendRequest::new("log", 0, ""))
+            .await
+            .err(),
         store.expire_log("log", LONG).await.err(),
     ];
     for failure in failures {
-        assert_eq!(failure.map(|error| error.kind()), Some(StoreErrorKind::NotApplied));
+        assert_eq!(
+            failure.map(|error| error.kind()),
+            Some(StoreErrorKind::NotApplied)
+        );
     }
     assert_eq!(get(&secondary, "a").await.unwrap(), some("one"));
     assert_eq!(get(&secondary, "new").await.unwrap(), None);
@@ -90,7 +101,10 @@ async fn what_is_there_already_conflicts_while_the_primary_is_away() {
     // Its version is none of the primary's.
     primary.comes_back();
     let stale = PutRequest::new("a", "two").when(Condition::Version(there.version));
-    assert!(matches!(store.put_record(&stale).await, Ok(Put::Conflict(Some(_)))));
+    assert!(matches!(
+        store.put_record(&stale).await,
+        Ok(Put::Conflict(Some(_)))
+    ));
 }
 
 /// The primary may have done it, so the copy cannot say that it was not.

@@ -1,6 +1,7 @@
 //! Stores made of stores: what they go on with, and what they refuse, while some of those are away, hang, or come back
 //! with nothing.
 
+mod counting;
 mod fallback;
 mod mirror;
 mod quorum;
@@ -8,6 +9,7 @@ mod routed;
 mod server;
 mod servers;
 mod simulation;
+mod table;
 
 use std::time::Duration;
 

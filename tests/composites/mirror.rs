@@ -24,7 +24,9 @@ fn mirror() -> (Mirror, FaultStore, FaultStore) {
 #[tokio::test(start_paused = true)]
 async fn what_is_acknowledged_is_in_both() {
     let (store, first, second) = mirror();
-    let request = PutRequest::new("a", "one").when(Condition::Absent).ttl(LONG);
+    let request = PutRequest::new("a", "one")
+        .when(Condition::Absent)
+        .ttl(LONG);
     assert!(put(&store, &request).await);
     assert!(!put(&store, &PutRequest::new("a", "two").when(Condition::Absent)).await);
     for (index, entry) in (0..).zip(["one", "two"]) {
@@ -102,7 +104,10 @@ async fn the_copy_ends_as_the_original_whatever_writes_at_the_same_time() {
         .collect();
     tasks.join_all().await;
     for key in ["0", "1", "2"] {
-        assert_eq!(get(&first, key).await.unwrap(), get(&second, key).await.unwrap());
+        assert_eq!(
+            get(&first, key).await.unwrap(),
+            get(&second, key).await.unwrap()
+        );
     }
 }
 
@@ -113,7 +118,10 @@ async fn a_first_that_fails_is_not_covered_for() {
     first.fail_next(Operation::Get, Fault::BeforeSend);
     assert!(get(&store, "a").await.is_err());
     first.fail_next(Operation::Put, Fault::BeforeSend);
-    let error = store.put_record(&PutRequest::new("a", "two")).await.unwrap_err();
+    let error = store
+        .put_record(&PutRequest::new("a", "two"))
+        .await
+        .unwrap_err();
     assert_eq!(error.kind(), StoreErrorKind::NotApplied);
     assert_eq!(get(&second, "a").await.unwrap(), some("one"));
 }
@@ -141,5 +149,8 @@ async fn a_lease_is_in_the_first_alone() {
     assert_eq!(first.inspect_lease("a").await.unwrap().len(), 1);
     assert_eq!(second.inspect_lease("a").await.unwrap(), []);
     let attempt = PutRequest::new("a", "").when(Condition::Value("x".into()));
-    assert_eq!(store.put_record(&attempt).await.unwrap(), Put::Conflict(None));
+    assert_eq!(
+        store.put_record(&attempt).await.unwrap(),
+        Put::Conflict(None)
+    );
 }

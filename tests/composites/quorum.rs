@@ -20,7 +20,9 @@ async fn all_kinds_work(store: &impl Store, name: &str) {
     assert_eq!(get(store, name).await.unwrap(), some("one"));
     let listed = PutRequest::new(format!("{name}/listed"), "").listed();
     assert!(put(store, &listed).await);
-    let page = store.list_records(&ListRequest::new(format!("{name}/"))).await;
+    let page = store
+        .list_records(&ListRequest::new(format!("{name}/")))
+        .await;
     assert_eq!(page.unwrap().entries.len(), 1);
     let append = AppendRequest::new(name, 0, "entry");
     assert_eq!(store.append_log(&append).await.unwrap(), Append::Appended);
@@ -32,9 +34,16 @@ async fn all_kinds_work(store: &impl Store, name: &str) {
     );
     let token = acquired(store, &holder).await;
     let place = store.acquire_lease(&waiter).await.unwrap();
-    assert!(matches!(place, Acquired::Waiting { ahead: 1, .. }), "{place:?}");
+    assert!(
+        matches!(place, Acquired::Waiting { ahead: 1, .. }),
+        "{place:?}"
+    );
     assert!(store.release_lease(&holder.lease).await.unwrap());
-    let renewed = store.renew_leases(&[waiter.renewal()]).await.remove(0).unwrap();
+    let renewed = store
+        .renew_leases(&[waiter.renewal()])
+        .await
+        .remove(0)
+        .unwrap();
     assert!(matches!(renewed, Renewed::Granted(next) if next > token));
     assert!(store.release_lease(&waiter.lease).await.unwrap());
 }
@@ -67,7 +76,10 @@ async fn failures(store: &impl Store) -> Vec<StoreErrorKind> {
         store.renew_leases(&[lease.renewal()]).await.remove(0).err(),
         store.release_lease(&lease.lease).await.err(),
         store.inspect_lease("a").await.err(),
-        store.append_log(&AppendRequest::new("a", 0, "late")).await.err(),
+        store
+            .append_log(&AppendRequest::new("a", 0, "late"))
+            .await
+            .err(),
         store.read_log("a", 0, 10).await.err(),
         store.expire_log("a", LONG).await.err(),
     ]
@@ -137,13 +149,19 @@ async fn a_majority_that_hangs_is_an_error_within_the_limits() {
 async fn what_was_acknowledged_is_found_by_whichever_majority_answers() {
     let (quorum, servers) = quorum_of(5);
     set(&quorum, "a", "founded").await;
-    for (index, pair) in [[0, 1], [2, 3], [4, 0], [1, 2], [3, 4]].into_iter().enumerate() {
+    for (index, pair) in [[0, 1], [2, 3], [4, 0], [1, 2], [3, 4]]
+        .into_iter()
+        .enumerate()
+    {
         go_down(&servers, &pair);
         set(&quorum, "a", &index.to_string()).await;
         come_back(&servers, &pair);
         for pair in [[0, 1], [0, 2], [1, 4], [2, 3], [3, 4]] {
             go_down(&servers, &pair);
-            assert_eq!(get(&another(&servers), "a").await.unwrap(), some(&index.to_string()));
+            assert_eq!(
+                get(&another(&servers), "a").await.unwrap(),
+                some(&index.to_string())
+            );
             come_back(&servers, &pair);
         }
     }
@@ -271,10 +289,17 @@ async fn tokens_grow_whoever_loses_what() {
                 _ => server.comes_back(),
             }
         }
-        let quorum = if round % 2 == 0 { &quorum } else { &another(&servers) };
+        let quorum = if round % 2 == 0 {
+            &quorum
+        } else {
+            &another(&servers)
+        };
         let lease = LeaseRequest::exclusive("lock", LONG);
         let token = acquired(quorum, &lease).await;
-        assert!(last.is_none_or(|last| token > last), "{token} in round {round}");
+        assert!(
+            last.is_none_or(|last| token > last),
+            "{token} in round {round}"
+        );
         last = Some(token);
         assert!(quorum.release_lease(&lease.lease).await.unwrap());
     }
@@ -317,9 +342,17 @@ async fn a_deleted_record_stays_deleted_when_a_store_comes_back_that_had_it() {
         set(&quorum, "a", "one").await;
         servers[0].goes_down();
         if expires {
-            quorum.set("a", "two", Duration::from_secs(1)).await.unwrap();
+            quorum
+                .set("a", "two", Duration::from_secs(1))
+                .await
+                .unwrap();
         } else {
-            assert!(quorum.delete_record(&DeleteRequest::new("a")).await.unwrap());
+            assert!(
+                quorum
+                    .delete_record(&DeleteRequest::new("a"))
+                    .await
+                    .unwrap()
+            );
         }
         tokio::time::sleep(FORGOTTEN).await;
         servers[0].comes_back();
@@ -336,7 +369,12 @@ async fn a_write_is_not_lost_to_a_store_that_still_remembers_the_record_before()
     let (quorum, servers) = quorum_of(3);
     set(&quorum, "a", "one").await;
     servers[0].goes_down();
-    assert!(quorum.delete_record(&DeleteRequest::new("a")).await.unwrap());
+    assert!(
+        quorum
+            .delete_record(&DeleteRequest::new("a"))
+            .await
+            .unwrap()
+    );
     tokio::time::sleep(FORGOTTEN).await;
     set(&another(&servers), "a", "two").await;
     servers[0].comes_back();
@@ -370,11 +408,18 @@ async fn a_write_cut_short_is_finished_or_dropped_and_known_again() {
         for _ in 0..2 {
             assert_eq!(get(&another(&servers), "a").await.unwrap(), found);
         }
-        assert!(put(&another(&servers), &request).await, "it is known again, or done now");
+        assert!(
+            put(&another(&servers), &request).await,
+            "it is known again, or done now"
+        );
         assert_eq!(get(&another(&servers), "a").await.unwrap(), some("two"));
         set(&another(&servers), "a", "three").await;
         assert!(put(&another(&servers), &request).await);
-        assert_eq!(get(&another(&servers), "a").await.unwrap(), some("three"), "once");
+        assert_eq!(
+            get(&another(&servers), "a").await.unwrap(),
+            some("three"),
+            "once"
+        );
     }
 }
 
@@ -386,9 +431,19 @@ async fn what_others_have_written_is_told_and_left_alone() {
     }
     let error = get(&quorum, "a").await.unwrap_err();
     assert_eq!(error.kind(), StoreErrorKind::Rejected, "{error}");
-    assert_eq!(quorum.list_records(&ListRequest::new("")).await.unwrap().entries, []);
+    assert_eq!(
+        quorum
+            .list_records(&ListRequest::new(""))
+            .await
+            .unwrap()
+            .entries,
+        []
+    );
     quorum.repair().await.unwrap();
-    assert_eq!(get(&servers[0], "a").await.unwrap(), some("not of a quorum"));
+    assert_eq!(
+        get(&servers[0], "a").await.unwrap(),
+        some("not of a quorum")
+    );
 }
 
 /// A majority of semaphores with two permits each would let three in.
@@ -409,7 +464,11 @@ async fn a_semaphore_lets_no_more_in_than_it_has_permits() {
 
 #[tokio::test(start_paused = true)]
 async fn a_quorum_that_is_dropped_leaves_no_task_behind() {
-    let tasks = || tokio::runtime::Handle::current().metrics().num_alive_tasks();
+    let tasks = || {
+        tokio::runtime::Handle::current()
+            .metrics()
+            .num_alive_tasks()
+    };
     let (quorum, servers) = quorum_of(3);
     set(&quorum, "a", "one").await;
     servers[0].comes_back_empty();
@@ -424,7 +483,12 @@ async fn a_quorum_that_is_dropped_leaves_no_task_behind() {
 async fn a_body_keeps_its_lock_while_stores_come_and_go() {
     let (quorum, servers) = quorum_of(5);
     let coord = Coordinator::builder().store(quorum).build();
-    let lease = coord.lock("a").ttl(Duration::from_secs(6)).acquire().await.unwrap();
+    let lease = coord
+        .lock("a")
+        .ttl(Duration::from_secs(6))
+        .acquire()
+        .await
+        .unwrap();
     for round in 0..10 {
         let (one, other) = (&servers[round % 5], &servers[(round + 1) % 5]);
         one.goes_down();
@@ -441,7 +505,12 @@ async fn a_body_keeps_its_lock_while_stores_come_and_go() {
 async fn a_body_loses_its_lock_when_a_majority_stays_away() {
     let (quorum, servers) = quorum_of(5);
     let coord = Coordinator::builder().store(quorum).build();
-    let lease = coord.lock("a").ttl(Duration::from_secs(6)).acquire().await.unwrap();
+    let lease = coord
+        .lock("a")
+        .ttl(Duration::from_secs(6))
+        .acquire()
+        .await
+        .unwrap();
     for server in &servers[..3] {
         server.goes_down();
     }

@@ -30,14 +30,21 @@ async fn the_longest_prefix_decides() {
         ("b/a/b/", &rest),
     ] {
         set(&store, key, key).await;
-        store.append_log(&AppendRequest::new(key, 0, "entry")).await.unwrap();
+        store
+            .append_log(&AppendRequest::new(key, 0, "entry"))
+            .await
+            .unwrap();
         acquired(&store, &LeaseRequest::exclusive(key, LONG)).await;
         for one in [&a, &b, &rest] {
             let is_there = get(one, key).await.unwrap() == some(key);
             let has_log = !one.read_log(key, 0, 10).await.unwrap().is_empty();
             let is_held = !one.inspect_lease(key).await.unwrap().is_empty();
             let is_owner = std::ptr::eq(one, owner);
-            assert_eq!((is_there, has_log, is_held), (is_owner, is_owner, is_owner), "{key}");
+            assert_eq!(
+                (is_there, has_log, is_held),
+                (is_owner, is_owner, is_owner),
+                "{key}"
+            );
         }
         assert_eq!(get(&store, key).await.unwrap(), some(key));
     }
@@ -63,7 +70,10 @@ async fn a_listing_across_routes_is_in_order_and_whole_in_pages_of_any_size() {
     }
     names.sort_unstable();
     for prefix in ["", "a", "a/", "a/b", "a/b/", "a/b/0", "c/", "nothing"] {
-        let expected: Vec<_> = names.iter().filter(|name| name.starts_with(prefix)).collect();
+        let expected: Vec<_> = names
+            .iter()
+            .filter(|name| name.starts_with(prefix))
+            .collect();
         for page_of in [1, 7, 60, 1_000] {
             let mut listed = Vec::new();
             let mut request = ListRequest::new(prefix).limit(page_of);
@@ -76,7 +86,11 @@ async fn a_listing_across_routes_is_in_order_and_whole_in_pages_of_any_size() {
                     None => break,
                 }
             }
-            assert_eq!(listed.iter().collect::<Vec<_>>(), expected, "{prefix:?} by {page_of}");
+            assert_eq!(
+                listed.iter().collect::<Vec<_>>(),
+                expected,
+                "{prefix:?} by {page_of}"
+            );
         }
     }
 }
@@ -115,7 +129,10 @@ async fn a_store_that_fails_fails_for_its_own_keys() {
     assert!(get(&store, "a/1").await.is_err());
     assert_eq!(get(&store, "c/1").await.unwrap(), some("one"));
     assert!(store.list_records(&ListRequest::new("c/")).await.is_ok());
-    assert!(store.list_records(&ListRequest::new("")).await.is_err(), "part of it is missing");
+    assert!(
+        store.list_records(&ListRequest::new("")).await.is_err(),
+        "part of it is missing"
+    );
 }
 
 #[tokio::test(start_paused = true)]

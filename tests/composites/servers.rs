@@ -21,7 +21,11 @@ async fn five() -> (Vec<RedisServer>, Quorum) {
 async fn quorum(servers: &[RedisServer]) -> Quorum {
     let mut stores = Vec::new();
     for server in servers {
-        stores.push(RedisStore::connect(&server.url()).await.expect("a server of ours"));
+        stores.push(
+            RedisStore::connect(&server.url())
+                .await
+                .expect("a server of ours"),
+        );
     }
     Quorum::of(stores).call_limit(Duration::from_millis(500))
 }
@@ -69,14 +73,20 @@ async fn servers_that_restart_with_nothing_are_filled_again_one_by_one() {
         .await;
     }
     assert_eq!(get(&store, "a").await.unwrap(), some("one"));
-    let renewed = store.renew_leases(&[lease.renewal()]).await.remove(0).unwrap();
+    let renewed = store
+        .renew_leases(&[lease.renewal()])
+        .await
+        .remove(0)
+        .unwrap();
     assert_eq!(renewed, coord::store::Renewed::Granted(token));
 
     for server in &servers[..3] {
         server.restart_empty().await;
     }
     let denied = coord_tests::until("the loss to be noticed", async || {
-        let error = get(&store, "a").await.expect_err("a majority has lost its data");
+        let error = get(&store, "a")
+            .await
+            .expect_err("a majority has lost its data");
         (error.kind() == StoreErrorKind::Denied).then_some(error)
     })
     .await;
@@ -94,7 +104,11 @@ async fn a_quorum_of_different_kinds_takes_turns_between_processes() {
             store_at(&one).await,
             store_at(&other).await,
         ];
-        processes.push(Coordinator::builder().store(Quorum::of_shared(stores)).build());
+        processes.push(
+            Coordinator::builder()
+                .store(Quorum::of_shared(stores))
+                .build(),
+        );
     }
     let room = coord_tests::fleet::Room::default();
     let tasks: tokio::task::JoinSet<()> = (0..9)

@@ -4,9 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use coord::store::{
-    Append, AppendRequest, Condition, Put, PutRequest, Quorum, Store,
-};
+use coord::store::{Append, AppendRequest, Condition, Put, PutRequest, Quorum, Store};
 use coord::testing::{Fault, FaultStore, Rule};
 use coord::{Coordinator, Lease};
 use rand::rngs::StdRng;
@@ -140,9 +138,14 @@ impl World {
         while !self.is_over() {
             number += 1;
             let (key, value) = (format!("result/{writer}/{number}"), format!("of {writer}"));
-            let request = PutRequest::new(&*key, value.clone()).when(Condition::Absent).listed();
+            let request = PutRequest::new(&*key, value.clone())
+                .when(Condition::Absent)
+                .listed();
             let answer = until_known!(quorum.put_record(&request));
-            assert!(matches!(answer, Put::Stored(_)), "nobody else writes {key}: {answer:?}");
+            assert!(
+                matches!(answer, Put::Stored(_)),
+                "nobody else writes {key}: {answer:?}"
+            );
             lock(&self.results).push((key, value));
             self.add(&quorum).await;
             self.append(&quorum, format!("{writer}/{number}")).await;
@@ -153,9 +156,12 @@ impl World {
     async fn add(&self, quorum: &Quorum) {
         loop {
             let there = until_known!(quorum.get_record("sum"));
-            let text = there.as_ref().map(|entry| String::from_utf8_lossy(&entry.value).into_owned());
+            let text = there
+                .as_ref()
+                .map(|entry| String::from_utf8_lossy(&entry.value).into_owned());
             let sum: u64 = text.map_or(0, |text| text.parse().expect("a number"));
-            let condition = there.map_or(Condition::Absent, |entry| Condition::Version(entry.version));
+            let condition =
+                there.map_or(Condition::Absent, |entry| Condition::Version(entry.version));
             let request = PutRequest::new("sum", (sum + 1).to_string()).when(condition);
             if let Put::Stored(_) = until_known!(quorum.put_record(&request)) {
                 *lock(&self.added) += 1;
@@ -234,12 +240,19 @@ impl World {
         for (away, server) in self.servers.iter().enumerate() {
             server.goes_down();
             for (key, value) in &results {
-                assert_eq!(get(&quorum, key).await.unwrap().as_ref(), Some(value), "without {away}");
+                assert_eq!(
+                    get(&quorum, key).await.unwrap().as_ref(),
+                    Some(value),
+                    "without {away}"
+                );
             }
             let sum = get(&quorum, "sum").await.unwrap();
             assert_eq!(sum, some(&added.to_string()));
             let log = quorum.read_log("log", 0, usize::MAX).await.unwrap();
-            let mut log: Vec<_> = log.iter().map(|entry| String::from_utf8_lossy(entry).into_owned()).collect();
+            let mut log: Vec<_> = log
+                .iter()
+                .map(|entry| String::from_utf8_lossy(entry).into_owned())
+                .collect();
             log.sort_unstable();
             assert_eq!(log, entries);
             server.comes_back();
@@ -250,8 +263,14 @@ impl World {
 async fn simulate(seed: u64, stores: usize, loses_everything: bool) {
     let mut random = StdRng::seed_from_u64(seed);
     let world = World::new(stores);
-    world.fence.overlaps.store(loses_everything, Ordering::SeqCst);
-    assert_eq!(get(&another(&world.servers), "founded").await.unwrap(), None);
+    world
+        .fence
+        .overlaps
+        .store(loses_everything, Ordering::SeqCst);
+    assert_eq!(
+        get(&another(&world.servers), "founded").await.unwrap(),
+        None
+    );
     let mut tasks = JoinSet::new();
     for index in 0..3 {
         let (contender, writer) = (world.process(&mut random), world.process(&mut random));

@@ -8,9 +8,7 @@ mod resending;
 
 use std::sync::Arc;
 
-use coord::store::{
-    Fallback, MemoryStore, Mirror, Quorum, RedisStore, Routed, SqliteStore, Store,
-};
+use coord::store::{Fallback, MemoryStore, Mirror, Quorum, RedisStore, Routed, SqliteStore, Store};
 use coord::testing::{FaultStore, store_conformance, store_conformance_tests};
 use coord_tests::{shared_redis, shared_sqlite, store_at};
 
@@ -213,7 +211,10 @@ mod fallback_in_memory {
 }
 
 mod fallback_from_redis_to_sqlite {
-    super::store_conformance_tests!(super::Fallback::new(super::redis().await, super::sqlite().await));
+    super::store_conformance_tests!(super::Fallback::new(
+        super::redis().await,
+        super::sqlite().await
+    ));
 }
 
 /// What is copied to a store that is away is of no consequence.
@@ -232,7 +233,10 @@ mod mirror_in_memory {
 }
 
 mod mirror_from_sqlite_to_redis {
-    super::store_conformance_tests!(super::Mirror::new(super::sqlite().await, super::redis().await));
+    super::store_conformance_tests!(super::Mirror::new(
+        super::sqlite().await,
+        super::redis().await
+    ));
 }
 
 /// Half done now and then, and sent again.

@@ -109,7 +109,11 @@ impl Watch {
             [] => std::future::pending().await,
             [source] => source.changed().await,
             // What the others are woken with meanwhile stays theirs.
-            sources => select_all(sources.iter_mut().map(|source| Box::pin(source.changed()))).await.0,
+            sources => {
+                select_all(sources.iter_mut().map(|source| Box::pin(source.changed())))
+                    .await
+                    .0
+            }
         }
     }
 

@@ -131,8 +131,12 @@ impl fmt::Debug for Fallback {
 impl Store for Fallback {
     async fn get_record(&self, key: &str) -> Result<Option<Entry>> {
         limits::check_key("get", key)?;
-        self.read("get", self.primary.get_record(key), self.secondary.get_record(key))
-            .await
+        self.read(
+            "get",
+            self.primary.get_record(key),
+            self.secondary.get_record(key),
+        )
+        .await
     }
 
     async fn put_record(&self, request: &PutRequest) -> Result<Put> {

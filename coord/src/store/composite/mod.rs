@@ -21,18 +21,33 @@ use super::{
 
 /// What can be said of several stores together: of each thing, the least that one of them gives.
 fn together(stores: impl IntoIterator<Item = Capabilities>) -> Capabilities {
-    stores.into_iter().reduce(both).unwrap_or_else(Capabilities::unknown)
+    stores
+        .into_iter()
+        .reduce(both)
+        .unwrap_or_else(Capabilities::unknown)
 }
 
 fn both(one: Capabilities, other: Capabilities) -> Capabilities {
     let together = Capabilities::unknown()
-        .with_consistency(weaker(one.consistency, other.consistency, Consistency::Unknown))
+        .with_consistency(weaker(
+            one.consistency,
+            other.consistency,
+            Consistency::Unknown,
+        ))
         .with_native_wake_ups(one.native_wake_ups && other.native_wake_ups)
         .with_clock(weaker(one.clock, other.clock, ClockSource::Unknown))
-        .with_durability(weaker(one.durability, other.durability, Durability::Unknown))
+        .with_durability(weaker(
+            one.durability,
+            other.durability,
+            Durability::Unknown,
+        ))
         .with_smallest_ttl(one.smallest_ttl.max(other.smallest_ttl))
         .with_largest_value(one.largest_value.min(other.largest_value))
-        .with_replica_loss(weaker(one.replica_loss, other.replica_loss, ReplicaLoss::Unknown))
+        .with_replica_loss(weaker(
+            one.replica_loss,
+            other.replica_loss,
+            ReplicaLoss::Unknown,
+        ))
         .with_tokens(weaker(one.tokens, other.tokens, TokensGrow::Unknown));
     match one.round_trips.zip(other.round_trips) {
         Some((one, other)) => together.with_round_trips(RoundTrips {

@@ -80,7 +80,8 @@ impl Routed {
         let prefix = prefix.into();
         self.routes.retain(|route| route.prefix != prefix);
         self.routes.push(Route { prefix, store });
-        self.routes.sort_by_key(|route| std::cmp::Reverse(route.prefix.len()));
+        self.routes
+            .sort_by_key(|route| std::cmp::Reverse(route.prefix.len()));
         self
     }
 
@@ -159,7 +160,12 @@ impl Store for Routed {
             }
             match bound {
                 Some(bound) => part = part.after(bound),
-                None => return Ok(Page { entries, next: None }),
+                None => {
+                    return Ok(Page {
+                        entries,
+                        next: None,
+                    });
+                }
             }
         }
     }
@@ -175,7 +181,10 @@ impl Store for Routed {
         for (place, renewal) in renewals.iter().enumerate() {
             parts[self.index_of(&renewal.lease.resource)].push((place, renewal.clone()));
         }
-        let parts = parts.into_iter().zip(&self.routes).filter(|(part, _)| !part.is_empty());
+        let parts = parts
+            .into_iter()
+            .zip(&self.routes)
+            .filter(|(part, _)| !part.is_empty());
         let answers = join_all(parts.map(|(part, route)| async move {
             let (places, renewals): (Vec<_>, Vec<_>) = part.into_iter().unzip();
             let answers = route.store.renew_leases(&renewals).await;

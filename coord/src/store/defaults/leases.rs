@@ -15,11 +15,13 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::future::try_join_all;
+use bytes::Bytes;
+use futures_util::future::{try_join, try_join_all};
 
 use super::super::line::{Line, Member, Place};
 use super::super::{
-    Acquired, Condition, Contender, Entry, LeaseId, LeaseRequest, OwnerId, Put, PutRequest, Renewal, Renewed, Result, Store, Watch, Watched, limits,
+    Acquired, Condition, Contender, Entry, LeaseId, LeaseRequest, OwnerId, Put, PutRequest,
+    Renewal, Renewed, Result, Store, Version, Watch, Watched, limits,
 };
 use super::stored_line::{self, StoredLine};
 use super::{TRIES, too_busy};
@@ -44,17 +46,16 @@ pub(in crate::store) async fn acquire<S: Store + ?Sized>(
     request.check()?;
     let LeaseId { resource, owner } = &request.lease;
     // The watch is started before the place is taken, so that no wake-up is missed.
-    let wake = match request.wait_ttl {
-        Some(_) => {
-            store
-                .watch(&Watched::Record(line_key(resource)))
-                .await?
+    let watch = async {
+        match request.wait_ttl {
+            Some(_) => store.watch(&Watched::Record(line_key(resource))).await,
+            None => Ok(Watch::polling()),
         }
-        None => Watch::polling(),
     };
-    if !announce(store, request).await? {
+    let (wake, presence) = try_join(watch, announce(store, request)).await?;
+    let Some(presence) = presence else {
         return Ok(Acquired::Busy);
-    }
+    };
     for _ in 0..TRIES {
         let mut loaded = Loaded::load(store, resource).await?;
         let place = match loaded.line.place(*owner) {
@@ -74,6 +75,9 @@ pub(in crate::store) async fn acquire<S: Store + ?Sized>(
         }
         let Some(place) = place else { continue };
         if !place.granted {
+            if !presence.waits(store, request).await? {
+                return Ok(Acquired::Busy);
+            }
             let look_again_in = loaded.look_again_in(place);
             return Ok(Acquired::Waiting {
                 token: place.token,
@@ -82,13 +86,10 @@ pub(in crate::store) async fn acquire<S: Store + ?Sized>(
                 wake,
             });
         }
-        if request
-            .wait_ttl
-            .is_none_or(|wait_ttl| wait_ttl == request.ttl)
-        {
+        if presence.is_new {
             return Ok(Acquired::Granted(place.token));
         }
-        // The presence was written for a place to wait; it got the lease, so it lasts as long as that.
+        // It was there before, perhaps for a place to wait; it holds, so it lasts as long as that.
         if let Renewed::Granted(token) = renew(store, &request.renewal()).await? {
             return Ok(Acquired::Granted(token));
         }
@@ -169,18 +170,55 @@ pub(in crate::store) async fn inspect<S: Store + ?Sized>(
     Ok(loaded.line.members().map(contender).collect())
 }
 
-/// Writes the contender's presence, and says whether it may enter: not if it was released.
-async fn announce<S: Store + ?Sized>(store: &S, request: &LeaseRequest) -> Result<bool> {
+/// A contender's presence, as it was when it asked to enter.
+struct Presence {
+    value: Bytes,
+    version: Version,
+    is_new: bool,
+}
+
+/// Writes the contender's presence, for as long as one who is granted at once holds. `None`: it was released, and may
+/// not enter.
+async fn announce<S: Store + ?Sized>(
+    store: &S,
+    request: &LeaseRequest,
+) -> Result<Option<Presence>> {
     let key = presence_key(&request.lease.resource, request.lease.owner);
     let mut value = vec![ALIVE];
     value.extend_from_slice(request.label.as_bytes());
     let put = PutRequest::new(key, value)
         .when(Condition::Absent)
-        .ttl(request.wait_ttl.unwrap_or(request.ttl));
+        .ttl(request.ttl);
     Ok(match store.put_record(&put).await? {
-        Put::Stored(_) => true,
-        Put::Conflict(there) => there.as_ref().is_none_or(is_alive),
+        Put::Stored(version) => Some(Presence {
+            value: put.value,
+            version,
+            is_new: true,
+        }),
+        Put::Conflict(there) => there.filter(is_alive).map(|there| Presence {
+            value: there.value,
+            version: there.version,
+            is_new: false,
+        }),
     })
+}
+
+impl Presence {
+    /// Lets it last as long as a place in line. `false`: it was released meanwhile, or has expired.
+    async fn waits<S: Store + ?Sized>(&self, store: &S, request: &LeaseRequest) -> Result<bool> {
+        let Some(wait_ttl) = request.wait_ttl.filter(|wait_ttl| *wait_ttl != request.ttl) else {
+            return Ok(true);
+        };
+        let key = presence_key(&request.lease.resource, request.lease.owner);
+        let put = PutRequest::new(key, self.value.clone())
+            .when(Condition::Version(self.version))
+            .ttl(wait_ttl);
+        Ok(match store.put_record(&put).await? {
+            Put::Stored(_) => true,
+            // Another copy of the request was faster, or a renewal.
+            Put::Conflict(there) => there.is_some_and(|there| is_alive(&there)),
+        })
+    }
 }
 
 /// Turns the contender's presence into a stone, `of_one_alive` if it was alive, and says whether it was
@@ -225,18 +263,16 @@ impl Loaded {
         let members = std::mem::take(&mut stored.members);
         let present = presences(store, resource, &members).await?;
         let mut changed = false;
-        let alive = members
-            .into_iter()
-            .filter_map(|mut member| {
-                let presence = present.get(&member.owner);
-                changed |= presence.is_none();
-                let (label, expires_in) = presence?;
-                member.label = label.clone();
-                Some(Member {
-                    extra: *expires_in,
-                    ..member
-                })
-            });
+        let alive = members.into_iter().filter_map(|mut member| {
+            let presence = present.get(&member.owner);
+            changed |= presence.is_none();
+            let (label, expires_in) = presence?;
+            member.label = label.clone();
+            Some(Member {
+                extra: *expires_in,
+                ..member
+            })
+        });
         let mut line = Line::restore(alive);
         line.grant(|_| changed = true);
         Ok(Self {
@@ -302,8 +338,11 @@ async fn presences<S: Store + ?Sized>(
 ) -> Result<HashMap<OwnerId, (Arc<str>, Duration)>> {
     let mut present = HashMap::with_capacity(members.len());
     for few in members.chunks(AT_ONCE) {
-        let keys = few.iter().map(|member| presence_key(resource, member.owner));
-        let entries = try_join_all(keys.map(|key| async move { store.get_record(&key).await })).await?;
+        let keys = few
+            .iter()
+            .map(|member| presence_key(resource, member.owner));
+        let entries =
+            try_join_all(keys.map(|key| async move { store.get_record(&key).await })).await?;
         for (member, entry) in few.iter().zip(entries) {
             if let Some(entry) = entry.filter(is_alive) {
                 let label = String::from_utf8_lossy(&entry.value[1..]).into();

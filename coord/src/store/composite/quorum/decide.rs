@@ -74,8 +74,8 @@ type Words = Vec<(usize, Seen)>;
 impl Inner {
     /// Reads what is decided on a record.
     pub(super) async fn read(&self, key: &str) -> Result<Content> {
-        self.change("get", key, Known::Nothing, false, |content| (None, content.clone()))
-            .await
+        let change = |content: &Content| (None, content.clone());
+        self.change("get", key, Known::Enough, false, change).await
     }
 
     /// Lets members decide on what `change` makes of a record. It may be called several times. What is said to be
@@ -105,7 +105,12 @@ impl Inner {
             let (words, promised) = if std::mem::take(&mut first) {
                 self.promises_of_nothing(key, ballot, &mut attempt).await
             } else {
-                (self.looks(key, &mut attempt).await, Vec::new())
+                let agreed = if known == Known::Enough {
+                    Enough::Yes
+                } else {
+                    Enough::Nearly
+                };
+                (self.looks(key, agreed, &mut attempt).await, Vec::new())
             };
             let has_forgotten = self.is_emptied(words.iter().chain(&promised));
             if has_forgotten {
@@ -179,7 +184,11 @@ impl Inner {
         let (counting, others): (Words, Words) =
             promised.into_iter().partition(|(_, seen)| seen.counts);
         let there = self.possibly_decided(&counting);
-        let there = if there.is_over() { there.expired() } else { there };
+        let there = if there.is_over() {
+            there.expired()
+        } else {
+            there
+        };
         let (next, answer) = change(&there);
         let state = State {
             promised: ballot,
@@ -195,15 +204,14 @@ impl Inner {
         Ok(Some(answer))
     }
 
-    /// What members say, or those of them that answer.
-    async fn looks(&self, key: &str, attempt: &mut Attempt) -> Words {
+    /// What members say, or those of them that answer. Whether it is enough that a majority `agreed`, depends on whether
+    /// all are to be written.
+    async fn looks(&self, key: &str, agreed: Enough, attempt: &mut Attempt) -> Words {
         let looks = self.each(|member| member.look(key).boxed());
-        let enough = |answers: &Words| {
-            match self.verdict(answers.iter().map(|(_, seen)| seen)) {
-                Verdict::Decided(_) => Enough::Yes,
-                Verdict::Split => Enough::Nearly,
-                Verdict::TooFew => Enough::No,
-            }
+        let enough = |answers: &Words| match self.verdict(answers.iter().map(|(_, seen)| seen)) {
+            Verdict::Decided(_) => agreed,
+            Verdict::Split => Enough::Nearly,
+            Verdict::TooFew => Enough::No,
         };
         self.gather(looks, enough, attempt).await
     }
@@ -217,10 +225,12 @@ impl Inner {
     ) -> (Words, Words) {
         let calls = self.each(|member| {
             async move {
-                Ok(match member.try_promise(key, &Seen::nothing(), ballot).await? {
-                    Promise::Given(seen) => (true, seen),
-                    Promise::Refused(seen) => (false, seen),
-                })
+                Ok(
+                    match member.try_promise(key, &Seen::nothing(), ballot).await? {
+                        Promise::Given(seen) => (true, seen),
+                        Promise::Refused(seen) => (false, seen),
+                    },
+                )
             }
             .boxed()
         });
@@ -337,7 +347,10 @@ impl Inner {
     /// Of what those have accepted who have promised, the latest that may be decided.
     fn possibly_decided(&self, counting: &Words) -> Content {
         let unheard = self.members.len() - counting.len();
-        let mut ballots: Vec<Ballot> = counting.iter().map(|(_, seen)| seen.state.accepted).collect();
+        let mut ballots: Vec<Ballot> = counting
+            .iter()
+            .map(|(_, seen)| seen.state.accepted)
+            .collect();
         ballots.sort_unstable_by(|one, other| other.cmp(one));
         for (index, ballot) in ballots.iter().enumerate() {
             let is_last_of_its_kind = ballots.get(index + 1) != Some(ballot);
@@ -394,7 +407,9 @@ impl Inner {
                 Enough::No
             }
         };
-        let answers = self.gather(self.each(call), enough, &mut Attempt::unminded()).await;
+        let answers = self
+            .gather(self.each(call), enough, &mut Attempt::unminded())
+            .await;
         answers.into_iter().map(|(_, answer)| answer).collect()
     }
 
@@ -423,7 +438,9 @@ impl Inner {
                     continue;
                 }
                 (Enough::Nearly, Some(until)) => {
-                    let waits = outstanding.iter().any(|index| !self.members[*index].is_slow());
+                    let waits = outstanding
+                        .iter()
+                        .any(|index| !self.members[*index].is_slow());
                     let until = if waits { until } else { Instant::now() };
                     match tokio::time::timeout_at(until, calls.next()).await {
                         Ok(next) => next,
@@ -459,6 +476,8 @@ impl Inner {
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Known {
     Nothing,
+    /// Nothing, and what a majority says is all that is asked.
+    Enough,
     /// Most likely there is none.
     Absent,
 }
@@ -467,7 +486,8 @@ pub(super) enum Known {
 fn earliest<'a>(alike: impl Iterator<Item = &'a Seen>) -> Content {
     let by_time = |seen: &&Seen| {
         let live = seen.state.content.live.as_ref();
-        live.and_then(|live| live.expires_in).unwrap_or(Duration::MAX)
+        live.and_then(|live| live.expires_in)
+            .unwrap_or(Duration::MAX)
     };
     alike
         .min_by_key(by_time)

@@ -36,13 +36,21 @@ impl Merged {
 impl Inner {
     pub(super) async fn list(&self, request: &ListRequest) -> Result<Page> {
         let mut entries = Vec::new();
-        let page_of = request.limit.saturating_add(1).clamp(SMALLEST_PAGE, LARGEST_PAGE);
+        let page_of = request
+            .limit
+            .saturating_add(1)
+            .clamp(SMALLEST_PAGE, LARGEST_PAGE);
         let mut part = request.clone().limit(page_of);
         loop {
             let merged = self.merge(&part).await?;
             for (key, words) in &merged.found {
                 let content = self.content(key, words, merged.asked).await?;
-                let Some(entry) = content.live.as_ref().filter(|live| live.listed).and(content.entry()) else {
+                let Some(entry) = content
+                    .live
+                    .as_ref()
+                    .filter(|live| live.listed)
+                    .and(content.entry())
+                else {
                     continue;
                 };
                 if entries.len() >= request.limit {
@@ -53,7 +61,12 @@ impl Inner {
             }
             match merged.bound {
                 Some(bound) => part = part.after(bound),
-                None => return Ok(Page { entries, next: None }),
+                None => {
+                    return Ok(Page {
+                        entries,
+                        next: None,
+                    });
+                }
             }
         }
     }
@@ -98,10 +111,15 @@ impl Inner {
                 }
             }
         }
-        Ok(Merged { found, asked, bound })
+        Ok(Merged {
+            found,
+            asked,
+            bound,
+        })
     }
 
     async fn pages(&self, request: &ListRequest) -> Vec<(Page, bool)> {
-        self.all_who_answer(|member| member.list(request).boxed()).await
+        self.all_who_answer(|member| member.list(request).boxed())
+            .await
     }
 }

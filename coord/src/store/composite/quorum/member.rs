@@ -4,8 +4,8 @@
 //! such a store does not have, it may have forgotten: it counts only for records that were copied to it since, and
 //! gets its mark back when all have been.
 
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -14,8 +14,8 @@ use tokio::time::timeout;
 use super::super::super::{
     Condition, ListRequest, Page, Put, PutRequest, Result, Store, Version, Watch, Watched,
 };
-use super::state::{Ballot, Seen, State};
 use super::super::Away;
+use super::state::{Ballot, Seen, State};
 use crate::error::{StoreError, StoreErrorKind};
 
 /// Where the mark is kept.
@@ -92,11 +92,17 @@ impl Member {
     /// What it says of a record.
     pub(super) async fn look(&self, key: &str) -> Result<Seen> {
         let entry = self.within("get", || self.store.get_record(key)).await?;
-        self.weigh(Seen::of(entry.as_ref()).ok_or_else(foreign)?).await
+        self.weigh(Seen::of(entry.as_ref()).ok_or_else(foreign)?)
+            .await
     }
 
     /// Asks for a promise not to accept anything older, if it still is as it was `seen`.
-    pub(super) async fn promise(&self, key: &str, mut seen: Seen, ballot: Ballot) -> Result<Promise> {
+    pub(super) async fn promise(
+        &self,
+        key: &str,
+        mut seen: Seen,
+        ballot: Ballot,
+    ) -> Result<Promise> {
         const TRIES: usize = 3;
         for _ in 0..TRIES {
             if seen.state.promised >= ballot {
@@ -111,7 +117,12 @@ impl Member {
     }
 
     /// Asks for a promise once.
-    pub(super) async fn try_promise(&self, key: &str, seen: &Seen, ballot: Ballot) -> Result<Promise> {
+    pub(super) async fn try_promise(
+        &self,
+        key: &str,
+        seen: &Seen,
+        ballot: Ballot,
+    ) -> Result<Promise> {
         let state = State {
             promised: ballot,
             ..seen.state.clone()
@@ -122,21 +133,23 @@ impl Member {
             .ttl(seen.kept_for)
             .listed()
             .quiet();
-        Ok(match self.within("put", || self.store.put_record(&put)).await? {
-            Put::Stored(version) => Promise::Given(
-                self.weigh(Seen {
-                    state,
-                    unchanged: Condition::Version(version),
-                    kept_for: seen.kept_for,
-                    counts: true,
-                })
-                .await?,
-            ),
-            Put::Conflict(there) => Promise::Refused(
-                self.weigh(Seen::of(there.as_ref()).ok_or_else(foreign)?)
+        Ok(
+            match self.within("put", || self.store.put_record(&put)).await? {
+                Put::Stored(version) => Promise::Given(
+                    self.weigh(Seen {
+                        state,
+                        unchanged: Condition::Version(version),
+                        kept_for: seen.kept_for,
+                        counts: true,
+                    })
                     .await?,
-            ),
-        })
+                ),
+                Put::Conflict(there) => Promise::Refused(
+                    self.weigh(Seen::of(there.as_ref()).ok_or_else(foreign)?)
+                        .await?,
+                ),
+            },
+        )
     }
 
     /// Brings it what was proposed or decided, if it still is as it was seen. `false`: it is not.
@@ -158,7 +171,9 @@ impl Member {
 
     /// A page of what it keeps, and whether what is not there counts.
     pub(super) async fn list(&self, request: &ListRequest) -> Result<(Page, bool)> {
-        let page = self.within("list", || self.store.list_records(request)).await?;
+        let page = self
+            .within("list", || self.store.list_records(request))
+            .await?;
         Ok((page, self.mark().await?.0 == Mark::Member))
     }
 
@@ -175,12 +190,18 @@ impl Member {
     }
 
     /// Replaces the mark, if it is unchanged.
-    pub(super) async fn set_mark(&self, mark: Mark, unchanged: Condition) -> Result<Option<Version>> {
+    pub(super) async fn set_mark(
+        &self,
+        mark: Mark,
+        unchanged: Condition,
+    ) -> Result<Option<Version>> {
         let put = PutRequest::new(MARK, Bytes::from(mark.text())).when(unchanged);
-        Ok(match self.within("put", || self.store.put_record(&put)).await? {
-            Put::Stored(version) => Some(version),
-            Put::Conflict(_) => None,
-        })
+        Ok(
+            match self.within("put", || self.store.put_record(&put)).await? {
+                Put::Stored(version) => Some(version),
+                Put::Conflict(_) => None,
+            },
+        )
     }
 
     /// Whether it has kept others waiting lately.

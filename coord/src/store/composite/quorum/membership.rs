@@ -52,7 +52,8 @@ impl Inner {
     pub(super) async fn find_out(&self) -> Result<()> {
         let marks = self.marks().await;
         let count = |mark: Mark| {
-            let of_that_kind = |answer: &&Result<Marked>| matches!(answer, Ok((found, _)) if *found == mark);
+            let of_that_kind =
+                |answer: &&Result<Marked>| matches!(answer, Ok((found, _)) if *found == mark);
             marks.iter().filter(of_that_kind).count()
         };
         let members = count(Mark::Member);
@@ -110,7 +111,9 @@ impl Inner {
             member.set_mark(Mark::Member, unchanged).await?;
         }
         let marks = self.marks().await;
-        let members = marks.iter().filter(|answer| matches!(answer, Ok((Mark::Member, _))));
+        let members = marks
+            .iter()
+            .filter(|answer| matches!(answer, Ok((Mark::Member, _))));
         if members.count() >= self.majority() {
             self.is_founded.store(true, Ordering::Release);
             return Ok(());
@@ -189,7 +192,9 @@ impl Inner {
                     .map(|(index, look)| async move { (index, look.await) }),
             )
             .await;
-            let words = answers.iter().filter_map(|(_, answer)| answer.as_ref().ok());
+            let words = answers
+                .iter()
+                .filter_map(|(_, answer)| answer.as_ref().ok());
             let decided = match self.verdict(words.clone()) {
                 Verdict::Decided(_) => words.clone().map(|seen| seen.state.accepted).max(),
                 Verdict::Split | Verdict::TooFew => None,
@@ -201,7 +206,9 @@ impl Inner {
             if !answers.iter().any(|(_, answer)| lacks(answer)) {
                 return Ok(tries > 0);
             }
-            let only_silent_ones_lack = answers.iter().all(|(_, answer)| answer.is_err() || !lacks(answer));
+            let only_silent_ones_lack = answers
+                .iter()
+                .all(|(_, answer)| answer.is_err() || !lacks(answer));
             if only_silent_ones_lack || tries == TRIES - 1 {
                 for (index, answer) in &answers {
                     lacking[*index] |= lacks(answer);
@@ -216,7 +223,8 @@ impl Inner {
     /// Decides again on what is decided, so that all get it.
     async fn rewrite(&self, key: &str) -> Result<()> {
         let as_it_is = |content: &super::state::Content| (Some(content.clone()), ());
-        self.change("repair", key, Known::Nothing, true, as_it_is).await
+        self.change("repair", key, Known::Nothing, true, as_it_is)
+            .await
     }
 
     /// Repairs in the background, after a while, unless that is under way.

@@ -23,8 +23,8 @@ use self::member::{MARK, Member};
 pub use self::membership::Repaired;
 use self::state::{BESIDE, Live};
 use super::super::{
-    Capabilities, Condition, Consistency, DeleteRequest, Entry, ListRequest, Page, Put,
-    PutRequest, ReplicaLoss, Result, Store, TokensGrow, Watch, Watched, defaults, limits,
+    Capabilities, Condition, Consistency, DeleteRequest, Entry, ListRequest, Page, Put, PutRequest,
+    ReplicaLoss, Result, RoundTrips, Store, TokensGrow, Watch, Watched, defaults, limits,
 };
 use super::together;
 
@@ -145,12 +145,19 @@ impl Repairer {
 impl Quorum {
     /// A quorum of these stores. An odd number is best: of four, two may not fail either.
     pub fn of<S: Store>(stores: impl IntoIterator<Item = S>) -> Self {
-        Self::of_shared(stores.into_iter().map(|store| Arc::new(store) as Arc<dyn Store>))
+        Self::of_shared(
+            stores
+                .into_iter()
+                .map(|store| Arc::new(store) as Arc<dyn Store>),
+        )
     }
 
     /// A quorum of stores of several kinds, or that are used elsewhere too.
     pub fn of_shared(stores: impl IntoIterator<Item = Arc<dyn Store>>) -> Self {
-        let members: Vec<_> = stores.into_iter().map(|store| Member::new(store, LIMIT)).collect();
+        let members: Vec<_> = stores
+            .into_iter()
+            .map(|store| Member::new(store, LIMIT))
+            .collect();
         Self::made_of(members, LIMIT)
     }
 
@@ -198,17 +205,39 @@ impl Inner {
 
     async fn turn(&self, key: &str) -> tokio::sync::MutexGuard<'_, ()> {
         let place = self.hasher.hash_one(key) % PLACES as u64;
-        self.places[usize::try_from(place).unwrap_or(0)].lock().await
+        self.places[usize::try_from(place).unwrap_or(0)]
+            .lock()
+            .await
     }
 
     fn largest_value(&self) -> usize {
-        let largest = self.members.iter().map(|member| member.store().capabilities().largest_value);
+        let largest = self
+            .members
+            .iter()
+            .map(|member| member.store().capabilities().largest_value);
         largest.min().unwrap_or(0).saturating_sub(BESIDE)
     }
 
     fn smallest_ttl(&self) -> Duration {
-        let smallest = self.members.iter().map(|member| member.store().capabilities().smallest_ttl);
+        let smallest = self
+            .members
+            .iter()
+            .map(|member| member.store().capabilities().smallest_ttl);
         smallest.max().unwrap_or_default()
+    }
+}
+
+/// What operations cost whose requests to the stores cost `each`. A write is asked for, promised and accepted; of a new
+/// record nothing is asked, but whether its absence counts.
+fn round_trips(each: u8) -> RoundTrips {
+    let (read, write, new) = (each, 3 * each, 3 * each);
+    RoundTrips {
+        // A presence; a line that is not there, which is a record and a mark; the line.
+        acquire: new + 2 * read + new,
+        // The presence and its stone; the line and its only member; the line.
+        release: read + write + 2 * read + write,
+        put: new,
+        append: read + new,
     }
 }
 
@@ -315,8 +344,17 @@ impl Store for Quorum {
     }
 
     fn capabilities(&self) -> Capabilities {
-        let stores = self.inner.members.iter().map(|member| member.store().capabilities());
-        together(stores)
+        let stores = self
+            .inner
+            .members
+            .iter()
+            .map(|member| member.store().capabilities());
+        let stores = together(stores);
+        let stores = match stores.round_trips {
+            Some(trips) => stores.with_round_trips(round_trips(trips.put)),
+            None => stores,
+        };
+        stores
             .with_consistency(Consistency::Quorum)
             .with_replica_loss(ReplicaLoss::Nothing)
             .with_tokens(TokensGrow::AcrossDataLoss)

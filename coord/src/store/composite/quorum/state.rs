@@ -108,7 +108,8 @@ pub(super) struct State {
 impl State {
     pub(super) fn encode(&self) -> Bytes {
         let Content { live, recent } = &self.content;
-        let mut bytes = Vec::with_capacity(BESIDE + live.as_ref().map_or(0, |live| live.value.len()));
+        let mut bytes =
+            Vec::with_capacity(BESIDE + live.as_ref().map_or(0, |live| live.value.len()));
         bytes.put_slice(MAGIC);
         for ballot in [self.promised, self.accepted] {
             bytes.put_u64(ballot.round);
@@ -116,7 +117,11 @@ impl State {
         }
         let flags = live.as_ref().map_or(0, |live| {
             LIVE | if live.listed { LISTED } else { 0 }
-                | if live.expires_in.is_some() { EXPIRES } else { 0 }
+                | if live.expires_in.is_some() {
+                    EXPIRES
+                } else {
+                    0
+                }
         });
         bytes.put_u8(flags);
         bytes.put_u8(u8::try_from(recent.len()).unwrap_or(0));
@@ -174,7 +179,11 @@ impl Reader<'_> {
     fn number(&mut self, bytes: usize) -> Option<u128> {
         let (number, rest) = self.0.split_at_checked(bytes)?;
         self.0 = rest;
-        Some(number.iter().fold(0, |sum, byte| sum << 8 | u128::from(*byte)))
+        Some(
+            number
+                .iter()
+                .fold(0, |sum, byte| sum << 8 | u128::from(*byte)),
+        )
     }
 }
 
@@ -240,7 +249,10 @@ mod tests {
             content("one", true, minute).expired(),
         ] {
             let state = State {
-                promised: Ballot { round: 7, by: u64::MAX },
+                promised: Ballot {
+                    round: 7,
+                    by: u64::MAX,
+                },
                 accepted: Ballot { round: 5, by: 1 },
                 content,
             };
