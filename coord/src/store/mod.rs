@@ -17,7 +17,8 @@
 //!    at once.
 //! 6. A ttl below the smallest that a store can keep is rounded up; one above its largest is refused.
 //! 7. Keys have up to [`MAX_STORE_KEY_BYTES`] bytes, names of resources and logs up to
-//!    [`MAX_STORE_NAME_BYTES`], and values up to [`MAX_VALUE_BYTES`], of any content. Larger ones are refused before anything is sent.
+//!    [`MAX_STORE_NAME_BYTES`], and values up to [`MAX_VALUE_BYTES`], of any content; a store that can take
+//!    less says so ([`Capabilities::largest_value`]). Larger ones are refused before anything is sent.
 //! 8. Wake-ups are hints. They may be lost or come for nothing.
 //!
 //! The suite in `coord::testing` (feature `testing`) checks all of it against any store.

@@ -79,7 +79,7 @@ fn copied(original: Capabilities, copy: Capabilities) -> Capabilities {
 }
 
 /// Of two that differ, neither can be said of both.
-fn weaker<T: PartialEq>(one: T, other: T, unknown: T) -> T {
+fn weaker<T: PartialEq + Copy>(one: T, other: T, unknown: T) -> T {
     if one == other { one } else { unknown }
 }
 

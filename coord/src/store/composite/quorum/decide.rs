@@ -15,39 +15,22 @@
 //! 7. Ballots follow the time, so that one that is made after a record was forgotten is greater than those that the
 //!    record had, even if one member still has it.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
-use futures_util::future::BoxFuture;
-use futures_util::stream::FuturesUnordered;
-use futures_util::{FutureExt, StreamExt};
-use tokio::time::Instant;
+use futures_util::{FutureExt, TryFutureExt};
 
 use super::super::super::Result;
 use super::Inner;
-use super::member::{Member, Promise};
-use super::state::{Ballot, Content, Seen, State};
-use crate::error::{StoreError, StoreErrorKind};
+use super::ask::{Attempt, Enough, Words};
+use super::ballot::Ballot;
+use super::member::Promise;
+use super::state::{Content, Seen, State};
 
 /// How often it is looked again at a record that is just being written, before taking part.
 const LOOKS: u32 = 3;
-/// The least time for which those that are slower than a majority are waited for.
-const LINGER: Duration = Duration::from_millis(10);
-/// How many limits of a single call an operation takes at the most.
-const LIMITS: u32 = 5;
 
 /// What an operation makes of what is there: something else, or nothing, and its answer.
 pub(super) type Change<T> = (Option<Content>, T);
-
-/// Whether enough members have answered.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Enough {
-    No,
-    /// Yes, though more would be welcome.
-    Nearly,
-    Yes,
-}
 
 /// What members say together.
 pub(super) enum Verdict {
@@ -59,92 +42,48 @@ pub(super) enum Verdict {
     TooFew,
 }
 
-/// What of an operation is known while it is under way.
-struct Attempt {
-    operation: &'static str,
-    deadline: Instant,
-    /// Whether a proposal was sent that may be decided.
-    proposed: bool,
-    last_error: Option<StoreError>,
-}
-
-/// A member's word, by its index.
-type Words = Vec<(usize, Seen)>;
-
 impl Inner {
     /// Reads what is decided on a record.
     pub(super) async fn read(&self, key: &str) -> Result<Content> {
-        let change = |content: &Content| (None, content.clone());
-        self.change("get", key, Known::Enough, false, change).await
+        let attempt = Attempt::at("get", key, self.limit);
+        let as_it_is = |content: &Content| (None, content.clone());
+        self.change(attempt, Aim::Read, as_it_is).await
     }
 
-    /// Lets members decide on what `change` makes of a record. It may be called several times. What is said to be
-    /// `known` saves a request if it is so.
-    pub(super) async fn change<T>(
+    /// Lets members decide on what `change` makes of a record. It may be called several times.
+    pub(super) async fn change<T: Send>(
         &self,
-        operation: &'static str,
-        key: &str,
-        known: Known,
-        quiet: bool,
+        mut attempt: Attempt<'_>,
+        mut aim: Aim,
         change: impl Fn(&Content) -> Change<T> + Send + Sync,
-    ) -> Result<T>
-    where
-        T: Send,
-    {
-        let mut attempt = Attempt {
-            operation,
-            deadline: Instant::now() + self.limit() * LIMITS,
-            proposed: false,
-            last_error: None,
-        };
-        let mut first = known == Known::Absent;
+    ) -> Result<T> {
         for look in 1.. {
             self.founded().await?;
-            // One that was made of what is not there is a promise already.
             let ballot = self.clock.ballot(Ballot::NONE);
-            let (words, promised) = if std::mem::take(&mut first) {
-                self.promises_of_nothing(key, ballot, &mut attempt).await
-            } else {
-                let agreed = if known == Known::Enough {
-                    Enough::Yes
-                } else {
-                    Enough::Nearly
-                };
-                (self.looks(key, agreed, &mut attempt).await, Vec::new())
-            };
-            let has_forgotten = self.is_emptied(words.iter().chain(&promised));
-            if has_forgotten {
-                self.repair_later();
-            }
-            match self.verdict(words.iter().chain(&promised).map(|(_, seen)| seen)) {
+            let words = self.words(aim, ballot, &mut attempt).await;
+            // What some have promised by the way is gone on with, and not asked for again.
+            let goes_on = aim == Aim::Create;
+            aim = aim.again();
+            match self.verdict(words.iter().map(|(_, seen)| seen)) {
                 Verdict::Decided(content) if !content.is_over() => {
                     if let (None, answer) = change(&content) {
                         return Ok(answer);
                     }
                 }
-                Verdict::Split if look < LOOKS && promised.is_empty() => {
+                Verdict::Split if look < LOOKS && !goes_on => {
                     pause(look).await;
                     continue;
                 }
                 Verdict::TooFew => {
-                    if has_forgotten {
-                        self.find_out().await?;
-                        if Instant::now() < attempt.deadline && look < 2 * LOOKS {
-                            pause(look).await;
-                            continue;
-                        }
-                    }
-                    return Err(attempt.too_few());
+                    self.too_few(look, &words, &attempt).await?;
+                    continue;
                 }
-                _ => {}
+                Verdict::Decided(_) | Verdict::Split => {}
             }
-            let outcome = self
-                .propose(key, ballot, words, promised, quiet, &change, &mut attempt)
-                .await?;
-            if let Some(answer) = outcome {
+            if let Some(answer) = self.propose(ballot, words, &change, &mut attempt).await? {
                 return Ok(answer);
             }
-            if Instant::now() >= attempt.deadline {
+            if attempt.is_over() {
                 break;
             }
             pause(look).await;
@@ -152,34 +91,52 @@ impl Inner {
         Err(attempt.too_busy())
     }
 
+    /// What members say, or those of them that answer. Of a record that is about to be created, those who have none
+    /// promise `ballot` by the way.
+    async fn words(&self, aim: Aim, ballot: Ballot, attempt: &mut Attempt<'_>) -> Words {
+        let key = attempt.key;
+        let calls = match aim {
+            Aim::Read | Aim::Write => self.each(|member| member.look(key).boxed()),
+            Aim::Create => self.each(|member| {
+                let promise =
+                    async move { member.try_promise(key, &Seen::nothing(), ballot).await };
+                promise.map_ok(Promise::seen).boxed()
+            }),
+        };
+        let enough = |words: &Words| match self.verdict(words.iter().map(|(_, seen)| seen)) {
+            // Who writes wants to know of all.
+            Verdict::Decided(_) if aim == Aim::Read => Enough::Yes,
+            Verdict::Decided(_) | Verdict::Split => Enough::Nearly,
+            Verdict::TooFew => Enough::No,
+        };
+        let words = self.gather(calls, enough, attempt).await;
+        if words.iter().any(|(_, seen)| !seen.counts) {
+            self.repair_later();
+        }
+        words
+    }
+
+    /// Whether it is worth asking again when too few have answered: perhaps all stores are new.
+    async fn too_few(&self, look: u32, words: &Words, attempt: &Attempt<'_>) -> Result<()> {
+        let all_count = words.iter().all(|(_, seen)| seen.counts);
+        if all_count || attempt.is_over() || look >= 2 * LOOKS {
+            return Err(attempt.too_few());
+        }
+        self.find_out().await?;
+        pause(look).await;
+        Ok(())
+    }
+
     /// Gets the promises of a majority and has it accept. `None`: somebody else was at it.
-    #[expect(clippy::too_many_arguments, reason = "it is one part of `change`")]
     async fn propose<T: Send>(
         &self,
-        key: &str,
         ballot: Ballot,
         words: Words,
-        promised: Words,
-        quiet: bool,
         change: &(impl Fn(&Content) -> Change<T> + Send + Sync),
-        attempt: &mut Attempt,
+        attempt: &mut Attempt<'_>,
     ) -> Result<Option<T>> {
-        let (ballot, promised) = if words.is_empty() && self.is_majority(&promised) {
-            (ballot, promised)
-        } else {
-            let mut known: Words = words.into_iter().chain(promised).collect();
-            for index in 0..self.members.len() {
-                // Of those who were not heard, what they have shows when it is replaced.
-                if known.iter().all(|(heard, _)| *heard != index) {
-                    known.push((index, Seen::nothing()));
-                }
-            }
-            let highest = known.iter().map(|(_, seen)| seen.state.promised).max();
-            let ballot = self.clock.ballot(highest.unwrap_or_default());
-            match self.promises(key, known, ballot, attempt).await? {
-                Some(promised) => (ballot, promised),
-                None => return Ok(None),
-            }
+        let Some((ballot, promised)) = self.promises(ballot, words, attempt).await? else {
+            return Ok(None);
         };
         let (counting, others): (Words, Words) =
             promised.into_iter().partition(|(_, seen)| seen.counts);
@@ -195,92 +152,57 @@ impl Inner {
             accepted: ballot,
             content: next.unwrap_or(there),
         };
-        if !self.accepts(key, counting, &state, quiet, attempt).await? {
+        if !self.accepts(counting, &state, attempt).await? {
             return Ok(None);
         }
         if !others.is_empty() {
-            self.copies(key, others, &state).await;
+            self.copies(others, &state, attempt).await;
         }
         Ok(Some(answer))
     }
 
-    /// What members say, or those of them that answer. Whether it is enough that a majority `agreed`, depends on whether
-    /// all are to be written.
-    async fn looks(&self, key: &str, agreed: Enough, attempt: &mut Attempt) -> Words {
-        let looks = self.each(|member| member.look(key).boxed());
-        let enough = |answers: &Words| match self.verdict(answers.iter().map(|(_, seen)| seen)) {
-            Verdict::Decided(_) => agreed,
-            Verdict::Split => Enough::Nearly,
-            Verdict::TooFew => Enough::No,
-        };
-        self.gather(looks, enough, attempt).await
-    }
-
-    /// Promises of those that have nothing of the record, behind what the others say.
-    async fn promises_of_nothing(
-        &self,
-        key: &str,
-        ballot: Ballot,
-        attempt: &mut Attempt,
-    ) -> (Words, Words) {
-        let calls = self.each(|member| {
-            async move {
-                Ok(
-                    match member.try_promise(key, &Seen::nothing(), ballot).await? {
-                        Promise::Given(seen) => (true, seen),
-                        Promise::Refused(seen) => (false, seen),
-                    },
-                )
-            }
-            .boxed()
-        });
-        let enough = |answers: &Vec<(usize, (bool, Seen))>| {
-            let counting = answers.iter().filter(|(_, (_, seen))| seen.counts);
-            if counting.count() >= self.majority() {
-                Enough::Nearly
-            } else {
-                Enough::No
-            }
-        };
-        let (mut words, mut promised) = (Words::new(), Words::new());
-        for (index, (given, seen)) in self.gather(calls, enough, attempt).await {
-            if given { &mut promised } else { &mut words }.push((index, seen));
-        }
-        (words, promised)
-    }
-
-    /// The promises of a majority, and of more. `None`: too many have promised something later.
+    /// The promises of a majority, and of more: of `ballot`, if those whose words are known have promised it, or of a
+    /// greater one. `None`: too many have promised something later.
     async fn promises(
         &self,
-        key: &str,
-        words: Words,
         ballot: Ballot,
-        attempt: &mut Attempt,
-    ) -> Result<Option<Words>> {
+        mut words: Words,
+        attempt: &mut Attempt<'_>,
+    ) -> Result<Option<(Ballot, Words)>> {
+        let is_promised = |(_, seen): &(usize, Seen)| seen.state.promised == ballot;
+        if words.iter().all(is_promised) && self.is_majority(&words) {
+            return Ok(Some((ballot, words)));
+        }
+        for index in 0..self.members.len() {
+            // What those have who were not heard, they say when it is to be replaced.
+            if words.iter().all(|(heard, _)| *heard != index) {
+                words.push((index, Seen::nothing()));
+            }
+        }
+        let highest = words.iter().map(|(_, seen)| seen.state.promised).max();
+        let ballot = self.clock.ballot(highest.unwrap_or_default());
+        let key = attempt.key;
         let calls = self.each_of(words, |member, seen| {
             async move { member.promise(key, seen, ballot).await }.boxed()
         });
         let enough = |answers: &Vec<(usize, Promise)>| {
-            let given = |answer: &&(usize, Promise)| matches!(&answer.1, Promise::Given(seen) if seen.counts);
-            if answers.iter().filter(given).count() >= self.majority() {
-                Enough::Nearly
-            } else {
-                Enough::No
-            }
+            let given = answers
+                .iter()
+                .filter(|(_, promise)| matches!(promise, Promise::Given(seen) if seen.counts));
+            self.nearly(given.count())
         };
-        let answers = self.gather(calls, enough, attempt).await;
         let (mut given, mut refused) = (Words::new(), Words::new());
-        for (index, promise) in answers {
+        for (index, promise) in self.gather(calls, enough, attempt).await {
             match promise {
                 Promise::Given(seen) => given.push((index, seen)),
                 Promise::Refused(seen) => refused.push((index, seen)),
             }
         }
         if self.is_majority(&given) {
-            return Ok(Some(given));
+            return Ok(Some((ballot, given)));
         }
-        let counting = given.iter().chain(&refused).filter(|(_, seen)| seen.counts);
-        if counting.count() >= self.majority() {
+        given.append(&mut refused);
+        if self.is_majority(&given) {
             return Ok(None);
         }
         Err(attempt.too_few())
@@ -289,28 +211,22 @@ impl Inner {
     /// Whether a majority has accepted. `false`: too many have promised something later.
     async fn accepts(
         &self,
-        key: &str,
         promised: Words,
         state: &State,
-        quiet: bool,
-        attempt: &mut Attempt,
+        attempt: &mut Attempt<'_>,
     ) -> Result<bool> {
         attempt.proposed = true;
+        let (key, quiet) = (attempt.key, attempt.quiet);
         let calls = self.each_of(promised, |member, seen| {
             member.accept(key, seen.unchanged, state, quiet).boxed()
         });
         let accepted = |answers: &Vec<(usize, bool)>| {
-            answers.iter().filter(|(_, accepted)| *accepted).count() >= self.majority()
+            let accepted = answers.iter().filter(|(_, accepted)| *accepted);
+            accepted.count()
         };
-        let enough = |answers: &Vec<(usize, bool)>| {
-            if accepted(answers) {
-                Enough::Nearly
-            } else {
-                Enough::No
-            }
-        };
+        let enough = |answers: &Vec<(usize, bool)>| self.nearly(accepted(answers));
         let answers = self.gather(calls, enough, attempt).await;
-        if accepted(&answers) {
+        if accepted(&answers) >= self.majority() {
             return Ok(true);
         }
         if answers.len() >= self.majority() {
@@ -320,12 +236,12 @@ impl Inner {
     }
 
     /// Brings what is decided to those whose word does not count without it.
-    async fn copies(&self, key: &str, others: Words, state: &State) {
+    async fn copies(&self, others: Words, state: &State, attempt: &mut Attempt<'_>) {
+        let key = attempt.key;
         let calls = self.each_of(others, |member, seen| {
             member.accept(key, seen.unchanged, state, true).boxed()
         });
-        self.gather(calls, |_| Enough::Nearly, &mut Attempt::unminded())
-            .await;
+        self.gather(calls, |_| Enough::Nearly, attempt).await;
     }
 
     /// What members say together, if they are a majority.
@@ -370,116 +286,35 @@ impl Inner {
         words.iter().filter(|(_, seen)| seen.counts).count() >= self.majority()
     }
 
-    /// Whether some have answered whose word does not count.
-    fn is_emptied<'a>(&self, mut words: impl Iterator<Item = &'a (usize, Seen)>) -> bool {
-        words.any(|(_, seen)| !seen.counts)
-    }
-
-    /// A call to each member.
-    pub(super) fn each<'a, T>(
-        &'a self,
-        call: impl Fn(&'a Member) -> BoxFuture<'a, Result<T>>,
-    ) -> Vec<(usize, BoxFuture<'a, Result<T>>)> {
-        let calls = self.members.iter().enumerate();
-        calls.map(|(index, member)| (index, call(member))).collect()
-    }
-
-    fn each_of<'a, T>(
-        &'a self,
-        words: Words,
-        call: impl Fn(&'a Member, Seen) -> BoxFuture<'a, Result<T>>,
-    ) -> Vec<(usize, BoxFuture<'a, Result<T>>)> {
-        let calls = words.into_iter();
-        calls
-            .map(|(index, seen)| (index, call(&self.members[index], seen)))
-            .collect()
-    }
-
-    /// The answers of all that answer.
-    pub(super) async fn all_who_answer<'a, T: Send + 'a>(
-        &'a self,
-        call: impl Fn(&'a Member) -> BoxFuture<'a, Result<T>>,
-    ) -> Vec<T> {
-        let enough = |answers: &Vec<(usize, T)>| {
-            if answers.len() >= self.majority() {
-                Enough::Nearly
-            } else {
-                Enough::No
-            }
-        };
-        let answers = self
-            .gather(self.each(call), enough, &mut Attempt::unminded())
-            .await;
-        answers.into_iter().map(|(_, answer)| answer).collect()
-    }
-
-    /// Collects answers until all are in, or enough, and then for as long again as that has taken.
-    async fn gather<T: Send>(
-        &self,
-        calls: Vec<(usize, BoxFuture<'_, Result<T>>)>,
-        enough: impl Fn(&Vec<(usize, T)>) -> Enough,
-        attempt: &mut Attempt,
-    ) -> Vec<(usize, T)> {
-        let began = Instant::now();
-        let mut outstanding: Vec<usize> = calls.iter().map(|(index, _)| *index).collect();
-        let mut calls: FuturesUnordered<_> = calls
-            .into_iter()
-            .map(|(index, call)| call.map(move |answer| (index, answer)))
-            .collect();
-        let mut answers = Vec::new();
-        let mut linger = None;
-        loop {
-            let next = match (enough(&answers), linger) {
-                (Enough::Yes, _) => break,
-                (Enough::No, _) => calls.next().await,
-                (Enough::Nearly, None) => {
-                    let until = Instant::now() + began.elapsed().max(LINGER);
-                    linger = Some(until);
-                    continue;
-                }
-                (Enough::Nearly, Some(until)) => {
-                    let waits = outstanding
-                        .iter()
-                        .any(|index| !self.members[*index].is_slow());
-                    let until = if waits { until } else { Instant::now() };
-                    match tokio::time::timeout_at(until, calls.next()).await {
-                        Ok(next) => next,
-                        Err(_) => {
-                            for index in outstanding {
-                                self.members[index].is_left_behind();
-                            }
-                            break;
-                        }
-                    }
-                }
-            };
-            let Some((index, answer)) = next else { break };
-            outstanding.retain(|other| *other != index);
-            match answer {
-                Ok(answer) => {
-                    if self.members[index].is_back() {
-                        self.repair_later();
-                    }
-                    answers.push((index, answer));
-                }
-                Err(error) => {
-                    self.members[index].has_failed();
-                    attempt.last_error = Some(error);
-                }
-            }
+    /// Whether so many are a majority, beyond which more would be welcome.
+    pub(super) fn nearly(&self, answers: usize) -> Enough {
+        if answers >= self.majority() {
+            Enough::Nearly
+        } else {
+            Enough::No
         }
-        answers
     }
 }
 
-/// What is known of a record before anybody is asked.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Known {
-    Nothing,
-    /// Nothing, and what a majority says is all that is asked.
-    Enough,
-    /// Most likely there is none.
-    Absent,
+/// What an operation is about to do, which tells what to ask for first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Aim {
+    /// To answer from what a majority says.
+    Read,
+    /// To replace what is there.
+    Write,
+    /// To write where there is nothing, most likely.
+    Create,
+}
+
+impl Aim {
+    /// What to ask for when it has not been enough.
+    fn again(self) -> Self {
+        match self {
+            Self::Read => Self::Read,
+            Self::Write | Self::Create => Self::Write,
+        }
+    }
 }
 
 /// Of members that have accepted the same, what expires first.
@@ -500,80 +335,4 @@ async fn pause(attempt: u32) {
     let at_most = 1_u64 << attempt.min(5);
     let microseconds = rand::random::<u64>() % (at_most * 1_000) + 100;
     tokio::time::sleep(Duration::from_micros(microseconds)).await;
-}
-
-impl Attempt {
-    /// Of what nobody is told if it fails.
-    fn unminded() -> Self {
-        Self {
-            operation: "",
-            deadline: Instant::now(),
-            proposed: false,
-            last_error: None,
-        }
-    }
-
-    fn too_few(&self) -> StoreError {
-        let error = StoreError::new(
-            match &self.last_error {
-                _ if self.proposed => StoreErrorKind::Unknown,
-                Some(error) if !error.is_retryable() => error.kind(),
-                _ => StoreErrorKind::NotApplied,
-            },
-            self.operation,
-            "fewer than a majority of the stores of a quorum have answered and keep their data; it goes on when \
-             more are back",
-        );
-        match &self.last_error {
-            Some(source) => error.with_source(source.clone()),
-            None => error,
-        }
-    }
-
-    fn too_busy(&self) -> StoreError {
-        let kind = if self.proposed {
-            StoreErrorKind::Unknown
-        } else {
-            StoreErrorKind::NotApplied
-        };
-        let problem = "other processes kept changing the same record; try again";
-        StoreError::new(kind, self.operation, problem)
-    }
-}
-
-/// Makes ballots that follow the time.
-#[derive(Debug)]
-pub(super) struct BallotClock {
-    started: Instant,
-    at: Duration,
-    last: AtomicU64,
-}
-
-impl BallotClock {
-    pub(super) fn new() -> Arc<Self> {
-        Arc::new(Self {
-            started: Instant::now(),
-            at: since_epoch(),
-            last: AtomicU64::new(0),
-        })
-    }
-
-    /// A ballot greater than `seen` and all that were made here.
-    fn ballot(&self, seen: Ballot) -> Ballot {
-        // The standard clock can be set back; tokio's stops while the machine sleeps.
-        let now = since_epoch().max(self.at + self.started.elapsed());
-        let now = u64::try_from(now.as_micros()).unwrap_or(u64::MAX);
-        let at_least = now.max(seen.round.saturating_add(1));
-        let before = self.last.fetch_max(at_least, Ordering::Relaxed);
-        Ballot {
-            round: at_least.max(before),
-            by: rand::random(),
-        }
-    }
-}
-
-fn since_epoch() -> Duration {
-    SystemTime::now()
-        .duration_since(SystemTime::UNIX_EPOCH)
-        .unwrap_or_default()
 }

@@ -15,7 +15,8 @@ use super::super::super::{
     Condition, ListRequest, Page, Put, PutRequest, Result, Store, Version, Watch, Watched,
 };
 use super::super::Away;
-use super::state::{Ballot, Seen, State};
+use super::ballot::Ballot;
+use super::state::{Seen, State};
 use crate::error::{StoreError, StoreErrorKind};
 
 /// Where the mark is kept.
@@ -51,6 +52,15 @@ pub(super) enum Promise {
     Given(Seen),
     /// To a later proposal.
     Refused(Seen),
+}
+
+impl Promise {
+    /// What it is given or refused with.
+    pub(super) fn seen(self) -> Seen {
+        match self {
+            Self::Given(seen) | Self::Refused(seen) => seen,
+        }
+    }
 }
 
 impl Mark {

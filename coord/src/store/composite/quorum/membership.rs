@@ -15,8 +15,10 @@ use std::time::Duration;
 
 use super::super::super::{Condition, ListRequest, Result};
 use super::Inner;
-use super::decide::{Known, Verdict};
-use super::member::{Mark, Marked};
+use super::ask::Attempt;
+use super::decide::{Aim, Verdict};
+use super::member::{Mark, Marked, Member};
+use super::state::{Content, Seen};
 use crate::error::{StoreError, StoreErrorKind};
 
 /// How long after a store is found to lack something it is repaired, so that one repair does for much.
@@ -107,6 +109,18 @@ impl Inner {
             };
             founders.push((member, unchanged));
         }
+        // A mark may have been set so late that the quorum was founded meanwhile, and the store emptied. Then it is
+        // no founder's.
+        let marks = self.marks().await;
+        let members = marks
+            .iter()
+            .filter(|answer| matches!(answer, Ok((Mark::Member, _))));
+        if members.count() >= self.majority() {
+            self.repair_later();
+            founders.clear();
+        } else if let Some(error) = marks.into_iter().find_map(Result::err) {
+            return Err(error);
+        }
         for (member, unchanged) in founders {
             member.set_mark(Mark::Member, unchanged).await?;
         }
@@ -126,7 +140,7 @@ impl Inner {
     }
 
     async fn marks(&self) -> Vec<Result<Marked>> {
-        futures_util::future::join_all(self.members.iter().map(|member| member.mark())).await
+        futures_util::future::join_all(self.members.iter().map(Member::mark)).await
     }
 
     /// Brings every store up to date, and takes those in that had come back empty.
@@ -199,7 +213,7 @@ impl Inner {
                 Verdict::Decided(_) => words.clone().map(|seen| seen.state.accepted).max(),
                 Verdict::Split | Verdict::TooFew => None,
             };
-            let lacks = |answer: &Result<super::state::Seen>| match answer {
+            let lacks = |answer: &Result<Seen>| match answer {
                 Ok(seen) => Some(seen.state.accepted) != decided,
                 Err(_) => true,
             };
@@ -222,9 +236,9 @@ impl Inner {
 
     /// Decides again on what is decided, so that all get it.
     async fn rewrite(&self, key: &str) -> Result<()> {
-        let as_it_is = |content: &super::state::Content| (Some(content.clone()), ());
-        self.change("repair", key, Known::Nothing, true, as_it_is)
-            .await
+        let attempt = Attempt::at("repair", key, self.limit).quiet(true);
+        let as_it_is = |content: &Content| (Some(content.clone()), ());
+        self.change(attempt, Aim::Write, as_it_is).await
     }
 
     /// Repairs in the background, after a while, unless that is under way.

@@ -1,5 +1,7 @@
 //! Several independent stores that decide together.
 
+mod ask;
+mod ballot;
 mod decide;
 mod listing;
 mod member;
@@ -18,7 +20,9 @@ use futures_util::FutureExt;
 use rapidhash::fast::RandomState;
 use tokio::task::AbortHandle;
 
-use self::decide::{BallotClock, Known};
+use self::ask::Attempt;
+use self::ballot::BallotClock;
+use self::decide::Aim;
 use self::member::{MARK, Member};
 pub use self::membership::Repaired;
 use self::state::{BESIDE, Live};
@@ -115,7 +119,7 @@ pub struct Quorum {
 
 struct Inner {
     members: Vec<Member>,
-    clock: Arc<BallotClock>,
+    clock: BallotClock,
     is_founded: AtomicBool,
     is_repairing: AtomicBool,
     repairer: Repairer,
@@ -162,7 +166,7 @@ impl Quorum {
     }
 
     /// How long a call to one of the stores may take: 1 s, if nothing is said. An operation, which is several calls
-    /// after each other, fails after five times as long.
+    /// after each other, is not begun again when five times as long have passed.
     pub fn call_limit(self, limit: Duration) -> Self {
         let stores = self.inner.members.iter().map(Member::shared);
         let members = stores.map(|store| Member::new(store, limit)).collect();
@@ -199,15 +203,11 @@ impl Quorum {
 }
 
 impl Inner {
-    fn limit(&self) -> Duration {
-        self.limit
-    }
-
-    async fn turn(&self, key: &str) -> tokio::sync::MutexGuard<'_, ()> {
+    /// A turn at a record. Whoever does not get one within a call's limit goes on without: it is for politeness alone.
+    async fn turn(&self, key: &str) -> Option<tokio::sync::MutexGuard<'_, ()>> {
         let place = self.hasher.hash_one(key) % PLACES as u64;
-        self.places[usize::try_from(place).unwrap_or(0)]
-            .lock()
-            .await
+        let place = self.places[usize::try_from(place).unwrap_or(0)].lock();
+        tokio::time::timeout(self.limit, place).await.ok()
     }
 
     fn largest_value(&self) -> usize {
@@ -274,16 +274,17 @@ impl Store for Quorum {
     async fn put_record(&self, request: &PutRequest) -> Result<Put> {
         request.check()?;
         limits::check_size("put", &request.value, self.inner.largest_value())?;
-        let known = match request.condition {
-            Condition::Absent => Known::Absent,
-            _ => Known::Nothing,
+        let aim = match request.condition {
+            Condition::Absent => Aim::Create,
+            _ => Aim::Write,
         };
         let ttl = request.ttl.map(|ttl| ttl.max(self.inner.smallest_ttl()));
         let version = request.operation.into();
         let key = name(&request.key);
         let _turn = self.inner.turn(&key).await;
+        let attempt = Attempt::at("put", &key, self.inner.limit).quiet(request.quiet);
         self.inner
-            .change("put", &key, known, request.quiet, |there| {
+            .change(attempt, aim, |there| {
                 if there.has_seen(request.operation) {
                     return (None, Put::Stored(version));
                 }
@@ -307,8 +308,9 @@ impl Store for Quorum {
         request.check()?;
         let key = name(&request.key);
         let _turn = self.inner.turn(&key).await;
+        let attempt = Attempt::at("delete", &key, self.inner.limit);
         self.inner
-            .change("delete", &key, Known::Nothing, false, |there| {
+            .change(attempt, Aim::Write, |there| {
                 if there.has_seen(request.operation) {
                     return (None, true);
                 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use bytes::{BufMut, Bytes};
 
 use super::super::super::{Condition, Entry, LARGEST_TTL, OperationId, Version};
+use super::ballot::Ballot;
 
 /// How long a member remembers a record that was deleted or has expired. It bounds how far the clocks of
 /// processes may be apart, and how long a store may be away, before a deletion can be forgotten.
@@ -19,18 +20,6 @@ const RECENT: usize = 9;
 const LIVE: u8 = 1;
 const LISTED: u8 = 2;
 const EXPIRES: u8 = 4;
-
-/// What orders proposals. No two are the same.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
-pub(super) struct Ballot {
-    pub(super) round: u64,
-    pub(super) by: u64,
-}
-
-impl Ballot {
-    /// Before all others.
-    pub(super) const NONE: Self = Self { round: 0, by: 0 };
-}
 
 /// A record's value, or that it has none, and what was done to it lately.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
