@@ -6,9 +6,11 @@ mod fault_store;
 mod four_methods;
 mod resending;
 
-use coord::store::{MemoryStore, RedisStore, SqliteStore, Store};
+use std::sync::Arc;
+
+use coord::store::{Fallback, MemoryStore, Mirror, Quorum, RedisStore, Routed, SqliteStore, Store};
 use coord::testing::{FaultStore, store_conformance, store_conformance_tests};
-use coord_tests::{shared_redis, shared_sqlite};
+use coord_tests::{shared_redis, shared_sqlite, store_at};
 
 use cut_connections::CutConnections;
 use four_methods::FourMethods;
@@ -29,6 +31,48 @@ async fn sqlite() -> SqliteStore {
 /// A store of whose operations a good part is cut at some point, and sent again.
 fn unreliable(store: impl Store) -> Resending<Faults> {
     Resending(Faults::before(store))
+}
+
+fn quorum_of(stores: usize) -> Quorum {
+    Quorum::of((0..stores).map(|_| MemoryStore::new()))
+}
+
+fn quorum_of_unreliable(stores: usize) -> Resending<Faults> {
+    let stores = (0..stores).map(|_| Faults::faulty(MemoryStore::new(), 32));
+    Resending(Faults::none(Quorum::of(stores)))
+}
+
+async fn quorum_of_several_kinds() -> Quorum {
+    let url = shared_redis().await;
+    let stores = [
+        store_at(&format!("{url}/1")).await,
+        store_at(&format!("{url}/2")).await,
+        Arc::new(sqlite().await),
+    ];
+    Quorum::of_shared(stores)
+}
+
+fn mirror_of_unreliable() -> Resending<Faults> {
+    let store = || Faults::faulty(MemoryStore::new(), 32);
+    Resending(Faults::none(Mirror::new(store(), store())))
+}
+
+/// The names that the suite makes up go on with a random digit.
+fn halved(one: impl Store, other: impl Store) -> Routed {
+    let other: Arc<dyn Store> = Arc::new(other);
+    "01234567".chars().fold(Routed::new(one), |routed, digit| {
+        routed.route_shared(format!("conformance/{digit}"), Arc::clone(&other))
+    })
+}
+
+fn quorum_of_composites() -> Quorum {
+    let memory = MemoryStore::new;
+    let stores: [Arc<dyn Store>; 3] = [
+        Arc::new(Mirror::new(memory(), memory())),
+        Arc::new(halved(memory(), memory())),
+        Arc::new(quorum_of(3)),
+    ];
+    Quorum::of_shared(stores)
 }
 
 /// The reference, on a clock that goes on by itself.
@@ -114,6 +158,113 @@ mod sqlite_behind_transparent_faults {
 
 mod sqlite_behind_random_faults {
     super::store_conformance_tests!(super::unreliable(super::sqlite().await));
+}
+
+/// A majority of stores in memory.
+mod quorum_of_three {
+    super::store_conformance_tests! {
+        #[tokio::test(start_paused = true)]
+        super::quorum_of(3)
+    }
+}
+
+mod quorum_of_five {
+    super::store_conformance_tests! {
+        #[tokio::test(start_paused = true)]
+        super::quorum_of(5)
+    }
+}
+
+/// With tasks that run at the same time, and so propose at the same time.
+mod quorum_on_many_threads {
+    super::store_conformance_tests! {
+        #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+        super::quorum_of(3)
+    }
+}
+
+/// Each of its stores fails by itself, and what fails is asked for again.
+mod quorum_of_unreliable_stores {
+    super::store_conformance_tests! {
+        #[tokio::test(start_paused = true)]
+        super::quorum_of_unreliable(3)
+    }
+}
+
+mod quorum_behind_random_faults {
+    super::store_conformance_tests! {
+        #[tokio::test(start_paused = true)]
+        super::unreliable(super::quorum_of(3))
+    }
+}
+
+/// Two databases of a server and a file, which all processes that use them share.
+mod quorum_of_redis_and_sqlite {
+    super::store_conformance_tests!(super::quorum_of_several_kinds().await);
+}
+
+mod fallback_in_memory {
+    super::store_conformance_tests! {
+        #[tokio::test(start_paused = true)]
+        super::Fallback::new(super::MemoryStore::new(), super::MemoryStore::new())
+    }
+}
+
+mod fallback_from_redis_to_sqlite {
+    super::store_conformance_tests!(super::Fallback::new(
+        super::redis().await,
+        super::sqlite().await
+    ));
+}
+
+/// What is copied to a store that is away is of no consequence.
+mod fallback_without_a_secondary {
+    super::store_conformance_tests! {
+        #[tokio::test(start_paused = true)]
+        super::Fallback::new(super::MemoryStore::new(), super::Faults::faulty(super::MemoryStore::new(), 1))
+    }
+}
+
+mod mirror_in_memory {
+    super::store_conformance_tests! {
+        #[tokio::test(start_paused = true)]
+        super::Mirror::new(super::MemoryStore::new(), super::MemoryStore::new())
+    }
+}
+
+mod mirror_from_sqlite_to_redis {
+    super::store_conformance_tests!(super::Mirror::new(
+        super::sqlite().await,
+        super::redis().await
+    ));
+}
+
+/// Half done now and then, and sent again.
+mod mirror_of_unreliable_stores {
+    super::store_conformance_tests! {
+        #[tokio::test(start_paused = true)]
+        super::mirror_of_unreliable()
+    }
+}
+
+/// Half of the cases in one store, half in the other.
+mod routed_in_memory {
+    super::store_conformance_tests! {
+        #[tokio::test(start_paused = true)]
+        super::halved(super::MemoryStore::new(), super::MemoryStore::new())
+    }
+}
+
+mod routed_to_redis_and_sqlite {
+    super::store_conformance_tests!(super::halved(super::redis().await, super::sqlite().await));
+}
+
+/// Composites of composites.
+mod quorum_of_composites {
+    super::store_conformance_tests! {
+        #[tokio::test(start_paused = true)]
+        super::quorum_of_composites()
+    }
 }
 
 #[tokio::test(start_paused = true)]

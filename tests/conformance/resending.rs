@@ -38,11 +38,21 @@ pub(crate) struct Faults(FaultStore);
 impl Faults {
     /// Cuts a good part of what goes to `store`, differently each time.
     pub(crate) fn before(store: impl Store) -> Self {
+        Self(Self::faulty(store, 8))
+    }
+
+    /// Cuts nothing.
+    pub(crate) fn none(store: impl Store) -> Self {
+        Self(FaultStore::new(store))
+    }
+
+    /// A store of whose operations one in so many is cut at each of three points, and not sent again.
+    pub(crate) fn faulty(store: impl Store, one_in: u32) -> FaultStore {
         let faulty = FaultStore::new(store);
         for fault in [Fault::BeforeSend, Fault::AfterSend, Fault::AfterApply] {
-            faulty.inject(Rule::on_everything().one_in(8, rand::random()), fault);
+            faulty.inject(Rule::on_everything().one_in(one_in, rand::random()), fault);
         }
-        Self(faulty)
+        faulty
     }
 }
 

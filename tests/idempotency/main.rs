@@ -38,6 +38,16 @@ macro_rules! over_every_store {
             )* })*
         }
 
+        /// On a majority of three stores.
+        mod quorum {
+            $(mod $subject { $(
+                #[tokio::test(start_paused = true)]
+                async fn $case() {
+                    crate::$subject::$case(&coord_tests::fleet::Fleet::on_quorum()).await;
+                }
+            )* })*
+        }
+
         mod sqlite {
             $(mod $subject { $(
                 #[tokio::test]

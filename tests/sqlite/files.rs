@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use coord::store::{
-    Capabilities, ClockSource, Consistency, Durability, LeaseRequest, PutRequest, SqliteStore,
-    Store, StoreExt, Synchronous,
+    Capabilities, ClockSource, Consistency, Durability, LeaseRequest, PutRequest, ReplicaLoss,
+    RoundTrips, SqliteStore, Store, StoreExt, Synchronous,
 };
 use coord::{Coordinator, Error, StoreErrorKind};
 use coord_tests::{new_sqlite, sqlite_url, until};
@@ -208,7 +208,10 @@ async fn capabilities_tell_what_is_guaranteed() {
     let expected = Capabilities::unknown()
         .with_consistency(Consistency::SingleNode)
         .with_native_wake_ups(true)
-        .with_clock(ClockSource::Host);
+        .with_clock(ClockSource::Host)
+        .with_replica_loss(ReplicaLoss::NoReplicas)
+        .with_tokens(TokensGrow::AcrossDataLoss)
+        .with_round_trips(RoundTrips::each(0));
     let full = open(&new_sqlite()).await;
     assert_eq!(
         full.capabilities(),

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use crate::{new_sqlite, shared_redis, sqlite_url, store_at, unique, until};
-use coord::store::{Contender, LeaseId, MemoryStore, Store};
+use coord::store::{Contender, LeaseId, MemoryStore, Quorum, Store};
 use coord::testing::FaultStore;
 use coord::{Coordinator, CoordinatorBuilder, Lease};
 
@@ -24,6 +24,8 @@ pub struct Fleet {
 
 enum StorePlace {
     Here,
+    /// With a majority of these, each process for itself.
+    Among(Vec<Arc<dyn Store>>),
     /// At this URL.
     At(String),
 }
@@ -46,6 +48,17 @@ impl Fleet {
     /// On a file of their own, which each opens by itself.
     pub async fn on_sqlite() -> Self {
         Self::at(sqlite_url(&new_sqlite())).await
+    }
+
+    /// On a majority of three stores in memory, which each process asks for itself.
+    pub fn on_quorum() -> Self {
+        let stores: Vec<Arc<dyn Store>> =
+            (0..3).map(|_| Arc::new(MemoryStore::new()) as _).collect();
+        Self {
+            store: Arc::new(Quorum::of_shared(stores.clone())),
+            place: StorePlace::Among(stores),
+            namespace: unique("fleet"),
+        }
     }
 
     async fn at(url: String) -> Self {
@@ -86,7 +99,9 @@ impl Fleet {
     pub fn url(&self) -> &str {
         match &self.place {
             StorePlace::At(url) => url,
-            StorePlace::Here => panic!("no other process can use this store"),
+            StorePlace::Here | StorePlace::Among(_) => {
+                panic!("no other process can use this store")
+            }
         }
     }
 
@@ -133,6 +148,7 @@ impl Fleet {
     pub async fn own_store(&self) -> Arc<dyn Store> {
         match &self.place {
             StorePlace::Here => Arc::clone(&self.store),
+            StorePlace::Among(stores) => Arc::new(Quorum::of_shared(stores.clone())),
             StorePlace::At(url) => store_at(url).await,
         }
     }

@@ -20,10 +20,10 @@ use crate::error::Error;
 use crate::key::Key;
 use crate::lock::Keeper;
 use crate::observe::{IdempotencyEvent, emit};
-use crate::store::{Entry, LARGEST_TTL, MAX_VALUE_BYTES};
+use crate::store::{Entry, FITS_EVERYWHERE, LARGEST_TTL};
 
 /// The most bytes of a record.
-pub(super) const LARGEST_RECORD: u64 = MAX_VALUE_BYTES as u64;
+pub(super) const LARGEST_RECORD: u64 = FITS_EVERYWHERE as u64;
 
 /// What a builder was told, not checked yet.
 #[derive(Clone)]

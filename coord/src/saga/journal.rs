@@ -21,7 +21,7 @@ use super::log::{self, Event, Kind, Line};
 use super::membership::{Member, Slot};
 use crate::error::{StoreError, StoreErrorKind};
 use crate::store::{
-    Append, AppendRequest, Condition, MAX_VALUE_BYTES, Put, PutRequest, Store, Version,
+    Append, AppendRequest, Condition, FITS_EVERYWHERE, Put, PutRequest, Store, Version,
 };
 
 const FIRST_RETRY: Duration = Duration::from_millis(5);
@@ -127,7 +127,7 @@ impl<F: Fold> Journal<F> {
         }
         event.write(id, &mut self.pending);
         // With what closes it.
-        if self.pending.len() >= MAX_VALUE_BYTES && before > 0 {
+        if self.pending.len() >= FITS_EVERYWHERE && before > 0 {
             let mut next = self.pending.split_off(before);
             next[0] = b'[';
             self.pending.push(b']');
@@ -150,7 +150,7 @@ impl<F: Fold> Journal<F> {
         let head = &self.head;
         let size =
             self.pending.len() + head.input.len() + head.first.len() + head.about.steps.len() * 96;
-        self.sending.is_none() && self.full.is_empty() && size + ROOM <= MAX_VALUE_BYTES
+        self.sending.is_none() && self.full.is_empty() && size + ROOM <= FITS_EVERYWHERE
     }
 
     fn take_pending(&mut self) -> Bytes {

@@ -16,6 +16,10 @@ pub const MAX_STORE_NAME_BYTES: usize = MAX_STORE_KEY_BYTES - 64;
 /// The most bytes of a value: 1 MiB.
 pub const MAX_VALUE_BYTES: usize = 1024 * 1024;
 
+/// The most bytes of a value that fits into every store, those included that put something beside it. What this
+/// crate stores for its users is no larger.
+pub(crate) const FITS_EVERYWHERE: usize = MAX_VALUE_BYTES - 512;
+
 /// The longest ttl: 366 days. Longer ones are more likely a mistaken unit than a wish.
 pub const LARGEST_TTL: Duration = Duration::from_secs(366 * 24 * 60 * 60);
 
@@ -42,11 +46,16 @@ fn check_text(operation: &'static str, what: &str, text: &str, at_most: usize) -
 }
 
 pub(super) fn check_value(operation: &'static str, value: &[u8]) -> Result<()> {
-    if value.len() > MAX_VALUE_BYTES {
+    check_size(operation, value, MAX_VALUE_BYTES)
+}
+
+/// For stores whose largest value is smaller than others'.
+pub(super) fn check_size(operation: &'static str, value: &[u8], at_most: usize) -> Result<()> {
+    if value.len() > at_most {
         return rejected(
             operation,
             format!(
-                "the value has {} bytes and the limit is {MAX_VALUE_BYTES}; store it elsewhere and keep a reference",
+                "the value has {} bytes and the limit is {at_most}; store it elsewhere and keep a reference",
                 value.len()
             ),
         );

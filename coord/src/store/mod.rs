@@ -17,12 +17,14 @@
 //!    at once.
 //! 6. A ttl below the smallest that a store can keep is rounded up; one above its largest is refused.
 //! 7. Keys have up to [`MAX_STORE_KEY_BYTES`] bytes, names of resources and logs up to
-//!    [`MAX_STORE_NAME_BYTES`], and values up to [`MAX_VALUE_BYTES`], of any content. Larger ones are refused before anything is sent.
+//!    [`MAX_STORE_NAME_BYTES`], and values up to [`MAX_VALUE_BYTES`], of any content; a store that can take
+//!    less says so ([`Capabilities::largest_value`]). Larger ones are refused before anything is sent.
 //! 8. Wake-ups are hints. They may be lost or come for nothing.
 //!
 //! The suite in `coord::testing` (feature `testing`) checks all of it against any store.
 
 mod capability;
+mod composite;
 mod connect;
 mod defaults;
 mod ext;
@@ -43,12 +45,16 @@ mod watch;
 use async_trait::async_trait;
 use bytes::Bytes;
 
-pub use capability::{Capabilities, ClockSource, Consistency, Durability};
+pub use capability::{
+    Capabilities, ClockSource, Consistency, Durability, ReplicaLoss, RoundTrips, TokensGrow,
+};
+pub use composite::{Fallback, Mirror, Quorum, Repaired, Routed};
 pub use connect::connect;
 pub use ext::StoreExt;
 pub use lease::{
     Acquired, Contender, FencingToken, LeaseId, LeaseRequest, OwnerId, Renewal, Renewed,
 };
+pub(crate) use limits::FITS_EVERYWHERE;
 pub use limits::{LARGEST_TTL, MAX_STORE_KEY_BYTES, MAX_STORE_NAME_BYTES, MAX_VALUE_BYTES};
 pub use log::{Append, AppendRequest};
 pub use memory::MemoryStore;

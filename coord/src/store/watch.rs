@@ -5,6 +5,8 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use futures_util::future::select_all;
+use smallvec::{SmallVec, smallvec};
 use tokio::sync::Notify;
 
 use super::FencingToken;
@@ -46,9 +48,10 @@ pub enum Wake {
 /// A running watch; dropping it ends it. Wake-ups that come while nobody is in [`changed`](Watch::changed)
 /// are kept as one.
 pub struct Watch {
-    source: Source,
+    /// Any of them wakes it. Nearly always there is one.
+    sources: SmallVec<[Source; 1]>,
     /// Only kept, to be dropped with the watch.
-    registration: Option<Box<dyn Any + Send + Sync>>,
+    registrations: SmallVec<[Box<dyn Any + Send + Sync>; 1]>,
 }
 
 enum Source {
@@ -69,10 +72,7 @@ pub struct WakeSender(Arc<Signal>);
 impl Watch {
     /// A watch for stores that have no wake-ups: it says "look" at growing intervals, from 10 ms to 500 ms.
     pub fn polling() -> Self {
-        Self {
-            source: Source::Polling { next: FIRST_POLL },
-            registration: None,
-        }
+        Self::of(Source::Polling { next: FIRST_POLL })
     }
 
     /// A watch and what wakes it.
@@ -80,28 +80,60 @@ impl Watch {
         let signal = Arc::new(Signal::default());
         (
             WakeSender(Arc::clone(&signal)),
-            Self {
-                source: Source::Signal(signal),
-                registration: None,
-            },
+            Self::of(Source::Signal(signal)),
         )
+    }
+
+    /// A watch that is woken by whatever wakes one of `watches`; by nothing, if there are none.
+    pub fn any_of(watches: impl IntoIterator<Item = Self>) -> Self {
+        let mut all = Self {
+            sources: SmallVec::new(),
+            registrations: SmallVec::new(),
+        };
+        for watch in watches {
+            all.sources.extend(watch.sources);
+            all.registrations.extend(watch.registrations);
+        }
+        all
     }
 
     /// Keeps `registration` until the watch is dropped, and drops it then.
     pub fn keeping(mut self, registration: impl Any + Send + Sync) -> Self {
-        self.registration = Some(Box::new(registration));
+        self.registrations.push(Box::new(registration));
         self
     }
 
     /// Waits for the next wake-up. Cancellation safe: a wake-up is taken only when this returns.
     pub async fn changed(&mut self) -> Wake {
-        match &mut self.source {
-            Source::Polling { next } => {
+        match &mut self.sources[..] {
+            [] => std::future::pending().await,
+            [source] => source.changed().await,
+            // What the others are woken with meanwhile stays theirs.
+            sources => {
+                select_all(sources.iter_mut().map(|source| Box::pin(source.changed())))
+                    .await
+                    .0
+            }
+        }
+    }
+
+    fn of(source: Source) -> Self {
+        Self {
+            sources: smallvec![source],
+            registrations: SmallVec::new(),
+        }
+    }
+}
+
+impl Source {
+    async fn changed(&mut self) -> Wake {
+        match self {
+            Self::Polling { next } => {
                 tokio::time::sleep(*next).await;
                 *next = (*next * 2).min(LONGEST_POLL);
                 Wake::Look
             }
-            Source::Signal(signal) => loop {
+            Self::Signal(signal) => loop {
                 if let Some(wake) = signal.take() {
                     return wake;
                 }
@@ -113,8 +145,9 @@ impl Watch {
 
 impl fmt::Debug for Watch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let polls = |source: &Source| matches!(source, Source::Polling { .. });
         f.debug_struct("Watch")
-            .field("polls", &matches!(self.source, Source::Polling { .. }))
+            .field("polls", &self.sources.iter().any(polls))
             .finish_non_exhaustive()
     }
 }

@@ -15,20 +15,29 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
+use futures_util::future::{try_join, try_join_all};
+
 use super::super::line::{Line, Member, Place};
 use super::super::{
-    Acquired, Condition, Contender, Entry, LeaseId, LeaseRequest, ListRequest, OwnerId, Put,
-    PutRequest, Renewal, Renewed, Result, Store, Watch, Watched, limits,
+    Acquired, Condition, Contender, Entry, LeaseId, LeaseRequest, OwnerId, Put, PutRequest,
+    Renewal, Renewed, Result, Store, Version, Watch, Watched, limits,
 };
 use super::stored_line::{self, StoredLine};
 use super::{TRIES, too_busy};
 
 const STONE_LASTS: Duration = Duration::from_secs(60);
-const PAGE: usize = 500;
+/// How many members of a line are looked at together.
+const AT_ONCE: usize = 100;
 
 const ALIVE: u8 = b'+';
 const RELEASED: &[u8] = b"-1";
 const NEVER_ENTERED: &[u8] = b"-0";
+
+/// The record that changes whenever the line does.
+pub(in crate::store) fn line_key(resource: &str) -> String {
+    stored_line::key(resource)
+}
 
 pub(in crate::store) async fn acquire<S: Store + ?Sized>(
     store: &S,
@@ -37,17 +46,16 @@ pub(in crate::store) async fn acquire<S: Store + ?Sized>(
     request.check()?;
     let LeaseId { resource, owner } = &request.lease;
     // The watch is started before the place is taken, so that no wake-up is missed.
-    let wake = match request.wait_ttl {
-        Some(_) => {
-            store
-                .watch(&Watched::Record(stored_line::key(resource)))
-                .await?
+    let watch = async {
+        match request.wait_ttl {
+            Some(_) => store.watch(&Watched::Record(line_key(resource))).await,
+            None => Ok(Watch::polling()),
         }
-        None => Watch::polling(),
     };
-    if !announce(store, request).await? {
+    let (wake, presence) = try_join(watch, announce(store, request)).await?;
+    let Some(presence) = presence else {
         return Ok(Acquired::Busy);
-    }
+    };
     for _ in 0..TRIES {
         let mut loaded = Loaded::load(store, resource).await?;
         let place = match loaded.line.place(*owner) {
@@ -67,6 +75,9 @@ pub(in crate::store) async fn acquire<S: Store + ?Sized>(
         }
         let Some(place) = place else { continue };
         if !place.granted {
+            if !presence.waits(store, request).await? {
+                return Ok(Acquired::Busy);
+            }
             let look_again_in = loaded.look_again_in(place);
             return Ok(Acquired::Waiting {
                 token: place.token,
@@ -75,13 +86,10 @@ pub(in crate::store) async fn acquire<S: Store + ?Sized>(
                 wake,
             });
         }
-        if request
-            .wait_ttl
-            .is_none_or(|wait_ttl| wait_ttl == request.ttl)
-        {
+        if presence.is_new {
             return Ok(Acquired::Granted(place.token));
         }
-        // The presence was written for a place to wait; it got the lease, so it lasts as long as that.
+        // It was there before, perhaps for a place to wait; it holds, so it lasts as long as that.
         if let Renewed::Granted(token) = renew(store, &request.renewal()).await? {
             return Ok(Acquired::Granted(token));
         }
@@ -115,8 +123,7 @@ pub(in crate::store) async fn renew<S: Store + ?Sized>(
         };
         let put = PutRequest::new(key.as_str(), presence.value)
             .when(Condition::Version(presence.version))
-            .ttl(ttl)
-            .listed();
+            .ttl(ttl);
         match store.put_record(&put).await? {
             Put::Stored(_) if place.granted => return Ok(Renewed::Granted(place.token)),
             Put::Stored(_) => {
@@ -163,19 +170,55 @@ pub(in crate::store) async fn inspect<S: Store + ?Sized>(
     Ok(loaded.line.members().map(contender).collect())
 }
 
-/// Writes the contender's presence, and says whether it may enter: not if it was released.
-async fn announce<S: Store + ?Sized>(store: &S, request: &LeaseRequest) -> Result<bool> {
+/// A contender's presence, as it was when it asked to enter.
+struct Presence {
+    value: Bytes,
+    version: Version,
+    is_new: bool,
+}
+
+/// Writes the contender's presence, for as long as one who is granted at once holds. `None`: it was released, and may
+/// not enter.
+async fn announce<S: Store + ?Sized>(
+    store: &S,
+    request: &LeaseRequest,
+) -> Result<Option<Presence>> {
     let key = presence_key(&request.lease.resource, request.lease.owner);
     let mut value = vec![ALIVE];
     value.extend_from_slice(request.label.as_bytes());
     let put = PutRequest::new(key, value)
         .when(Condition::Absent)
-        .ttl(request.wait_ttl.unwrap_or(request.ttl))
-        .listed();
+        .ttl(request.ttl);
     Ok(match store.put_record(&put).await? {
-        Put::Stored(_) => true,
-        Put::Conflict(there) => there.as_ref().is_none_or(is_alive),
+        Put::Stored(version) => Some(Presence {
+            value: put.value,
+            version,
+            is_new: true,
+        }),
+        Put::Conflict(there) => there.filter(is_alive).map(|there| Presence {
+            value: there.value,
+            version: there.version,
+            is_new: false,
+        }),
     })
+}
+
+impl Presence {
+    /// Lets it last as long as a place in line. `false`: it was released meanwhile, or has expired.
+    async fn waits<S: Store + ?Sized>(&self, store: &S, request: &LeaseRequest) -> Result<bool> {
+        let Some(wait_ttl) = request.wait_ttl.filter(|wait_ttl| *wait_ttl != request.ttl) else {
+            return Ok(true);
+        };
+        let key = presence_key(&request.lease.resource, request.lease.owner);
+        let put = PutRequest::new(key, self.value.clone())
+            .when(Condition::Version(self.version))
+            .ttl(wait_ttl);
+        Ok(match store.put_record(&put).await? {
+            Put::Stored(_) => true,
+            // Another copy of the request was faster, or a renewal.
+            Put::Conflict(there) => there.is_some_and(|there| is_alive(&there)),
+        })
+    }
 }
 
 /// Turns the contender's presence into a stone, `of_one_alive` if it was alive, and says whether it was
@@ -197,8 +240,7 @@ async fn become_stone<S: Store + ?Sized>(
         };
         let put = PutRequest::new(key.as_str(), stone)
             .when(condition)
-            .ttl(STONE_LASTS)
-            .listed();
+            .ttl(STONE_LASTS);
         match store.put_record(&put).await? {
             Put::Stored(_) => return Ok(stone == RELEASED),
             Put::Conflict(now) => there = now,
@@ -218,20 +260,19 @@ struct Loaded {
 impl Loaded {
     async fn load<S: Store + ?Sized>(store: &S, resource: &str) -> Result<Self> {
         let mut stored = StoredLine::read(store, resource).await?;
-        let present = presences(store, resource).await?;
+        let members = std::mem::take(&mut stored.members);
+        let present = presences(store, resource, &members).await?;
         let mut changed = false;
-        let alive = std::mem::take(&mut stored.members)
-            .into_iter()
-            .filter_map(|mut member| {
-                let presence = present.get(&member.owner);
-                changed |= presence.is_none();
-                let (label, expires_in) = presence?;
-                member.label = label.clone();
-                Some(Member {
-                    extra: *expires_in,
-                    ..member
-                })
-            });
+        let alive = members.into_iter().filter_map(|mut member| {
+            let presence = present.get(&member.owner);
+            changed |= presence.is_none();
+            let (label, expires_in) = presence?;
+            member.label = label.clone();
+            Some(Member {
+                extra: *expires_in,
+                ..member
+            })
+        });
         let mut line = Line::restore(alive);
         line.grant(|_| changed = true);
         Ok(Self {
@@ -289,45 +330,34 @@ impl Loaded {
     }
 }
 
-/// Who is alive at a resource: names and remaining times.
+/// What of a line's members is alive: names and remaining times.
 async fn presences<S: Store + ?Sized>(
     store: &S,
     resource: &str,
+    members: &[Member<Duration>],
 ) -> Result<HashMap<OwnerId, (Arc<str>, Duration)>> {
-    let prefix = presence_prefix(resource);
-    let mut present = HashMap::new();
-    let mut request = ListRequest::new(prefix.as_str()).limit(PAGE);
-    loop {
-        let page = store.list_records(&request).await?;
-        for (key, entry) in page.entries {
-            let owner = key
-                .strip_prefix(prefix.as_str())
-                .and_then(|owner| u128::from_str_radix(owner, 16).ok());
-            if let Some(owner) = owner
-                && is_alive(&entry)
-            {
+    let mut present = HashMap::with_capacity(members.len());
+    for few in members.chunks(AT_ONCE) {
+        let keys = few
+            .iter()
+            .map(|member| presence_key(resource, member.owner));
+        let entries =
+            try_join_all(keys.map(|key| async move { store.get_record(&key).await })).await?;
+        for (member, entry) in few.iter().zip(entries) {
+            if let Some(entry) = entry.filter(is_alive) {
                 let label = String::from_utf8_lossy(&entry.value[1..]).into();
-                present.insert(
-                    OwnerId::from_bits(owner),
-                    (label, entry.expires_in.unwrap_or(Duration::MAX)),
-                );
+                let expires_in = entry.expires_in.unwrap_or(Duration::MAX);
+                present.insert(member.owner, (label, expires_in));
             }
         }
-        match page.next {
-            Some(next) => request = request.after(next),
-            None => return Ok(present),
-        }
     }
+    Ok(present)
 }
 
 fn is_alive(presence: &Entry) -> bool {
     presence.value.first() == Some(&ALIVE)
 }
 
-fn presence_prefix(resource: &str) -> String {
-    format!("{resource}\u{0}present/")
-}
-
 fn presence_key(resource: &str, owner: OwnerId) -> String {
-    format!("{}{:032x}", presence_prefix(resource), owner.to_bits())
+    format!("{resource}\u{0}present/{:032x}", owner.to_bits())
 }

@@ -25,7 +25,8 @@ use self::records::RecordShard;
 use super::{
     Acquired, Append, AppendRequest, Capabilities, ClockSource, Consistency, Contender,
     DeleteRequest, Durability, Entry, FencingToken, LeaseId, LeaseRequest, ListRequest, Page, Put,
-    PutRequest, Renewal, Renewed, Result, Store, WakeSender, Watch, Watched, lease, limits,
+    PutRequest, Renewal, Renewed, ReplicaLoss, Result, RoundTrips, Store, TokensGrow, WakeSender,
+    Watch, Watched, lease, limits,
 };
 
 const SHARDS: usize = 32;
@@ -171,6 +172,9 @@ impl Store for MemoryStore {
             .with_native_wake_ups(true)
             .with_clock(ClockSource::Process)
             .with_durability(Durability::None)
+            .with_replica_loss(ReplicaLoss::NoReplicas)
+            .with_tokens(TokensGrow::AcrossDataLoss)
+            .with_round_trips(RoundTrips::each(0))
     }
 }
 

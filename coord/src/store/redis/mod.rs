@@ -31,7 +31,7 @@ use self::link::Link;
 use super::{
     Acquired, Append, AppendRequest, Capabilities, ClockSource, Consistency, Contender,
     DeleteRequest, Durability, Entry, LeaseId, LeaseRequest, ListRequest, Page, Put, PutRequest,
-    Renewal, Renewed, Result, Store, Watch, Watched, limits,
+    Renewal, Renewed, ReplicaLoss, Result, RoundTrips, Store, TokensGrow, Watch, Watched, limits,
 };
 use crate::error::Error;
 
@@ -183,6 +183,9 @@ impl Store for RedisStore {
             .with_native_wake_ups(true)
             .with_clock(ClockSource::Server)
             .with_durability(Durability::AsConfigured)
+            .with_replica_loss(ReplicaLoss::Latest)
+            .with_tokens(TokensGrow::AcrossFailover)
+            .with_round_trips(RoundTrips::each(1))
     }
 }
 

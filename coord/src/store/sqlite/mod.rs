@@ -35,7 +35,7 @@ use self::writer::Writer;
 use super::{
     Acquired, Append, AppendRequest, Capabilities, ClockSource, Consistency, Contender,
     DeleteRequest, Durability, Entry, LeaseId, LeaseRequest, ListRequest, Page, Put, PutRequest,
-    Renewal, Renewed, Result, Store, Watch, Watched, limits,
+    Renewal, Renewed, ReplicaLoss, Result, RoundTrips, Store, TokensGrow, Watch, Watched, limits,
 };
 use crate::error::{Error, StoreError, StoreErrorKind};
 
@@ -353,5 +353,8 @@ impl Store for SqliteStore {
                 Synchronous::Full => Durability::Synced,
                 Synchronous::Normal => Durability::AsConfigured,
             })
+            .with_replica_loss(ReplicaLoss::NoReplicas)
+            .with_tokens(TokensGrow::AcrossDataLoss)
+            .with_round_trips(RoundTrips::each(0))
     }
 }

@@ -77,6 +77,11 @@ impl<'a> Fixture<'a> {
         self.store.capabilities().smallest_ttl.max(SHORT)
     }
 
+    /// The most bytes that the store says it takes.
+    pub(super) fn largest_value(&self) -> usize {
+        self.store.capabilities().largest_value
+    }
+
     /// Waits until whatever was given this ttl before now has expired, as the store counts time.
     pub(super) async fn outlive(&self, ttl: Duration) -> Result<()> {
         let sentinel = self.key(&format!("sentinel/{:032x}", rand::random::<u128>()));

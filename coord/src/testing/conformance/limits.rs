@@ -15,7 +15,7 @@ fn key_of(f: &Fixture<'_>, bytes: usize) -> String {
 const REFUSED: StoreErrorKind = StoreErrorKind::Rejected;
 
 pub(super) async fn the_largest_value_fits(f: &Fixture<'_>) -> Result<()> {
-    let large = Bytes::from(vec![0xa5; MAX_VALUE_BYTES]);
+    let large = Bytes::from(vec![0xa5; f.largest_value()]);
     stored(
         f.store(),
         &PutRequest::new(f.key("a"), large.clone()).ttl(LONG),
@@ -44,7 +44,7 @@ pub(super) async fn the_largest_value_fits(f: &Fixture<'_>) -> Result<()> {
 }
 
 pub(super) async fn the_largest_log_entry_fits(f: &Fixture<'_>) -> Result<()> {
-    let large = Bytes::from(vec![0xa5; MAX_VALUE_BYTES]);
+    let large = Bytes::from(vec![0xa5; f.largest_value()]);
     assert_eq!(
         f.store()
             .append_log(&AppendRequest::new(f.key("a"), 0, large.clone()))
@@ -60,7 +60,7 @@ pub(super) async fn a_value_that_is_too_large_is_refused_and_changes_nothing(
     f: &Fixture<'_>,
 ) -> Result<()> {
     let version = stored(f.store(), &PutRequest::new(f.key("a"), "one")).await?;
-    let large = Bytes::from(vec![0; MAX_VALUE_BYTES + 1]);
+    let large = Bytes::from(vec![0; f.largest_value() + 1]);
     failed(
         f.store()
             .put_record(&PutRequest::new(f.key("a"), large.clone()))

@@ -1,0 +1,365 @@
+//! Several independent stores that decide together.
+
+mod ask;
+mod ballot;
+mod decide;
+mod listing;
+mod member;
+mod membership;
+mod state;
+
+use std::borrow::Cow;
+use std::fmt;
+use std::hash::BuildHasher;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use futures_util::FutureExt;
+use rapidhash::fast::RandomState;
+use tokio::task::AbortHandle;
+
+use self::ask::Attempt;
+use self::ballot::BallotClock;
+use self::decide::Aim;
+use self::member::{MARK, Member};
+pub use self::membership::Repaired;
+use self::state::{BESIDE, Live};
+use super::super::{
+    Capabilities, Condition, Consistency, DeleteRequest, Entry, ListRequest, Page, Put, PutRequest,
+    ReplicaLoss, Result, RoundTrips, Store, TokensGrow, Watch, Watched, defaults, limits,
+};
+use super::together;
+
+/// How long a call to one of the stores may take, unless something else is said.
+const LIMIT: Duration = Duration::from_secs(1);
+/// Operations of one process on the same record take turns, rather than being in each other's way. Records share
+/// places.
+const PLACES: usize = 256;
+
+/// Several independent stores of which a majority decides: while fewer than half are away, have lost their data or
+/// hang, it goes on as if nothing had happened.
+///
+/// The stores need know nothing of each other, and may be of different kinds. They should fail apart from each
+/// other: on several hosts, without replication between them.
+///
+/// # What a majority gives
+///
+/// - **Records** are linearizable: there is one order of all writes and reads, whichever stores answer. Conditions,
+///   versions and conflicts mean what they mean on one store. A write is done when a majority has it, so what was
+///   acknowledged is found by every later majority.
+/// - **The same operation sent again** is recognised, as on one store, through eight other writes of the record and
+///   for five minutes after its deletion.
+/// - **Leases, lines and logs** are made of records, so all that is said of them holds: one order of arrival, one
+///   line, capacities that are not exceeded (a majority of semaphores would let nearly twice as many in), hand-over,
+///   tokens that a majority has written down before anybody is told. An attempt that does not get a majority has not
+///   got the lease; what is left of it is dropped or expires.
+/// - **Wake-ups** come from whichever store has them. They are hints here too.
+///
+/// # Which failure does what
+///
+/// | what fails | what happens |
+/// |---|---|
+/// | fewer than half of the stores are down | nothing; each operation is as fast as the fastest majority |
+/// | a store hangs | each call to it ends after [`call_limit`](Quorum::call_limit); a majority does not wait for it |
+/// | half or more are down | operations fail with `NotApplied`, or `Unknown` if a write was under way; nothing is granted; it goes on by itself |
+/// | a store comes back with the data that it had | it counts at once, and is brought up to date in the background |
+/// | a store comes back empty | it counts only for what was copied to it since; copying begins in the background within a second, and ends with the store counting for all |
+/// | a majority comes back empty | operations fail with `Denied`; empty the others to begin anew, with greater tokens |
+/// | all come back empty | it begins anew, as a single store does; tokens start at the time, so they are greater than before |
+/// | a process dies in the middle of a write | the next who meets the record finishes the write, or drops it |
+///
+/// A majority must answer for anything, reads included. When a quorum is used for the first time, all must.
+///
+/// Only one thing depends on the clocks of processes: they must agree to within five minutes, which is how long a
+/// deleted record is remembered. And only one on how long a store is away: if one that was away for longer than
+/// that, with its data, comes back just when so many others are down that it is needed for a majority, a
+/// record that was deleted meanwhile can be seen again, until the others are back.
+///
+/// # What it costs
+///
+/// An operation asks all stores at the same time. Reading takes one such round; writing takes two or three; what is
+/// made of records takes several of these ([`Capabilities::round_trips`]). Values can be a little smaller
+/// than elsewhere ([`Capabilities::largest_value`]). A saga of a hundred steps an hour will not notice; a lock taken a thousand times a second is
+/// better kept in a store that is linearizable by itself.
+///
+/// Dropping the future of an operation leaves it done or not done, as with every store.
+///
+/// # Examples
+///
+/// ```
+/// use coord::Coordinator;
+/// use coord::store::{MemoryStore, Quorum};
+///
+/// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+/// let quorum = Quorum::of([MemoryStore::new(), MemoryStore::new(), MemoryStore::new()]);
+/// let coord = Coordinator::builder().store(quorum).build();
+/// let lease = coord.lock("order:42").acquire().await?;
+/// lease.release().await?;
+/// # Ok::<(), coord::Error>(()) }).unwrap();
+/// ```
+///
+/// Of different kinds:
+///
+/// ```no_run
+/// use coord::store::{self, Quorum};
+///
+/// # async fn example() -> Result<(), coord::Error> {
+/// let quorum = Quorum::of_shared([
+///     store::connect("redis://one:6379").await?,
+///     store::connect("redis://two:6379").await?,
+///     store::connect("sqlite:/mnt/three/coord.db").await?,
+/// ]);
+/// # let _ = quorum; Ok(()) }
+/// ```
+pub struct Quorum {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    members: Vec<Member>,
+    clock: BallotClock,
+    is_founded: AtomicBool,
+    is_repairing: AtomicBool,
+    repairer: Repairer,
+    places: Vec<tokio::sync::Mutex<()>>,
+    hasher: RandomState,
+    limit: Duration,
+    this: Weak<Inner>,
+}
+
+/// Ends the repair in the background when the quorum is dropped.
+#[derive(Default)]
+struct Repairer(Mutex<Option<AbortHandle>>);
+
+impl Repairer {
+    fn keep(&self, task: AbortHandle) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(task);
+    }
+
+    fn end(&self) {
+        let task = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(task) = task {
+            task.abort();
+        }
+    }
+}
+
+impl Quorum {
+    /// A quorum of these stores. An odd number is best: of four, two may not fail either.
+    pub fn of<S: Store>(stores: impl IntoIterator<Item = S>) -> Self {
+        Self::of_shared(
+            stores
+                .into_iter()
+                .map(|store| Arc::new(store) as Arc<dyn Store>),
+        )
+    }
+
+    /// A quorum of stores of several kinds, or that are used elsewhere too.
+    pub fn of_shared(stores: impl IntoIterator<Item = Arc<dyn Store>>) -> Self {
+        let members: Vec<_> = stores
+            .into_iter()
+            .map(|store| Member::new(store, LIMIT))
+            .collect();
+        Self::made_of(members, LIMIT)
+    }
+
+    /// How long a call to one of the stores may take: 1 s, if nothing is said. An operation, which is several calls
+    /// after each other, is not begun again when five times as long have passed.
+    pub fn call_limit(self, limit: Duration) -> Self {
+        let stores = self.inner.members.iter().map(Member::shared);
+        let members = stores.map(|store| Member::new(store, limit)).collect();
+        Self::made_of(members, limit)
+    }
+
+    fn made_of(members: Vec<Member>, limit: Duration) -> Self {
+        let inner = Arc::new_cyclic(|this| Inner {
+            members,
+            clock: BallotClock::new(),
+            is_founded: AtomicBool::new(false),
+            is_repairing: AtomicBool::new(false),
+            repairer: Repairer::default(),
+            places: (0..PLACES).map(|_| tokio::sync::Mutex::default()).collect(),
+            hasher: RandomState::new(),
+            limit,
+            this: Weak::clone(this),
+        });
+        Self { inner }
+    }
+
+    /// Brings every store up to date, and takes in those that had come back empty. It happens by itself, a second
+    /// after a store was found to lack something; call it to know when it is done.
+    ///
+    /// It reads all that is stored, and writes what some lack. If the future is dropped, or the process dies, what was
+    /// copied stays, and the next repair goes on.
+    ///
+    /// # Errors
+    ///
+    /// If a majority of the stores does not answer, or has lost its data.
+    pub async fn repair(&self) -> Result<Repaired> {
+        self.inner.repair().await
+    }
+}
+
+impl Inner {
+    /// A turn at a record. Whoever does not get one within a call's limit goes on without: it is for politeness alone.
+    async fn turn(&self, key: &str) -> Option<tokio::sync::MutexGuard<'_, ()>> {
+        let place = self.hasher.hash_one(key) % PLACES as u64;
+        let place = self.places[usize::try_from(place).unwrap_or(0)].lock();
+        tokio::time::timeout(self.limit, place).await.ok()
+    }
+
+    fn largest_value(&self) -> usize {
+        let largest = self
+            .members
+            .iter()
+            .map(|member| member.store().capabilities().largest_value);
+        largest.min().unwrap_or(0).saturating_sub(BESIDE)
+    }
+
+    fn smallest_ttl(&self) -> Duration {
+        let smallest = self
+            .members
+            .iter()
+            .map(|member| member.store().capabilities().smallest_ttl);
+        smallest.max().unwrap_or_default()
+    }
+}
+
+/// What operations cost whose requests to the stores cost `each`. A write is asked for, promised and accepted; of a new
+/// record nothing is asked, but whether its absence counts.
+fn round_trips(each: u8) -> RoundTrips {
+    let (read, write, new) = (each, 3 * each, 3 * each);
+    RoundTrips {
+        // A presence; a line that is not there, which is a record and a mark; the line.
+        acquire: new + 2 * read + new,
+        // The presence and its stone; the line and its only member; the line.
+        release: read + write + 2 * read + write,
+        put: new,
+        append: read + new,
+    }
+}
+
+/// What a record is called in the stores: by its key, unless that is the mark of a quorum of quorums.
+fn name(key: &str) -> Cow<'_, str> {
+    match key.strip_prefix(MARK) {
+        Some(rest) if rest.chars().all(|more| more == '+') => Cow::Owned(format!("{key}+")),
+        _ => Cow::Borrowed(key),
+    }
+}
+
+impl Drop for Quorum {
+    fn drop(&mut self) {
+        self.inner.repairer.end();
+    }
+}
+
+impl fmt::Debug for Quorum {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Quorum")
+            .field("stores", &self.inner.members.len())
+            .field("founded", &self.inner.is_founded.load(Ordering::Relaxed))
+            .finish_non_exhaustive()
+    }
+}
+
+#[async_trait]
+impl Store for Quorum {
+    async fn get_record(&self, key: &str) -> Result<Option<Entry>> {
+        limits::check_key("get", key)?;
+        Ok(self.inner.read(&name(key)).await?.entry())
+    }
+
+    async fn put_record(&self, request: &PutRequest) -> Result<Put> {
+        request.check()?;
+        limits::check_size("put", &request.value, self.inner.largest_value())?;
+        let aim = match request.condition {
+            Condition::Absent => Aim::Create,
+            _ => Aim::Write,
+        };
+        let ttl = request.ttl.map(|ttl| ttl.max(self.inner.smallest_ttl()));
+        let version = request.operation.into();
+        let key = name(&request.key);
+        let _turn = self.inner.turn(&key).await;
+        let attempt = Attempt::at("put", &key, self.inner.limit).quiet(request.quiet);
+        self.inner
+            .change(attempt, aim, |there| {
+                if there.has_seen(request.operation) {
+                    return (None, Put::Stored(version));
+                }
+                let entry = there.entry();
+                if !request.condition.holds(entry.as_ref()) {
+                    return (None, Put::Conflict(entry));
+                }
+                let live = Live {
+                    value: request.value.clone(),
+                    version,
+                    listed: request.listed,
+                    expires_in: ttl,
+                };
+                let next = there.after(request.operation, Some(live));
+                (Some(next), Put::Stored(version))
+            })
+            .await
+    }
+
+    async fn delete_record(&self, request: &DeleteRequest) -> Result<bool> {
+        request.check()?;
+        let key = name(&request.key);
+        let _turn = self.inner.turn(&key).await;
+        let attempt = Attempt::at("delete", &key, self.inner.limit);
+        self.inner
+            .change(attempt, Aim::Write, |there| {
+                if there.has_seen(request.operation) {
+                    return (None, true);
+                }
+                match there.entry() {
+                    Some(entry) if request.condition.holds(Some(&entry)) => {
+                        (Some(there.after(request.operation, None)), true)
+                    }
+                    _ => (None, false),
+                }
+            })
+            .await
+    }
+
+    async fn list_records(&self, request: &ListRequest) -> Result<Page> {
+        self.inner.list(request).await
+    }
+
+    async fn watch(&self, watched: &Watched) -> Result<Watch> {
+        let record = match watched {
+            Watched::Record(_) => watched.clone(),
+            Watched::Lease(resource) => Watched::Record(defaults::leases::line_key(resource)),
+            // A log is a record for each entry, and nobody knows which comes next.
+            Watched::Log(_) => return Ok(Watch::polling()),
+        };
+        let mut watches = self
+            .inner
+            .all_who_answer(|member| member.watch(&record).boxed())
+            .await;
+        if watches.len() < self.inner.majority() {
+            watches.push(Watch::polling());
+        }
+        Ok(Watch::any_of(watches))
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        let stores = self
+            .inner
+            .members
+            .iter()
+            .map(|member| member.store().capabilities());
+        let stores = together(stores);
+        let stores = match stores.round_trips {
+            Some(trips) => stores.with_round_trips(round_trips(trips.put)),
+            None => stores,
+        };
+        stores
+            .with_consistency(Consistency::Quorum)
+            .with_replica_loss(ReplicaLoss::Nothing)
+            .with_tokens(TokensGrow::AcrossDataLoss)
+            .with_largest_value(self.inner.largest_value())
+    }
+}
