@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use coord::store::{
     Capabilities, ClockSource, Consistency, Durability, LeaseRequest, PutRequest, ReplicaLoss,
-    RoundTrips, SqliteStore, Store, StoreExt, Synchronous,
+    RoundTrips, SqliteStore, Store, StoreExt, Synchronous, TokensGrow,
 };
 use coord::{Coordinator, Error, StoreErrorKind};
 use coord_tests::{new_sqlite, sqlite_url, until};
