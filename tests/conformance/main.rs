@@ -6,9 +6,9 @@ mod fault_store;
 mod four_methods;
 mod resending;
 
-use coord::store::{MemoryStore, RedisStore, SqliteStore, Store};
+use coord::store::{MemoryStore, PostgresStore, RedisStore, SqliteStore, Store};
 use coord::testing::{FaultStore, store_conformance, store_conformance_tests};
-use coord_tests::{shared_redis, shared_sqlite};
+use coord_tests::{shared_postgres, shared_redis, shared_sqlite};
 
 use cut_connections::CutConnections;
 use four_methods::FourMethods;
@@ -24,6 +24,12 @@ async fn sqlite() -> SqliteStore {
     SqliteStore::open(shared_sqlite())
         .await
         .expect("a file that can be opened")
+}
+
+async fn postgres() -> PostgresStore {
+    PostgresStore::connect(&shared_postgres().await)
+        .await
+        .expect("the shared server accepts clients")
 }
 
 /// A store of whose operations a good part is cut at some point, and sent again.
@@ -114,6 +120,21 @@ mod sqlite_behind_transparent_faults {
 
 mod sqlite_behind_random_faults {
     super::store_conformance_tests!(super::unreliable(super::sqlite().await));
+}
+
+mod postgres_alone {
+    super::store_conformance_tests!(super::postgres().await);
+}
+
+mod postgres_on_many_threads {
+    super::store_conformance_tests! {
+        #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+        super::postgres().await
+    }
+}
+
+mod postgres_behind_random_faults {
+    super::store_conformance_tests!(super::unreliable(super::postgres().await));
 }
 
 #[tokio::test(start_paused = true)]

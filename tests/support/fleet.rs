@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use crate::{new_sqlite, shared_redis, sqlite_url, store_at, unique, until};
+use crate::{new_sqlite, shared_postgres, shared_redis, sqlite_url, store_at, unique, until};
 use coord::store::{Contender, LeaseId, MemoryStore, Store};
 use coord::testing::FaultStore;
 use coord::{Coordinator, CoordinatorBuilder, Lease};
@@ -41,6 +41,11 @@ impl Fleet {
     /// On the server that all tests share, each with a connection of its own.
     pub async fn on_redis() -> Self {
         Self::at(shared_redis().await).await
+    }
+
+    /// On the PostgreSQL server that all tests share, each with connections of its own.
+    pub async fn on_postgres() -> Self {
+        Self::at(shared_postgres().await).await
     }
 
     /// On a file of their own, which each opens by itself.

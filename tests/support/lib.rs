@@ -7,6 +7,7 @@
 //! - [`RedisServer`] runs a Redis server of a test's own, to be killed, paused, restarted or promoted.
 //! - [`shared_redis`] is one server for all tests that leave it as they found it.
 //! - [`shared_sqlite`] is one database in a file for them, and [`new_sqlite`] one of a test's own.
+//! - [`PostgresServer`] and [`shared_postgres`] are the same for PostgreSQL.
 //! - [`Proxy`] stands between a client and a server: it counts, delays, swallows and cuts.
 //! - [`fleet`] is several processes' coordinators on one store, and what tests of them need.
 //! - [`recording`] writes down what is told to tracing.
@@ -20,6 +21,7 @@ mod leash;
 mod names;
 mod polls;
 mod port;
+pub mod postgres;
 pub mod proxy;
 pub mod recording;
 pub mod redis;
@@ -31,6 +33,7 @@ pub mod worker;
 
 pub use names::unique;
 pub use polls::dropped_after;
+pub use postgres::{PostgresServer, shared_postgres};
 pub use proxy::Proxy;
 pub use redis::{RedisServer, shared_redis};
 pub use resp::Value;

@@ -3,19 +3,19 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use coord::store::{RedisStore, SqliteStore, Store};
+use coord::store::{PostgresStore, RedisStore, SqliteStore, Store};
 
-/// The store at a `redis:` or `sqlite:` URL.
+/// The store at a `redis:`, `postgres:` or `sqlite:` URL.
 pub async fn store_at(url: &str) -> Arc<dyn Store> {
-    match url.strip_prefix("sqlite:") {
-        Some(path) => {
-            let store = SqliteStore::open(path).await;
-            Arc::new(store.expect("a file that can be opened"))
-        }
-        None => {
-            let store = RedisStore::connect(url).await;
-            Arc::new(store.expect("a server that accepts clients"))
-        }
+    if let Some(path) = url.strip_prefix("sqlite:") {
+        let store = SqliteStore::open(path).await;
+        Arc::new(store.expect("a file that can be opened"))
+    } else if url.starts_with("postgres:") {
+        let store = PostgresStore::connect(url).await;
+        Arc::new(store.expect("a server that accepts clients"))
+    } else {
+        let store = RedisStore::connect(url).await;
+        Arc::new(store.expect("a server that accepts clients"))
     }
 }
 

@@ -11,15 +11,16 @@ use crate::error::Error;
 pub(crate) async fn connect(url: &str) -> Result<Arc<dyn Store>, Error> {
     let parsed = Url::parse(url).map_err(|problem| {
         Error::invalid_url(format!(
-            "{problem}; write it as `memory:`, `sqlite:coord.db` or `redis://host:6379`"
+            "{problem}; write it as `memory:`, `sqlite:coord.db`, `redis://host:6379` or `postgres://host/database`"
         ))
     })?;
     match parsed.scheme() {
         "memory" => Ok(Arc::new(MemoryStore::new())),
         "sqlite" => sqlite(url).await,
         "redis" => redis(parsed).await,
+        "postgres" | "postgresql" => postgres(parsed).await,
         unknown => Err(Error::invalid_url(format!(
-            "the scheme `{unknown}:` is unknown; this version knows `memory:`, `sqlite:` and `redis:`"
+            "the scheme `{unknown}:` is unknown; this version knows `memory:`, `sqlite:`, `redis:` and `postgres:`"
         ))),
     }
 }
@@ -66,7 +67,18 @@ async fn redis(_: Url) -> Result<Arc<dyn Store>, Error> {
     Err(feature_is_off("redis"))
 }
 
-#[cfg(not(all(feature = "sqlite", feature = "redis")))]
+#[cfg(feature = "postgres")]
+async fn postgres(url: Url) -> Result<Arc<dyn Store>, Error> {
+    Ok(Arc::new(super::PostgresStore::connect(url.as_str()).await?))
+}
+
+#[cfg(not(feature = "postgres"))]
+#[expect(clippy::unused_async, reason = "it stands in for one that awaits")]
+async fn postgres(_: Url) -> Result<Arc<dyn Store>, Error> {
+    Err(feature_is_off("postgres"))
+}
+
+#[cfg(not(all(feature = "sqlite", feature = "redis", feature = "postgres")))]
 fn feature_is_off(feature: &str) -> Error {
     Error::invalid_url(format!(
         "the scheme `{feature}:` needs the feature `{feature}`: put `coord = {{ version = \"…\", features = [\"{feature}\"] }}` \

@@ -22,6 +22,8 @@
 //!
 //! The suite in `coord::testing` (feature `testing`) checks all of it against any store.
 
+#[cfg(any(feature = "redis", feature = "postgres"))]
+mod batch;
 mod capability;
 mod connect;
 mod defaults;
@@ -32,12 +34,16 @@ mod line;
 mod log;
 mod memory;
 mod owners;
+#[cfg(feature = "postgres")]
+mod postgres;
 mod record;
 #[cfg(feature = "redis")]
 mod redis;
 mod released;
 #[cfg(feature = "sqlite")]
 mod sqlite;
+#[cfg(any(feature = "redis", feature = "postgres"))]
+mod wakes;
 mod watch;
 
 use async_trait::async_trait;
@@ -53,6 +59,8 @@ pub use limits::{LARGEST_TTL, MAX_STORE_KEY_BYTES, MAX_STORE_NAME_BYTES, MAX_VAL
 pub use log::{Append, AppendRequest};
 pub use memory::MemoryStore;
 pub(crate) use owners::OwnerMap;
+#[cfg(feature = "postgres")]
+pub use postgres::{PostgresStore, PostgresStoreBuilder};
 pub use record::{
     Condition, DeleteRequest, Entry, ListRequest, OperationId, Page, Put, PutRequest, Version,
 };
