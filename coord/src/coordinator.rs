@@ -69,7 +69,8 @@ impl Coordinator {
     /// Connects to the store that `url` names, with defaults for the rest.
     ///
     /// Known are `memory:`; with the feature `sqlite`, `sqlite:coord.db` or any other path, which stands as it is
-    /// written, without escapes; and with the feature `redis`, `redis://[user:password@]host[:port][/database]`.
+    /// written, without escapes; with the feature `redis`, `redis://[user:password@]host[:port][/database]`; and with the feature `postgres`,
+    /// `postgres://[user[:password]@]host[:port][/database]`, which [`PostgresStore`](store::PostgresStore) tells more of.
     /// Dropping the future leaves nothing behind.
     ///
     /// # Errors

@@ -2,6 +2,7 @@
 
 mod broken;
 mod cut_connections;
+mod cut_sessions;
 mod fault_store;
 mod four_methods;
 mod resending;
@@ -11,6 +12,7 @@ use coord::testing::{FaultStore, store_conformance, store_conformance_tests};
 use coord_tests::{shared_postgres, shared_redis, shared_sqlite};
 
 use cut_connections::CutConnections;
+use cut_sessions::CutSessions;
 use four_methods::FourMethods;
 use resending::{Faults, Resending};
 
@@ -135,6 +137,13 @@ mod postgres_on_many_threads {
 
 mod postgres_behind_random_faults {
     super::store_conformance_tests!(super::unreliable(super::postgres().await));
+}
+
+mod postgres_behind_cut_connections {
+    super::store_conformance_tests! {
+        #[tokio::test]
+        super::Resending(super::CutSessions::connect().await)
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -9,6 +9,7 @@
 //! - [`shared_sqlite`] is one database in a file for them, and [`new_sqlite`] one of a test's own.
 //! - [`PostgresServer`] and [`shared_postgres`] are the same for PostgreSQL.
 //! - [`Proxy`] stands between a client and a server: it counts, delays, swallows and cuts.
+//! - [`Wire`] only cuts, whatever is spoken.
 //! - [`fleet`] is several processes' coordinators on one store, and what tests of them need.
 //! - [`recording`] writes down what is told to tracing.
 //! - [`Worker`] is a process of ours that a test talks to line by line, to be killed or paused.
@@ -29,6 +30,7 @@ pub mod resp;
 mod sqlite;
 mod stores;
 mod wait;
+mod wire;
 pub mod worker;
 
 pub use names::unique;
@@ -40,4 +42,5 @@ pub use resp::Value;
 pub use sqlite::{new_sqlite, shared_sqlite};
 pub use stores::{sqlite_url, store_at};
 pub use wait::{PATIENCE, until};
+pub use wire::Wire;
 pub use worker::Worker;

@@ -46,6 +46,8 @@ mod sqlite;
 mod wakes;
 mod watch;
 
+use std::any::Any;
+
 use async_trait::async_trait;
 use bytes::Bytes;
 
@@ -60,7 +62,9 @@ pub use log::{Append, AppendRequest};
 pub use memory::MemoryStore;
 pub(crate) use owners::OwnerMap;
 #[cfg(feature = "postgres")]
-pub use postgres::{PostgresStore, PostgresStoreBuilder};
+pub(crate) use postgres::{Claim, Claimed};
+#[cfg(feature = "postgres")]
+pub use postgres::{PostgresParameter, PostgresStore, PostgresStoreBuilder, PostgresTransaction};
 pub use record::{
     Condition, DeleteRequest, Entry, ListRequest, OperationId, Page, Put, PutRequest, Version,
 };
@@ -179,6 +183,12 @@ pub trait Store: Send + Sync + 'static {
     async fn put_watched(&self, request: &PutRequest) -> Result<(Put, Watch)> {
         let watch = self.watch(&Watched::Record(request.key.clone())).await?;
         Ok((self.put_record(request).await?, watch))
+    }
+
+    /// The store by its own type, for what only its kind can do. One that wraps another passes on that of the
+    /// other; most have nothing to tell.
+    fn native(&self) -> Option<&dyn Any> {
+        None
     }
 
     /// What this store guarantees.

@@ -35,7 +35,11 @@ pub struct PostgresServer {
 pub struct PostgresServerBuilder {
     durable: bool,
     password: bool,
+    /// Certificate and key.
+    encrypted: Option<(String, String)>,
     lines: Vec<String>,
+    /// The port of the server that this one copies.
+    primary: Option<u16>,
 }
 
 impl PostgresServerBuilder {
@@ -48,6 +52,18 @@ impl PostgresServerBuilder {
     /// Asks everybody but the user `postgres` for a password.
     pub fn with_passwords(mut self) -> Self {
         self.password = true;
+        self
+    }
+
+    /// Takes nobody but the user `postgres` without encryption, and shows this certificate, whose key this is, in PEM.
+    pub fn encrypted(mut self, certificate: String, key: String) -> Self {
+        self.encrypted = Some((certificate, key));
+        self
+    }
+
+    /// Copies what another one writes, a little later.
+    pub fn replica_of(mut self, primary: &PostgresServer) -> Self {
+        self.primary = Some(primary.port());
         self
     }
 
@@ -118,15 +134,6 @@ impl PostgresServer {
         self.process().take();
     }
 
-    /// Suspends the server's main process, which makes connections; those that are open go on.
-    pub fn pause(&self) {
-        let mut process = self.process();
-        let process = process.as_mut().expect("a server that runs");
-        process
-            .signal(Signal::STOP)
-            .expect("a signal to the server");
-    }
-
     /// Ends all sessions and the server in good order. Returns when it has ended.
     pub async fn stop(&self) {
         let Some(mut process) = self.process().take() else {
@@ -145,15 +152,55 @@ impl PostgresServer {
         self.run().await;
     }
 
-    /// Makes the folder of data, as a copy of one that this process makes once.
+    /// Makes the folder of data: a copy of the primary's, or of one that this process makes once.
     async fn make_data(&self) {
-        let template = programs::template().await;
-        programs::run(
-            programs::user_command("cp")
-                .args(["-R", "-p"])
-                .arg(template)
-                .arg(self.data()),
+        if let Some(primary) = self.settings.primary {
+            programs::run(
+                programs::user_command(programs::path("pg_basebackup"))
+                    .args(["--write-recovery-conf", "--checkpoint", "fast", "--no-sync"])
+                    .args(["--host", "127.0.0.1", "--username", "postgres", "--port"])
+                    .arg(primary.to_string())
+                    .arg("--pgdata")
+                    .arg(self.data()),
+            );
+        } else {
+            copy(programs::template().await, &self.data());
+        }
+    }
+
+    /// Starts a replica anew, so that it hears no more of its primary.
+    pub async fn cut_off(&self) {
+        self.stop().await;
+        let settings = self.data().join("postgresql.auto.conf");
+        fs::write(&settings, "primary_conninfo = ''\n").expect("the server's configuration");
+        self.run().await;
+    }
+
+    /// Makes a replica a primary.
+    pub async fn promote(&self) {
+        let promote = "SELECT pg_promote(true, 60)";
+        let promoted = self.client().await.query_one(promote, &[]).await;
+        assert!(
+            promoted.expect("a promotion").get::<_, bool>(0),
+            "it is promoted"
         );
+    }
+
+    /// A copy of all data, as it is at one moment. The server is stopped meanwhile.
+    pub async fn copy_data(&self) -> PathBuf {
+        self.stop().await;
+        let copied = self.folder().join("copy");
+        copy(&self.data(), &copied);
+        self.run().await;
+        copied
+    }
+
+    /// Starts the server with what [`copy_data`](Self::copy_data) has copied.
+    pub async fn put_back(&self, copied: &Path) {
+        self.stop().await;
+        fs::remove_dir_all(self.data()).expect("a folder to be removed");
+        copy(copied, &self.data());
+        self.run().await;
     }
 
     fn configure(&self) {
@@ -162,16 +209,28 @@ impl PostgresServer {
         } else {
             "trust"
         };
-        let access =
-            format!("host all postgres 127.0.0.1/32 trust\nhost all all 127.0.0.1/32 {how}\n");
+        let mut lines = self.settings.lines.join("\n");
+        let mut connection = "host";
+        if let Some((certificate, key)) = &self.settings.encrypted {
+            for (name, text) in [("server.crt", certificate), ("server.key", key)] {
+                let path = self.data().join(name);
+                fs::write(&path, text).expect("the server's certificate");
+                programs::run(std::process::Command::new("chmod").arg("600").arg(&path));
+                programs::give(&path);
+            }
+            lines.push_str("\nssl = on");
+            connection = "hostssl";
+        }
+        let access = format!(
+            "host all,replication postgres 127.0.0.1/32 trust\n{connection} all all 127.0.0.1/32 {how}\n"
+        );
         fs::write(self.data().join("pg_hba.conf"), access).expect("the server's configuration");
         let durability = if self.settings.durable { "on" } else { "off" };
         let configuration = format!(
             "port = {}\nlisten_addresses = '127.0.0.1'\nunix_socket_directories = ''\nmax_connections = 300\n\
              fsync = {durability}\nfull_page_writes = {durability}\nshared_buffers = 64MB\n\
-             autovacuum_naptime = 20s\nlog_line_prefix = '%m [%p] '\n{}\n",
+             autovacuum_naptime = 20s\nlog_line_prefix = '%m [%p] '\n{lines}\n",
             self.port(),
-            self.settings.lines.join("\n"),
         );
         fs::write(self.data().join("postgresql.conf"), configuration)
             .expect("the server's configuration");
@@ -190,7 +249,7 @@ impl PostgresServer {
                 .stdin(Stdio::null())
                 .stdout(log)
                 .stderr(errors);
-            let process = Leashed::spawn(&mut command, Some(self.folder()));
+            let process = Leashed::spawn_ended_by("QUIT", &mut command, Some(self.folder()));
             *self.process() = Some(process.expect("a PostgreSQL server"));
             if self.answers().await {
                 return;
@@ -204,15 +263,18 @@ impl PostgresServer {
     async fn answers(&self) -> bool {
         let url = self.url();
         until("the PostgreSQL server to answer", async || {
-            let mut process = self.process();
-            let exited = process.as_mut().map(Leashed::exited);
-            if !matches!(exited, Some(Ok(None))) {
+            if self.has_ended() {
                 return Some(false);
             }
-            drop(process);
             connected(&url).await.map(|_| true)
         })
         .await
+    }
+
+    fn has_ended(&self) -> bool {
+        let mut process = self.process();
+        let exited = process.as_mut().map(Leashed::exited);
+        !matches!(exited, Some(Ok(None)))
     }
 
     /// What the server has logged.
@@ -231,6 +293,31 @@ impl PostgresServer {
     fn process(&self) -> MutexGuard<'_, Option<Leashed>> {
         self.process.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+impl Drop for PostgresServer {
+    /// One that is killed leaves shared memory behind, until it is started again in the same folder.
+    fn drop(&mut self) {
+        let Some(mut process) = self.process().take() else {
+            return;
+        };
+        let _ = process.signal(Signal::QUIT);
+        for _ in 0..1_000 {
+            if !matches!(process.exited(), Ok(None)) {
+                return;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(5));
+        }
+    }
+}
+
+fn copy(from: &Path, to: &Path) {
+    programs::run(
+        programs::user_command("cp")
+            .args(["-R", "-p"])
+            .arg(from)
+            .arg(to),
+    );
 }
 
 /// A client of the server at `url`.

@@ -22,6 +22,36 @@ pub(super) fn of_loss(operation: &'static str) -> StoreError {
     StoreError::new(StoreErrorKind::Unknown, operation, LOST)
 }
 
+/// A statement in a user's transaction: whatever it was, it is undone with it.
+pub(super) fn of_transaction(error: &PostgresError) -> StoreError {
+    let (kind, problem) = match error.code() {
+        Some(
+            &SqlState::T_R_SERIALIZATION_FAILURE
+            | &SqlState::T_R_DEADLOCK_DETECTED
+            | &SqlState::LOCK_NOT_AVAILABLE,
+        )
+        | None => (
+            StoreErrorKind::NotApplied,
+            "the transaction has failed because of others, or its connection has; roll it back, and begin anew",
+        ),
+        Some(&SqlState::IN_FAILED_SQL_TRANSACTION) => (
+            StoreErrorKind::NotApplied,
+            "the transaction has failed before; roll it back, and begin anew",
+        ),
+        Some(
+            &SqlState::UNDEFINED_TABLE
+            | &SqlState::UNDEFINED_FUNCTION
+            | &SqlState::INVALID_SCHEMA_NAME,
+        ) => (
+            StoreErrorKind::Denied,
+            "the transaction is of a database that does not have the store's schema; begin it in the one that the \
+             store is in",
+        ),
+        Some(code) => of_code(code),
+    };
+    StoreError::new(kind, "put", problem)
+}
+
 /// A connection that could not be made; nothing of an operation was sent.
 pub(super) fn of_connecting(error: &PostgresError) -> StoreError {
     let (kind, problem) = match error.code() {
@@ -68,15 +98,11 @@ pub(super) fn of_reply(operation: &'static str) -> StoreError {
     )
 }
 
-/// Whether it failed because of what others did at the same time, and would not if it were made again.
+/// Whether it failed because of what others did at the same time, and would not if it were made again at once.
 pub(super) fn is_of_concurrency(error: &PostgresError) -> bool {
     matches!(
         error.code(),
-        Some(
-            &SqlState::T_R_SERIALIZATION_FAILURE
-                | &SqlState::T_R_DEADLOCK_DETECTED
-                | &SqlState::LOCK_NOT_AVAILABLE
-        )
+        Some(&SqlState::T_R_SERIALIZATION_FAILURE | &SqlState::T_R_DEADLOCK_DETECTED)
     )
 }
 

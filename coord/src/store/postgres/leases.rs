@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::future::join_all;
+use futures_util::future::{join, join_all};
 use tokio_postgres::{Error as PostgresError, Row};
 
 use super::job::Job;
@@ -76,13 +76,15 @@ async fn raise_tokens(link: &Arc<Link>, floor: FencingToken) -> Result<()> {
 /// All at once, and as few transactions as there is room for them in. Those beyond the limits are refused by
 /// themselves.
 pub(super) async fn renew(link: &Arc<Link>, renewals: &[Renewal]) -> Vec<Result<Renewed>> {
-    // Whoever waits looks again when its connection breaks, and so comes by here.
-    if link.wakes.are_wanted()
-        && let Err(error) = link.hearing().await
-    {
-        return renewals.iter().map(|_| Err(error.clone())).collect();
-    }
-    join_all(renewals.iter().map(|renewal| renew_one(link, renewal))).await
+    // Whoever waits looks again when the connection that hears breaks, and so comes by here. That it cannot be made
+    // anew is no reason not to renew.
+    let hearing = async {
+        if link.wakes.are_wanted() {
+            let _ = link.hearing().await;
+        }
+    };
+    let renewing = join_all(renewals.iter().map(|renewal| renew_one(link, renewal)));
+    join(hearing, renewing).await.1
 }
 
 async fn renew_one(link: &Arc<Link>, renewal: &Renewal) -> Result<Renewed> {

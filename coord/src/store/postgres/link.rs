@@ -71,9 +71,9 @@ impl Link {
     }
 
     /// Connects for the first time, and begins to look after the tables.
-    pub(super) async fn begin(self: &Arc<Self>) -> Result<()> {
+    pub(super) async fn begin(self: &Arc<Self>, upkeep_every: Duration) -> Result<()> {
         drop(self.writer().await?);
-        let task = tokio::spawn(upkeep::run(Arc::downgrade(self)));
+        let task = tokio::spawn(upkeep::run(Arc::downgrade(self), upkeep_every));
         *self.upkeep.lock().unwrap_or_else(PoisonError::into_inner) = Some(task.abort_handle());
         Ok(())
     }

@@ -9,6 +9,7 @@
 //!   keeps two transactions apart.
 //! - [`records`], [`leases`] and [`logs`] turn requests into parameters and rows into answers.
 //! - [`upkeep`] sweeps out what has expired.
+//! - [`transaction`] writes records in transactions of users.
 //! - [`failure`] says of each error whether the operation may have been done.
 //!
 //! # Why it is correct
@@ -46,8 +47,10 @@ mod records;
 mod schema;
 mod statement;
 mod tls;
+mod transaction;
 mod upkeep;
 
+use std::any::Any;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -58,6 +61,8 @@ use bytes::Bytes;
 use self::link::Link;
 use self::lock::Subject;
 use self::schema::Schema;
+pub(crate) use self::transaction::{Claim, Claimed};
+pub use self::transaction::{PostgresParameter, PostgresTransaction};
 use super::{
     Acquired, Append, AppendRequest, Capabilities, ClockSource, Consistency, Contender,
     DeleteRequest, Durability, Entry, LeaseId, LeaseRequest, ListRequest, Page, Put, PutRequest,
@@ -67,6 +72,9 @@ use crate::error::Error;
 
 /// How long an answer is waited for, unless the builder says otherwise.
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(5);
+/// How often what has expired is swept out, unless the builder says otherwise; and at the least, since the server is told
+/// then what is still watched.
+const SWEEP_EVERY: Duration = Duration::from_secs(20);
 const DEFAULT_SCHEMA: &str = "coord";
 
 /// A store in one PostgreSQL server, 13 or later.
@@ -138,6 +146,7 @@ impl PostgresStore {
         PostgresStoreBuilder {
             schema: DEFAULT_SCHEMA.to_owned(),
             response_timeout: RESPONSE_TIMEOUT,
+            sweep_every: SWEEP_EVERY,
         }
     }
 }
@@ -156,6 +165,7 @@ impl fmt::Debug for PostgresStore {
 pub struct PostgresStoreBuilder {
     schema: String,
     response_timeout: Duration,
+    sweep_every: Duration,
 }
 
 impl PostgresStoreBuilder {
@@ -173,6 +183,13 @@ impl PostgresStoreBuilder {
         self
     }
 
+    /// How often what has expired is swept out, by one process at a time. It is absent before that; this makes room. The
+    /// default is 20 seconds, which is also the longest.
+    pub fn sweep_every(mut self, interval: Duration) -> Self {
+        self.sweep_every = interval.min(SWEEP_EVERY);
+        self
+    }
+
     /// Connects. See [`PostgresStore::connect`].
     ///
     /// # Errors
@@ -181,7 +198,7 @@ impl PostgresStoreBuilder {
     pub async fn connect(self, url: &str) -> std::result::Result<PostgresStore, Error> {
         let schema = Schema::named(self.schema)?;
         let link = Link::open(address::parse(url)?, schema, self.response_timeout);
-        link.begin().await?;
+        link.begin(self.sweep_every).await?;
         Ok(PostgresStore { link })
     }
 }
@@ -261,6 +278,10 @@ impl Store for PostgresStore {
             .with_native_wake_ups(true)
             .with_clock(ClockSource::Server)
             .with_durability(Durability::Synced)
+    }
+
+    fn native(&self) -> Option<&dyn Any> {
+        Some(self)
     }
 }
 

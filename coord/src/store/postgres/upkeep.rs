@@ -13,17 +13,15 @@ use super::lock::Subject;
 use super::statement::{Parameter, Statement};
 use crate::store::Result;
 
-/// Less than half of the time for which the server remembers watchers.
-const EVERY: Duration = Duration::from_secs(20);
 /// How many rows of a kind go in one transaction.
 const AT_MOST: i64 = 1_000;
 /// How many transactions at a time.
 const ROUNDS: usize = 100;
 
-pub(super) async fn run(link: Weak<Link>) {
+pub(super) async fn run(link: Weak<Link>, every: Duration) {
     loop {
         // Not all at the same time.
-        tokio::time::sleep(EVERY.mul_f64(rand::random_range(0.5..1.0))).await;
+        tokio::time::sleep(every.mul_f64(rand::random_range(0.5..1.0))).await;
         let Some(link) = link.upgrade() else {
             return;
         };

@@ -78,3 +78,30 @@ BEGIN
     PERFORM "coord".tell('\x72'::bytea || p_key, now);
     RETURN true;
 END $$;
+
+-- Takes a record into the caller's transaction, and tells what is there: nothing (0), this (1), or that another
+-- transaction has it (2). Waits for that one so many milliseconds, or as long as it takes (0), or not at all (-1).
+CREATE FUNCTION "coord".record_claim(p_lock bigint, p_key bytea, p_wait bigint) RETURNS bytea
+LANGUAGE plpgsql AS $$
+DECLARE
+    usual text := current_setting('lock_timeout');
+    there bytea;
+BEGIN
+    IF NOT pg_try_advisory_xact_lock(p_lock) THEN
+        IF p_wait < 0 THEN
+            RETURN '\x02';
+        END IF;
+        PERFORM set_config('lock_timeout', p_wait::text, true);
+        BEGIN
+            PERFORM pg_advisory_xact_lock(p_lock);
+        EXCEPTION WHEN lock_not_available THEN
+            PERFORM set_config('lock_timeout', usual, true);
+            RETURN '\x02';
+        END;
+        PERFORM set_config('lock_timeout', usual, true);
+    END IF;
+    SELECT r.value INTO there FROM "coord".record r
+        WHERE r.key = p_key AND r.value IS NOT NULL
+            AND (r.expires_at IS NULL OR r.expires_at > "coord".clock());
+    RETURN CASE WHEN there IS NULL THEN '\x00'::bytea ELSE '\x01'::bytea || there END;
+END $$;
