@@ -70,7 +70,7 @@ impl Coordinator {
     ///
     /// Known are `memory:`; with the feature `sqlite`, `sqlite:coord.db` or any other path, which stands as it is
     /// written, without escapes; with the feature `redis`, `redis://[user:password@]host[:port][/database]`; and with the feature `postgres`,
-    /// `postgres://[user[:password]@]host[:port][/database]`, which [`PostgresStore`](store::PostgresStore) tells more of.
+    /// `postgres://[user[:password]@]host[:port][/database]`, of which `store::PostgresStore` tells more.
     /// Dropping the future leaves nothing behind.
     ///
     /// # Errors

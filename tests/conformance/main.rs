@@ -125,10 +125,6 @@ mod sqlite_behind_random_faults {
 }
 
 mod postgres_alone {
-    super::store_conformance_tests!(super::postgres().await);
-}
-
-mod postgres_on_many_threads {
     super::store_conformance_tests! {
         #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
         super::postgres().await

@@ -36,7 +36,7 @@ pub enum InTransaction<T> {
 /// A call whose work is to be done in a transaction. Dropped, it leaves nothing behind but the transaction's lock.
 #[must_use = "without a result the call is not finished"]
 pub struct CallInTransaction<T> {
-    mine: Mine,
+    mine: Box<Mine>,
     result: PhantomData<fn() -> T>,
 }
 
@@ -133,7 +133,7 @@ impl Request {
         };
         let call = self.check(context, span)?;
         match claim.take(transaction, call.wait).await? {
-            Claimed::Nothing => Ok(Begun::Ours(Mine::begin(call, claim))),
+            Claimed::Nothing => Ok(Begun::Ours(Box::new(Mine::begin(call, claim)))),
             Claimed::Record(value) => {
                 let entry = Entry {
                     value,
@@ -149,7 +149,7 @@ impl Request {
 
 enum Begun<Output> {
     Replayed(Output),
-    Ours(Mine),
+    Ours(Box<Mine>),
 }
 
 /// A call whose key the transaction has claimed.

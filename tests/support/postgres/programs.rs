@@ -92,7 +92,6 @@ pub(super) async fn template() -> &'static Path {
                 "--username",
                 USER,
                 "--no-sync",
-                "--no-instructions",
                 "--encoding",
                 "UTF8",
             ])

@@ -103,14 +103,15 @@ pub(super) async fn list(link: &Arc<Link>, request: &ListRequest) -> Result<Page
             break;
         }
         page.entries
-            .extend(listed(row).ok_or_else(|| failure::of_reply("list"))?);
+            .push(listed(row).ok_or_else(|| failure::of_reply("list"))?);
     }
     Ok(page)
 }
 
-fn listed(row: &Row) -> Option<Option<(String, Entry)>> {
+/// One whose value is there, which is all that are asked for.
+fn listed(row: &Row) -> Option<(String, Entry)> {
     let key = String::from_utf8(row.try_get(3).ok()?).ok()?;
-    Some(entry(row, 0).ok()?.map(|entry| (key, entry)))
+    Some((key, entry(row, 0).ok()??))
 }
 
 /// The least that is behind every text with this prefix, if there is anything.
