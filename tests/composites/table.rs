@@ -11,7 +11,7 @@ use coord::store::{
     Capabilities, ClockSource, Consistency, Durability, Fallback, MemoryStore, Mirror, Quorum,
     ReplicaLoss, Routed, SqliteStore, Store, Synchronous, TokensGrow,
 };
-use coord_tests::{new_sqlite, shared_redis, store_at};
+use coord_tests::{new_sqlite, shared_postgres, shared_redis, store_at};
 
 const BEGINS: &str = "<!-- This table is made by tests/composites/table.rs. -->\n";
 const ENDS: &str = "<!-- The table ends. -->\n";
@@ -37,6 +37,10 @@ async fn stores() -> Vec<(&'static str, Capabilities)> {
             sqlite(Synchronous::Normal).await.capabilities(),
         ),
         ("`redis:`", redis().await.capabilities()),
+        (
+            "`postgres:`",
+            store_at(&shared_postgres().await).await.capabilities(),
+        ),
         (
             "`Quorum` of three `redis:`",
             Quorum::of_shared([redis().await, redis().await, redis().await]).capabilities(),

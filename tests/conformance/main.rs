@@ -2,17 +2,21 @@
 
 mod broken;
 mod cut_connections;
+mod cut_sessions;
 mod fault_store;
 mod four_methods;
 mod resending;
 
 use std::sync::Arc;
 
-use coord::store::{Fallback, MemoryStore, Mirror, Quorum, RedisStore, Routed, SqliteStore, Store};
+use coord::store::{
+    Fallback, MemoryStore, Mirror, PostgresStore, Quorum, RedisStore, Routed, SqliteStore, Store,
+};
 use coord::testing::{FaultStore, store_conformance, store_conformance_tests};
-use coord_tests::{shared_redis, shared_sqlite, store_at};
+use coord_tests::{shared_postgres, shared_redis, shared_sqlite, store_at};
 
 use cut_connections::CutConnections;
+use cut_sessions::CutSessions;
 use four_methods::FourMethods;
 use resending::{Faults, Resending};
 
@@ -26,6 +30,12 @@ async fn sqlite() -> SqliteStore {
     SqliteStore::open(shared_sqlite())
         .await
         .expect("a file that can be opened")
+}
+
+async fn postgres() -> PostgresStore {
+    PostgresStore::connect(&shared_postgres().await)
+        .await
+        .expect("the shared server accepts clients")
 }
 
 /// A store of whose operations a good part is cut at some point, and sent again.
@@ -264,6 +274,24 @@ mod quorum_of_composites {
     super::store_conformance_tests! {
         #[tokio::test(start_paused = true)]
         super::quorum_of_composites()
+    }
+}
+
+mod postgres_alone {
+    super::store_conformance_tests! {
+        #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+        super::postgres().await
+    }
+}
+
+mod postgres_behind_random_faults {
+    super::store_conformance_tests!(super::unreliable(super::postgres().await));
+}
+
+mod postgres_behind_cut_connections {
+    super::store_conformance_tests! {
+        #[tokio::test]
+        super::Resending(super::CutSessions::connect().await)
     }
 }
 

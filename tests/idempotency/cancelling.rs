@@ -120,6 +120,7 @@ pub(crate) async fn no_task_stays_behind(fleet: &Fleet) {
             .num_alive_tasks()
     };
     let coord = fleet.process().await;
+    fleet.warm_up(&coord).await;
     let before = tasks();
     let (_door, first) = stands_in_its_body(coord.idempotency(KEY), 7).await;
     let waiter = tokio::spawn({

@@ -56,6 +56,15 @@ macro_rules! over_every_store {
                 }
             )* })*
         }
+
+        mod postgres {
+            $(mod $subject { $(
+                #[tokio::test]
+                async fn $case() {
+                    crate::$subject::$case(&coord_tests::fleet::Fleet::on_postgres().await).await;
+                }
+            )* })*
+        }
     };
 }
 

@@ -193,6 +193,7 @@ pub(crate) async fn no_task_stays_behind(fleet: &Fleet) {
             .num_alive_tasks()
     };
     let coord = fleet.process().await;
+    fleet.warm_up(&coord).await;
     let before = tasks();
     let lease = coord.lock("a").acquire().await.unwrap();
     let waiter = waiting(&coord);

@@ -58,6 +58,15 @@ macro_rules! over_every_store {
                 }
             )* })*
         }
+
+        mod postgres {
+            $(mod $subject { $(
+                #[tokio::test]
+                async fn $case() {
+                    crate::$subject::$case(&crate::fleet::Fleet::on_postgres().await).await;
+                }
+            )* })*
+        }
     };
 }
 

@@ -26,17 +26,19 @@ pub(crate) async fn what_is_held_is_released(fleet: &Fleet) {
 pub(crate) async fn bodies_see_their_lease_lost(fleet: &Fleet) {
     let coord = fleet.process().await;
     let dropped = Dropped::default();
+    let (begins, begun) = tokio::sync::oneshot::channel();
     let call = tokio::spawn({
         let (coord, guard) = (coord.clone(), dropped.guard());
         async move {
             let body = async |_: &coord::Lease| {
                 let _guard = guard;
+                begins.send(()).expect("it is waited for");
                 pending::<Result<(), Error>>().await
             };
             coord.lock("a").ttl(LONG).run(body).await
         }
     });
-    fleet.line("lock", "a").until(1, 0).await;
+    begun.await.expect("a body that begins");
     coord.shutdown().await;
     let out = call.await.unwrap();
     assert!(matches!(out, Err(Error::LockLost { .. })), "{out:?}");

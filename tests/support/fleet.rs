@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use crate::{new_sqlite, shared_redis, sqlite_url, store_at, unique, until};
-use coord::store::{Contender, LeaseId, MemoryStore, Quorum, Store};
+use crate::{new_sqlite, shared_postgres, shared_redis, sqlite_url, store_at, unique, until};
+use coord::store::{Contender, LeaseId, MemoryStore, PutRequest, Quorum, Store};
 use coord::testing::FaultStore;
 use coord::{Coordinator, CoordinatorBuilder, Lease};
 
@@ -43,6 +43,11 @@ impl Fleet {
     /// On the server that all tests share, each with a connection of its own.
     pub async fn on_redis() -> Self {
         Self::at(shared_redis().await).await
+    }
+
+    /// On the PostgreSQL server that all tests share, each with connections of its own.
+    pub async fn on_postgres() -> Self {
+        Self::at(shared_postgres().await).await
     }
 
     /// On a file of their own, which each opens by itself.
@@ -142,6 +147,25 @@ impl Fleet {
         let lease = lease.expect("a free lock");
         drop(coord.lock(&*key).acquire().await.expect("the next in line"));
         drop(lease);
+    }
+
+    /// Has the stores of a process and of the fleet make all the connections and tasks that they ever have, for tests
+    /// that count tasks.
+    pub async fn warm_up(&self, coord: &Coordinator) {
+        for store in [coord.store(), &self.store] {
+            // Some are too large to be put together with others.
+            let values = [vec![0; 256 * 1024], Vec::new()];
+            let puts = (0..16).map(|number| {
+                let put = PutRequest::new(unique("warm"), values[number % 2].clone()).ttl(SHORT);
+                let store = Arc::clone(store);
+                tokio::spawn(async move { store.put_record(&put).await.expect("a put") })
+            });
+            for put in puts.collect::<Vec<_>>() {
+                put.await.expect("a task that ends");
+            }
+            let key = unique("warm");
+            store.get_record(&key).await.expect("an answer");
+        }
     }
 
     /// The store as another process has it.

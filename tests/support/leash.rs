@@ -14,7 +14,7 @@ use rustix::process::{Pid, Signal, kill_process};
 
 const GUARD: &str = r#"trap "" INT HUP TERM
 read -r _
-kill -KILL "$1"
+kill "-$3" "$1"
 [ -z "$2" ] || rm -rf -- "$2""#;
 
 /// A child process and its guard. Dropping it kills the child.
@@ -27,10 +27,20 @@ pub(crate) struct Leashed {
 impl Leashed {
     /// Starts `command`. `litter` is a folder to remove if the test process ends without dropping this.
     pub(crate) fn spawn(command: &mut Command, litter: Option<&Path>) -> io::Result<Self> {
+        Self::spawn_ended_by("KILL", command, litter)
+    }
+
+    /// The same for one that the guard ends with another signal, because it has something to tidy up.
+    pub(crate) fn spawn_ended_by(
+        signal: &str,
+        command: &mut Command,
+        litter: Option<&Path>,
+    ) -> io::Result<Self> {
         let mut child = command.spawn()?;
         let guard = Command::new("sh")
             .args(["-c", GUARD, "guard", &child.id().to_string()])
             .arg(litter.map_or(OsStr::new(""), Path::as_os_str))
+            .arg(signal)
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .stderr(Stdio::null())

@@ -7,7 +7,9 @@
 //! - [`RedisServer`] runs a Redis server of a test's own, to be killed, paused, restarted or promoted.
 //! - [`shared_redis`] is one server for all tests that leave it as they found it.
 //! - [`shared_sqlite`] is one database in a file for them, and [`new_sqlite`] one of a test's own.
+//! - [`PostgresServer`] and [`shared_postgres`] are the same for PostgreSQL.
 //! - [`Proxy`] stands between a client and a server: it counts, delays, swallows and cuts.
+//! - [`Wire`] only cuts, whatever is spoken.
 //! - [`fleet`] is several processes' coordinators on one store, and what tests of them need.
 //! - [`recording`] writes down what is told to tracing.
 //! - [`Worker`] is a process of ours that a test talks to line by line, to be killed or paused.
@@ -20,6 +22,7 @@ mod leash;
 mod names;
 mod polls;
 mod port;
+pub mod postgres;
 pub mod proxy;
 pub mod recording;
 pub mod redis;
@@ -27,14 +30,17 @@ pub mod resp;
 mod sqlite;
 mod stores;
 mod wait;
+mod wire;
 pub mod worker;
 
 pub use names::unique;
 pub use polls::dropped_after;
+pub use postgres::{PostgresServer, shared_postgres};
 pub use proxy::Proxy;
 pub use redis::{RedisServer, shared_redis};
 pub use resp::Value;
 pub use sqlite::{new_socket, new_sqlite, shared_sqlite};
 pub use stores::{sqlite_url, store_at};
 pub use wait::{PATIENCE, until};
+pub use wire::Wire;
 pub use worker::Worker;

@@ -12,9 +12,13 @@ use super::codec::Codec;
 use super::context::IdempotencyContext;
 use super::fingerprint::Fingerprint;
 use super::outcome::Outcome;
+#[cfg(feature = "postgres")]
+use super::transactional::InTransaction;
 use crate::coordinator::Coordinator;
 use crate::error::Error;
 use crate::key::IntoKey;
+#[cfg(feature = "postgres")]
+use crate::store::PostgresTransaction;
 
 /// How long a result is kept, unless the builder says otherwise.
 const DEFAULT_TTL: Duration = Duration::from_secs(24 * 60 * 60);
@@ -134,6 +138,45 @@ impl IdempotencyBuilder {
     }
 }
 
+#[cfg(feature = "postgres")]
+impl IdempotencyBuilder {
+    /// The first half of [`run_in`](Self::run_in), for tasks that are spawned and handlers of requests, whose futures
+    /// must be `Send`: replays the stored result, or says that the work is to be done. All that is said there holds.
+    ///
+    /// ```no_run
+    /// # async fn example(
+    /// #     coord: coord::Coordinator,
+    /// #     client: &mut tokio_postgres::Client,
+    /// # ) -> Result<(), Box<dyn std::error::Error>> {
+    /// use coord::idempotency::InTransaction;
+    ///
+    /// let mut tx = client.transaction().await?;
+    /// let order: i64 = match coord.idempotency("order:cart-7").begin_in(&mut tx).await? {
+    ///     InTransaction::Replayed(order) => order,
+    ///     InTransaction::Ours(call) => {
+    ///         let row = tx.query_one("INSERT INTO orders (cart) VALUES (7) RETURNING id", &[]).await?;
+    ///         call.finish_in(&mut tx, row.get(0)).await?
+    ///     }
+    /// };
+    /// tx.commit().await?;
+    /// # let _ = order; Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`run_in`](Self::run_in).
+    pub async fn begin_in<Transaction, T>(
+        self,
+        transaction: &mut Transaction,
+    ) -> Result<InTransaction<T>, Error>
+    where
+        Transaction: PostgresTransaction,
+        T: Serialize + DeserializeOwned,
+    {
+        self.request.begin_in(transaction).await
+    }
+}
+
 /// The calls, which differ in what becomes of errors.
 macro_rules! calls {
     ($errors:ident, $codec:ident, $($error:tt)*) => {
@@ -210,6 +253,82 @@ macro_rules! calls {
                 let failed = |error: Error| Err(error.into());
                 let start = |context| async move { body(&context).await };
                 self.request.run(failed, Codec::$codec(), start).await.transpose()
+            }
+
+            /// As [`run`](Self::run), in a transaction of the caller's: what the body writes and the record of
+            /// its result are committed together, or neither is. So the body's effect is there exactly once,
+            /// whatever dies on the way. Needs a coordinator on [`PostgresStore`](crate::store::PostgresStore), and a
+            /// transaction of the same database. Two round trips for the first call, one for a replay.
+            ///
+            /// Another call of the key in a transaction waits, for up to `wait`, until this transaction ends; then it
+            /// replays the result if that was committed, and runs its body if not. No other store operation
+            /// of the key gets through meanwhile, so keep to one of `run` and `run_in` for a key. `lease` has
+            /// no meaning here: nothing has to be renewed, and a process that dies takes its transaction
+            /// with it.
+            ///
+            /// Nothing is committed here. If this returns an error, or the future is dropped, roll back. The compiler
+            /// cannot tell that the future is `Send`, as a spawned one must be:
+            /// [`begin_in`](IdempotencyBuilder::begin_in) does the same without a closure.
+            ///
+            /// Transactions should be `READ COMMITTED`, as they are unless told otherwise; in a stricter one a call that
+            /// had to wait fails, with the transaction.
+            ///
+            /// ```no_run
+            /// # async fn example(
+            /// #     coord: coord::Coordinator,
+            /// #     client: &mut tokio_postgres::Client,
+            /// # ) -> Result<(), Box<dyn std::error::Error>> {
+            /// let mut tx = client.transaction().await?;
+            /// let order: i64 = coord
+            ///     .idempotency("order:cart-7")
+            ///     .run_in(&mut tx, async |tx| {
+            ///         let row = tx.query_one("INSERT INTO orders (cart) VALUES (7) RETURNING id", &[]).await?;
+            ///         Ok::<i64, Box<dyn std::error::Error>>(row.get(0))
+            ///     })
+            ///     .await?;
+            /// tx.commit().await?;
+            /// # let _ = order; Ok(()) }
+            /// ```
+            ///
+            /// # Errors
+            ///
+            /// As [`run`](Self::run), and [`Error::InvalidOption`] on another store. [`Error::InProgress`] also
+            /// comes at once if a call by `run` is at it.
+            #[cfg(feature = "postgres")]
+            pub async fn run_in<Transaction, Body, T, E>(
+                self,
+                transaction: &mut Transaction,
+                body: Body,
+            ) -> Result<T, E>
+            where
+                Transaction: PostgresTransaction,
+                Body: AsyncFnOnce(&mut Transaction) -> Result<T, E>,
+                T: Serialize + DeserializeOwned,
+                E: From<Error> $($error)*,
+            {
+                Ok(self.outcome_in(transaction, body).await?.into_inner())
+            }
+
+            /// As [`run_in`](Self::run_in), and tells whether the body ran.
+            ///
+            /// # Errors
+            ///
+            /// As [`run_in`](Self::run_in).
+            #[cfg(feature = "postgres")]
+            pub async fn outcome_in<Transaction, Body, T, E>(
+                self,
+                transaction: &mut Transaction,
+                body: Body,
+            ) -> Result<Outcome<T>, E>
+            where
+                Transaction: PostgresTransaction,
+                Body: AsyncFnOnce(&mut Transaction) -> Result<T, E>,
+                T: Serialize + DeserializeOwned,
+                E: From<Error> $($error)*,
+            {
+                let failed = |error: Error| Err(error.into());
+                let run = self.request.run_in(failed, Codec::$codec(), transaction, body);
+                run.await.transpose()
             }
         }
     };

@@ -63,15 +63,25 @@ impl Request {
         Start: FnOnce(IdempotencyContext) -> Body,
         Body: Future<Output = Output>,
     {
-        let context = Context::current();
-        let span = self.span(context.as_ref());
-        let work = async {
-            let call = self.check(context, &span)?;
+        self.traced(failed, async |request, context, span| {
+            let call = request.check(context, span)?;
             match settle(&call).await? {
                 Settled::Finished(entry) => call.replay(&entry, codec).map(Outcome::Replayed),
                 Settled::Ours(mine) => mine.execute(codec, start).await,
             }
-        };
+        })
+        .await
+    }
+
+    /// Does the work of a call inside of its span, and makes an error of ours into a return value.
+    pub(super) async fn traced<Output>(
+        self,
+        failed: fn(Error) -> Output,
+        work: impl AsyncFnOnce(&Self, Option<Context>, &Span) -> Result<Outcome<Output>, Error>,
+    ) -> Outcome<Output> {
+        let context = Context::current();
+        let span = self.span(context.as_ref());
+        let work = work(&self, context, &span);
         let settled = work.instrument(span.clone()).await;
         settled.unwrap_or_else(|error| {
             span.record("outcome", outcome_of(&error));
@@ -80,7 +90,7 @@ impl Request {
         })
     }
 
-    fn check(&self, context: Option<Context>, span: &Span) -> Result<Call, Error> {
+    pub(super) fn check(&self, context: Option<Context>, span: &Span) -> Result<Call, Error> {
         let key = self.key.as_ref().map_err(Clone::clone)?;
         let lease = match self.lease {
             Some(lease) => lease,
@@ -133,7 +143,7 @@ impl Request {
         }
     }
 
-    fn span(&self, context: Option<&Context>) -> Span {
+    pub(super) fn span(&self, context: Option<&Context>) -> Span {
         tracing::info_span!(
             "coord.idempotency",
             template = self.template(),

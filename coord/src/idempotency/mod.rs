@@ -16,6 +16,7 @@
 // `settle` is the table of what a call does about what the store has; `execute` runs the body under a record
 // that is ours, which `running` is what this process knows of. `record` is what is stored, `codec` what of it
 // is the result. `call` puts them together.
+// `transactional` is the same in a transaction of the caller's.
 
 mod builder;
 mod cache;
@@ -28,6 +29,8 @@ mod outcome;
 mod record;
 mod running;
 mod settle;
+#[cfg(feature = "postgres")]
+mod transactional;
 
 pub use builder::{Forgotten, IdempotencyBuilder, Remembered};
 pub(crate) use call::Request;
@@ -39,3 +42,5 @@ pub use fingerprint::FingerprintParts;
 pub use outcome::Outcome;
 #[cfg(feature = "http")]
 pub(crate) use record::State;
+#[cfg(feature = "postgres")]
+pub use transactional::{CallInTransaction, InTransaction};

@@ -10,7 +10,8 @@ use crate::error::Error;
 /// Connects to the store that `url` names, for a coordinator that has further settings.
 ///
 /// Known are `memory:`; with the feature `sqlite`, `sqlite:coord.db` or any other path, which stands as it is
-/// written, without escapes; and with the feature `redis`, `redis://[user:password@]host[:port][/database]`.
+/// written, without escapes; with the feature `redis`, `redis://[user:password@]host[:port][/database]`; and with the
+/// feature `postgres`, `postgres://[user[:password]@]host[:port][/database]`, of which `store::PostgresStore` tells more.
 /// Dropping the future leaves nothing behind.
 ///
 /// # Errors
@@ -37,15 +38,16 @@ use crate::error::Error;
 pub async fn connect(url: &str) -> Result<Arc<dyn Store>, Error> {
     let parsed = Url::parse(url).map_err(|problem| {
         Error::invalid_url(format!(
-            "{problem}; write it as `memory:`, `sqlite:coord.db` or `redis://host:6379`"
+            "{problem}; write it as `memory:`, `sqlite:coord.db`, `redis://host:6379` or `postgres://host/database`"
         ))
     })?;
     match parsed.scheme() {
         "memory" => Ok(Arc::new(MemoryStore::new())),
         "sqlite" => sqlite(url).await,
         "redis" => redis(parsed).await,
+        "postgres" | "postgresql" => postgres(parsed).await,
         unknown => Err(Error::invalid_url(format!(
-            "the scheme `{unknown}:` is unknown; this version knows `memory:`, `sqlite:` and `redis:`"
+            "the scheme `{unknown}:` is unknown; this version knows `memory:`, `sqlite:`, `redis:` and `postgres:`"
         ))),
     }
 }
@@ -92,7 +94,18 @@ async fn redis(_: Url) -> Result<Arc<dyn Store>, Error> {
     Err(feature_is_off("redis"))
 }
 
-#[cfg(not(all(feature = "sqlite", feature = "redis")))]
+#[cfg(feature = "postgres")]
+async fn postgres(url: Url) -> Result<Arc<dyn Store>, Error> {
+    Ok(Arc::new(super::PostgresStore::connect(url.as_str()).await?))
+}
+
+#[cfg(not(feature = "postgres"))]
+#[expect(clippy::unused_async, reason = "it stands in for one that awaits")]
+async fn postgres(_: Url) -> Result<Arc<dyn Store>, Error> {
+    Err(feature_is_off("postgres"))
+}
+
+#[cfg(not(all(feature = "sqlite", feature = "redis", feature = "postgres")))]
 fn feature_is_off(feature: &str) -> Error {
     Error::invalid_url(format!(
         "the scheme `{feature}:` needs the feature `{feature}`: put `coord = {{ version = \"…\", features = [\"{feature}\"] }}` \

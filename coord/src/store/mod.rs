@@ -23,6 +23,8 @@
 //!
 //! The suite in `coord::testing` (feature `testing`) checks all of it against any store.
 
+#[cfg(any(feature = "redis", feature = "postgres"))]
+mod batch;
 mod capability;
 mod composite;
 mod connect;
@@ -34,13 +36,19 @@ mod line;
 mod log;
 mod memory;
 mod owners;
+#[cfg(feature = "postgres")]
+mod postgres;
 mod record;
 #[cfg(feature = "redis")]
 mod redis;
 mod released;
 #[cfg(feature = "sqlite")]
 mod sqlite;
+#[cfg(any(feature = "redis", feature = "postgres"))]
+mod wakes;
 mod watch;
+
+use std::any::Any;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -59,6 +67,10 @@ pub use limits::{LARGEST_TTL, MAX_STORE_KEY_BYTES, MAX_STORE_NAME_BYTES, MAX_VAL
 pub use log::{Append, AppendRequest};
 pub use memory::MemoryStore;
 pub(crate) use owners::OwnerMap;
+#[cfg(feature = "postgres")]
+pub(crate) use postgres::{Claim, Claimed};
+#[cfg(feature = "postgres")]
+pub use postgres::{PostgresParameter, PostgresStore, PostgresStoreBuilder, PostgresTransaction};
 pub use record::{
     Condition, DeleteRequest, Entry, ListRequest, OperationId, Page, Put, PutRequest, Version,
 };
@@ -177,6 +189,12 @@ pub trait Store: Send + Sync + 'static {
     async fn put_watched(&self, request: &PutRequest) -> Result<(Put, Watch)> {
         let watch = self.watch(&Watched::Record(request.key.clone())).await?;
         Ok((self.put_record(request).await?, watch))
+    }
+
+    /// The store by its own type, for what only its kind can do. One that wraps another passes on that of the
+    /// other; most have nothing to tell.
+    fn native(&self) -> Option<&dyn Any> {
+        None
     }
 
     /// What this store guarantees.

@@ -6,13 +6,13 @@ use std::time::Duration;
 
 use redis::{Cmd, RedisWrite, ToRedisArgs, ToSingleRedisArg, Value};
 
-use super::batch::{self, Call};
 use super::link::{Link, TOKENS};
 use super::past::Note;
 use super::script::{Script, several, write_pieces};
 use super::{failure, milliseconds};
 use crate::error::{StoreError, StoreErrorKind};
 use crate::key::Renderer;
+use crate::store::batch::{self, Call};
 use crate::store::{
     Acquired, Contender, FencingToken, LeaseId, LeaseRequest, OwnerId, Renewal, Renewed, Result,
 };
@@ -172,6 +172,7 @@ impl AcquireCall {
 }
 
 impl Call for AcquireCall {
+    type Link = Link;
     const OPERATION: &'static str = "acquire";
     type Answer = Standing;
 
@@ -211,6 +212,7 @@ impl Call for AcquireCall {
 pub(super) struct ReleaseCall(LeaseId);
 
 impl Call for ReleaseCall {
+    type Link = Link;
     const OPERATION: &'static str = "release";
     type Answer = bool;
 

@@ -20,7 +20,6 @@ use redis::{
 use tokio::sync::Mutex;
 use tracing::{debug, warn};
 
-use super::batch::Batcher;
 use super::failure;
 use super::leases::{self, AcquireCall, ReleaseCall};
 use super::past::Past;
@@ -28,8 +27,9 @@ use super::receipts::Receipts;
 use super::records::PutCall;
 use super::script::Script;
 use super::subscriptions::Subscriptions;
-use super::wakes::Wakes;
 use crate::error::Error;
+use crate::store::batch::Batcher;
+use crate::store::wakes::Wakes;
 use crate::store::{FencingToken, OwnerId, Result, Watch};
 
 /// The key under which the tokens of everything in this database are counted.

@@ -2,13 +2,11 @@
 //!
 //! - [`link`] keeps one multiplexed connection, with the epoch of tokens that holds for it.
 //! - [`script`] names the scripts; each primitive operation is one of them, and one round trip.
-//! - [`batch`] puts calls of many tasks together.
 //! - [`leases`], [`records`] and [`logs`] turn requests into scripts' arguments and replies into answers.
 //! - [`past`] remembers contenders that have left, and [`receipts`] where the server notes it.
-//! - [`wakes`] hands the server's messages to those who wait, and [`subscriptions`] asks for them.
+//! - [`subscriptions`] asks for the server's messages to those who wait.
 //! - [`failure`] says of each error of the client library whether the operation may have been done.
 
-mod batch;
 mod failure;
 mod leases;
 mod link;
@@ -18,7 +16,6 @@ mod receipts;
 mod records;
 mod script;
 mod subscriptions;
-mod wakes;
 
 use std::fmt;
 use std::sync::Arc;

@@ -6,10 +6,10 @@ use std::time::Duration;
 use bytes::Bytes;
 use redis::{Cmd, Pipeline, RedisWrite, ToRedisArgs, ToSingleRedisArg, Value};
 
-use super::batch::Call;
 use super::link::{Connection, Link};
 use super::script::{Script, several, write_pieces};
 use super::{failure, milliseconds};
+use crate::store::batch::Call;
 use crate::store::{
     Condition, DeleteRequest, Entry, ListRequest, Page, Put, PutRequest, Result, Version, Watch,
 };
@@ -55,6 +55,7 @@ pub(super) async fn put_watched(link: &Arc<Link>, request: &PutRequest) -> Resul
 pub(super) struct PutCall(PutRequest);
 
 impl Call for PutCall {
+    type Link = Link;
     const OPERATION: &'static str = "put";
     type Answer = Put;
 

@@ -12,7 +12,7 @@ use redis::aio::MultiplexedConnection;
 use redis::{Cmd, Pipeline, RedisError};
 use tokio::sync::RwLock;
 
-use super::wakes::Wakes;
+use crate::store::wakes::Wakes;
 
 /// How many channels there are before any is given up.
 const FEW: usize = 64;

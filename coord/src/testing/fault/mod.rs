@@ -3,6 +3,7 @@
 mod hold;
 mod rule;
 
+use std::any::Any;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -422,6 +423,10 @@ impl Store for FaultStore {
             )
             .await?;
         Ok(if self.hears_nothing() { deaf() } else { watch })
+    }
+
+    fn native(&self) -> Option<&dyn Any> {
+        self.inner.native()
     }
 
     fn capabilities(&self) -> Capabilities {

@@ -17,7 +17,6 @@ use futures_util::stream::FuturesUnordered;
 use tokio::sync::{Notify, oneshot};
 use tokio::task::AbortHandle;
 
-use super::link::Link;
 use crate::error::{StoreError, StoreErrorKind};
 use crate::store::Result;
 
@@ -28,13 +27,15 @@ pub(super) const LARGEST: usize = 128;
 
 /// A call that can be put together with others of its kind.
 pub(super) trait Call: Sized + Send + Sync + 'static {
+    /// What it is sent through.
+    type Link: Send + Sync + 'static;
     /// What it is called in errors.
     const OPERATION: &'static str;
     type Answer: Send + 'static;
 
     /// Sends them all in one round trip. The answers are in the order of the calls.
     fn send(
-        link: &Arc<Link>,
+        link: &Arc<Self::Link>,
         calls: &[Self],
     ) -> impl Future<Output = Result<Vec<Result<Self::Answer>>>> + Send;
 }
@@ -74,7 +75,7 @@ impl<C: Call> Batcher<C> {
     }
 
     /// Makes the call, alone or together with others.
-    pub(super) async fn call(&self, link: &Arc<Link>, call: C) -> Result<C::Answer> {
+    pub(super) async fn call(&self, link: &Arc<C::Link>, call: C) -> Result<C::Answer> {
         let waiting = Waiting::enter(&self.shared.waiting);
         if waiting.others == 0 {
             return one(C::send(link, &[call]).await?);
@@ -84,7 +85,7 @@ impl<C: Call> Batcher<C> {
         answer.await.unwrap_or_else(|_| Err(gone(C::OPERATION)))
     }
 
-    fn enqueue(&self, link: &Arc<Link>, call: C, sender: oneshot::Sender<Result<C::Answer>>) {
+    fn enqueue(&self, link: &Arc<C::Link>, call: C, sender: oneshot::Sender<Result<C::Answer>>) {
         let mut queue = self.shared.queue();
         queue.calls.push((call, sender));
         let starts = !std::mem::replace(&mut queue.runs, true);
@@ -113,7 +114,7 @@ impl<C: Call> Drop for Batcher<C> {
 type Sending = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 impl<C: Call> Shared<C> {
-    async fn run(self: Arc<Self>, link: Weak<Link>) {
+    async fn run(self: Arc<Self>, link: Weak<C::Link>) {
         let _running = Running(&self);
         let mut under_way: FuturesUnordered<Sending> = FuturesUnordered::new();
         loop {
@@ -145,7 +146,7 @@ impl<C: Call> Shared<C> {
     }
 }
 
-async fn send<C: Call>(link: Arc<Link>, batch: Vec<(C, oneshot::Sender<Result<C::Answer>>)>) {
+async fn send<C: Call>(link: Arc<C::Link>, batch: Vec<(C, oneshot::Sender<Result<C::Answer>>)>) {
     let (calls, senders): (Vec<_>, Vec<_>) = batch.into_iter().unzip();
     // A caller that was dropped does not take its answer; nobody misses it.
     match C::send(&link, &calls).await {

@@ -61,6 +61,13 @@ impl Wakes {
         state.watchers.keys().cloned().collect()
     }
 
+    /// Whether anybody waits or watches.
+    #[cfg(feature = "postgres")]
+    pub(super) fn are_wanted(&self) -> bool {
+        let state = self.state();
+        !(state.waiters.is_empty() && state.watchers.is_empty())
+    }
+
     /// One in a line was granted.
     pub(super) fn granted(&self, owner: OwnerId, token: FencingToken) {
         let mut state = self.state();

@@ -1,0 +1,119 @@
+//! A write, alone or in a transaction with others.
+
+use std::sync::Arc;
+
+use tokio_postgres::{Error as PostgresError, Row};
+
+use super::connection::{Broken, Connection};
+use super::failure;
+use super::link::Link;
+use super::statement::{Parameter, Statement};
+use crate::store::Result;
+use crate::store::batch::Call;
+
+/// How often a write is made again that failed because of what others did at the same time.
+const TRIES: usize = 5;
+/// The most bytes of a write that is put together with others, which have to wait for it.
+const LARGEST_IN_COMPANY: usize = 64 * 1024;
+
+/// One call of a function, behind the lock of what it writes.
+pub(super) struct Job {
+    pub(super) operation: &'static str,
+    pub(super) statement: Statement,
+    pub(super) lock: i64,
+    pub(super) parameters: Vec<Parameter>,
+}
+
+impl Job {
+    /// The first parameter is the lock.
+    pub(super) fn new(
+        operation: &'static str,
+        statement: Statement,
+        lock: i64,
+        parameters: impl IntoIterator<Item = Parameter>,
+    ) -> Self {
+        Self {
+            operation,
+            statement,
+            lock,
+            parameters: [Parameter::Number(lock)]
+                .into_iter()
+                .chain(parameters)
+                .collect(),
+        }
+    }
+
+    /// Carries it out, and returns the row that the function does.
+    pub(super) async fn run(self, link: &Arc<Link>) -> Result<Row> {
+        let operation = self.operation;
+        let is_large = self.bytes() > LARGEST_IN_COMPANY;
+        if is_large {
+            let mut answers = Self::send(link, &[self]).await?;
+            return answers
+                .pop()
+                .unwrap_or_else(|| Err(failure::of_reply(operation)));
+        }
+        link.writing.call(link, self).await
+    }
+
+    fn bytes(&self) -> usize {
+        let bytes = |parameter: &Parameter| match parameter {
+            Parameter::Bytes(bytes) => bytes.len(),
+            _ => 0,
+        };
+        self.parameters.iter().map(bytes).sum()
+    }
+}
+
+impl Call for Job {
+    type Link = Link;
+    const OPERATION: &'static str = "write";
+    type Answer = Row;
+
+    async fn send(link: &Arc<Link>, jobs: &[Self]) -> Result<Vec<Result<Row>>> {
+        let connection = link.writer().await?;
+        if let [job] = jobs {
+            return Ok(vec![alone(&connection, job).await]);
+        }
+        Ok(match connection.run_together(jobs).await {
+            Ok(rows) => rows
+                .into_iter()
+                .zip(jobs)
+                .map(|(row, job)| row.ok_or_else(|| failure::of_reply(job.operation)))
+                .collect(),
+            Err(Broken::Lost) => jobs
+                .iter()
+                .map(|job| Err(failure::of_loss(job.operation)))
+                .collect(),
+            // It is undone as a whole: each is made again, and only one that fails by itself does.
+            Err(Broken::Refused(_)) => {
+                let mut answers = Vec::with_capacity(jobs.len());
+                for job in jobs {
+                    answers.push(alone(&connection, job).await);
+                }
+                answers
+            }
+        })
+    }
+}
+
+async fn alone(connection: &Connection, job: &Job) -> Result<Row> {
+    let mut refused = None;
+    for _ in 0..TRIES {
+        match connection.ask(job.statement, &job.parameters).await {
+            Ok(mut rows) => return rows.pop().ok_or_else(|| failure::of_reply(job.operation)),
+            Err(Broken::Lost) => return Err(failure::of_loss(job.operation)),
+            Err(Broken::Refused(error)) => {
+                let again = failure::is_of_concurrency(&error);
+                refused = Some(error);
+                if !again {
+                    break;
+                }
+            }
+        }
+    }
+    Err(refused.map_or_else(
+        || failure::of_reply(job.operation),
+        |error: PostgresError| failure::of_operation(job.operation, &error),
+    ))
+}

@@ -1,0 +1,310 @@
+//! The connections: some that write, each for one batch at a time; and one that reads, and hears of changes.
+//!
+//! 1. A connection is of no use before it is set up: the server's lineage compared, statements prepared; and the one
+//!    that hears, before it listens on this process's channel and what is watched here is known to the server. So
+//!    who looks again through a new connection is woken by whatever happens after.
+//! 2. A connection that broke, or on which an answer did not come in time, is not used again. What was under way is
+//!    reported as perhaps done; nothing is sent again by itself.
+//! 3. Nobody who waits for a lease has a connection.
+
+use std::ops::Deref;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, Weak};
+use std::time::Duration;
+
+use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::task::AbortHandle;
+use tokio_postgres::{AsyncMessage, Client, Error as PostgresError, Row};
+use tracing::debug;
+
+use super::address::Address;
+use super::connection::{self, Broken, Connection};
+use super::failure;
+use super::job::Job;
+use super::lock::Subject;
+use super::schema::Schema;
+use super::statement::{Parameter, Statement};
+use super::{microseconds, upkeep};
+use crate::error::StoreError;
+use crate::store::batch::Batcher;
+use crate::store::wakes::Wakes;
+use crate::store::{FencingToken, OwnerId, Result, Watch};
+
+/// How many connections write at the same time: one alone, and as many batches as there can be.
+const WRITERS: usize = 4;
+/// For how long the server remembers what is watched here. It is told anew well before.
+pub(super) const WATCH_LASTS: Duration = Duration::from_secs(60);
+
+pub(super) struct Link {
+    address: Address,
+    pub(super) schema: Schema,
+    response_timeout: Duration,
+    /// The channel on which this process is told of what it waits for.
+    pub(super) channel: Arc<str>,
+    pub(super) wakes: Arc<Wakes>,
+    pub(super) writing: Batcher<Job>,
+    writers: Semaphore,
+    idle: Mutex<Vec<Connection>>,
+    hearing: RwLock<Option<Arc<Connection>>>,
+    connecting: tokio::sync::Mutex<()>,
+    upkeep: Mutex<Option<AbortHandle>>,
+    is_prepared: AtomicBool,
+}
+
+impl Link {
+    pub(super) fn open(address: Address, schema: Schema, response_timeout: Duration) -> Arc<Self> {
+        let id: u128 = rand::random();
+        Arc::new(Self {
+            address,
+            schema,
+            response_timeout,
+            channel: format!("coord_{id:032x}").into(),
+            wakes: Arc::default(),
+            writing: Batcher::new(),
+            writers: Semaphore::new(WRITERS),
+            idle: Mutex::default(),
+            hearing: RwLock::default(),
+            connecting: tokio::sync::Mutex::default(),
+            upkeep: Mutex::default(),
+            is_prepared: AtomicBool::new(false),
+        })
+    }
+
+    /// Connects for the first time, and begins to look after the tables.
+    pub(super) async fn begin(self: &Arc<Self>, upkeep_every: Duration) -> Result<()> {
+        drop(self.writer().await?);
+        let task = tokio::spawn(upkeep::run(Arc::downgrade(self), upkeep_every));
+        *self.upkeep.lock().unwrap_or_else(PoisonError::into_inner) = Some(task.abort_handle());
+        Ok(())
+    }
+
+    /// A connection to write with, for this caller alone.
+    pub(super) async fn writer(&self) -> Result<Writer<'_>> {
+        // The semaphore is never closed.
+        let permit = self.writers.acquire().await.ok();
+        let idle = std::iter::from_fn(|| self.idle().pop()).find(|idle| !idle.is_lost());
+        let connection = match idle {
+            Some(connection) => connection,
+            None => self.connect(|_| {}).await?,
+        };
+        Ok(Writer {
+            link: self,
+            connection: Some(connection),
+            _permit: permit,
+        })
+    }
+
+    /// The connection that reads and hears, made if there is none that works.
+    pub(super) async fn hearing(&self) -> Result<Arc<Connection>> {
+        if let Some(connection) = self.working() {
+            return Ok(connection);
+        }
+        let _connecting = self.connecting.lock().await;
+        if let Some(connection) = self.working() {
+            return Ok(connection);
+        }
+        let listener = Listener(Arc::downgrade(&self.wakes));
+        let connection = self.connect(move |message| listener.hear(message)).await?;
+        let listening = connection.listen(&self.channel).await;
+        listening.map_err(|error| failure::of_connecting(&error))?;
+        for topic in self.wakes.channels() {
+            self.tell_of(&connection, &topic).await?;
+        }
+        let connection = Arc::new(connection);
+        *self.hearing.write().unwrap_or_else(PoisonError::into_inner) =
+            Some(Arc::clone(&connection));
+        self.wakes.look_again();
+        Ok(connection)
+    }
+
+    fn working(&self) -> Option<Arc<Connection>> {
+        let hearing = self.hearing.read().unwrap_or_else(PoisonError::into_inner);
+        hearing
+            .as_ref()
+            .filter(|connection| !connection.is_lost())
+            .cloned()
+    }
+
+    /// Asks what changes nothing.
+    pub(super) async fn read(
+        &self,
+        operation: &'static str,
+        statement: Statement,
+        parameters: &[Parameter],
+    ) -> Result<Vec<Row>> {
+        let connection = self.hearing().await?;
+        let rows = connection.ask(statement, parameters).await;
+        rows.map_err(|broken| failed(operation, &broken))
+    }
+
+    /// A watch of something.
+    pub(super) async fn watch(&self, subject: Subject, name: &str) -> Result<Watch> {
+        let connection = self.hearing().await?;
+        let topic: Arc<str> = hex(&subject.topic(name)).into();
+        let watch = self.wakes.watch(&topic);
+        self.tell_of(&connection, &topic).await?;
+        Ok(watch)
+    }
+
+    /// Has the server know that somebody here watches this.
+    pub(super) async fn tell_of(&self, connection: &Connection, topic: &str) -> Result<()> {
+        let topic = unhex(topic).unwrap_or_default();
+        let lock = match topic.split_first() {
+            Some((b'r', name)) => Subject::Record.lock(self.schema.name(), name),
+            Some((b'g', name)) => Subject::Log.lock(self.schema.name(), name),
+            Some((_, name)) => Subject::Lease.lock(self.schema.name(), name),
+            None => 0,
+        };
+        let parameters = [
+            Parameter::Number(lock),
+            Parameter::Bytes(topic.into()),
+            Parameter::Text(self.channel.to_string()),
+            Parameter::Number(microseconds(WATCH_LASTS)),
+        ];
+        let told = connection.ask(Statement::Watch, &parameters).await;
+        told.map(drop).map_err(|broken| failed("watch", &broken))
+    }
+
+    async fn connect(
+        &self,
+        hear: impl FnMut(Option<AsyncMessage>) + Send + 'static,
+    ) -> Result<Connection> {
+        let connecting = async {
+            let mut client = self
+                .dial(hear)
+                .await
+                .map_err(|error| failure::of_connecting(&error))?;
+            if !self.is_prepared.load(Ordering::SeqCst) {
+                self.schema.prepare(&mut client).await?;
+                self.is_prepared.store(true, Ordering::SeqCst);
+            }
+            let begun = Connection::begin(client, &self.schema, self.response_timeout).await;
+            begun.map_err(|error| failure::of_preparing(&error))
+        };
+        let connected = tokio::time::timeout(self.response_timeout, connecting).await;
+        let connection = connected.unwrap_or_else(|_| Err(failure::of_silence()))?;
+        debug!("connected to PostgreSQL");
+        Ok(connection)
+    }
+
+    async fn dial(
+        &self,
+        hear: impl FnMut(Option<AsyncMessage>) + Send + 'static,
+    ) -> std::result::Result<Client, PostgresError> {
+        let config = &self.address.config;
+        match &self.address.tls {
+            Some(tls) => connection::dial(config, tls.clone(), hear).await,
+            None => connection::dial(config, tokio_postgres::NoTls, hear).await,
+        }
+    }
+
+    fn idle(&self) -> MutexGuard<'_, Vec<Connection>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Link {
+    fn drop(&mut self) {
+        if let Some(task) = self
+            .upkeep
+            .get_mut()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take()
+        {
+            task.abort();
+        }
+    }
+}
+
+/// A connection that is lent.
+pub(super) struct Writer<'a> {
+    link: &'a Link,
+    connection: Option<Connection>,
+    _permit: Option<SemaphorePermit<'a>>,
+}
+
+impl Deref for Writer<'_> {
+    type Target = Connection;
+
+    fn deref(&self) -> &Connection {
+        match &self.connection {
+            Some(connection) => connection,
+            None => unreachable!("it is taken when this is dropped"),
+        }
+    }
+}
+
+impl Drop for Writer<'_> {
+    fn drop(&mut self) {
+        if let Some(connection) = self
+            .connection
+            .take()
+            .filter(|connection| !connection.is_lost())
+        {
+            self.link.idle().push(connection);
+        }
+    }
+}
+
+fn failed(operation: &'static str, broken: &Broken) -> StoreError {
+    match broken {
+        Broken::Refused(error) => failure::of_operation(operation, error),
+        Broken::Lost => failure::of_loss(operation),
+    }
+}
+
+/// Takes in what the server sends unasked.
+struct Listener(Weak<Wakes>);
+
+impl Listener {
+    fn hear(&self, message: Option<AsyncMessage>) {
+        let Some(wakes) = self.0.upgrade() else {
+            return;
+        };
+        match message {
+            Some(AsyncMessage::Notification(told)) => {
+                if let Some(topic) = told.payload().strip_prefix("look ") {
+                    wakes.changed(topic);
+                } else if let Some((owner, token)) = parse_grant(told.payload()) {
+                    wakes.granted(owner, token);
+                }
+            }
+            Some(_) => {}
+            None => wakes.look_again(),
+        }
+    }
+}
+
+/// A grant is the owner, and the token.
+fn parse_grant(payload: &str) -> Option<(OwnerId, FencingToken)> {
+    let (owner, token) = payload.strip_prefix("granted ")?.split_once(' ')?;
+    let owner = u128::from_str_radix(owner, 16).ok()?;
+    Some((OwnerId::from_bits(owner), to_token(token.parse().ok()?)))
+}
+
+/// A token as it is stored: the server's integers have a sign, and this keeps the order.
+pub(super) fn from_token(token: FencingToken) -> i64 {
+    u64::from(token).cast_signed() ^ i64::MIN
+}
+
+/// A token that was stored.
+pub(super) fn to_token(stored: i64) -> FencingToken {
+    FencingToken::new((stored ^ i64::MIN).cast_unsigned())
+}
+
+/// Bytes as the server writes them in messages.
+pub(super) fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    bytes
+        .iter()
+        .fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
+            // Writing to memory does not fail.
+            let _ = write!(text, "{byte:02x}");
+            text
+        })
+}
+
+fn unhex(text: &str) -> Option<Vec<u8>> {
+    let byte = |at| u8::from_str_radix(text.get(at..at + 2)?, 16).ok();
+    (0..text.len()).step_by(2).map(byte).collect()
+}
