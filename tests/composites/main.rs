@@ -53,6 +53,7 @@ async fn acquired(store: &impl Store, request: &LeaseRequest) -> FencingToken {
     }
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "it is compared with what is read")]
 fn some(text: &str) -> Option<String> {
     Some(text.to_owned())
 }

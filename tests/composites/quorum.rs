@@ -221,7 +221,7 @@ async fn a_store_that_came_back_empty_counts_when_it_is_repaired() {
         assert_eq!(get(&quorum, "a").await.unwrap(), some("one"));
         let renewed = quorum.renew_leases(&[lease.renewal()]).await.remove(0);
         assert_eq!(renewed.unwrap(), Renewed::Granted(token));
-        all_kinds_work(&quorum, &format!("{:p}", away)).await;
+        all_kinds_work(&quorum, &format!("without {away:p}")).await;
         away.comes_back();
     }
 }
@@ -378,10 +378,10 @@ async fn a_write_is_not_lost_to_a_store_that_still_remembers_the_record_before()
     tokio::time::sleep(FORGOTTEN).await;
     set(&another(&servers), "a", "two").await;
     servers[0].comes_back();
-    for away in 1..3 {
-        servers[away].goes_down();
+    for away in &servers[1..] {
+        away.goes_down();
         assert_eq!(get(&quorum, "a").await.unwrap(), some("two"));
-        servers[away].comes_back();
+        away.comes_back();
     }
 }
 

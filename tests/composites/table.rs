@@ -3,6 +3,7 @@
 //! A further backend is a further line in [`stores`]. What a column says is shown by tests, for every store by the
 //! conformance suite, and besides by those that stand beside the column.
 
+use std::iter;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -62,7 +63,10 @@ async fn stores() -> Vec<(&'static str, Capabilities)> {
     ]
 }
 
-const COLUMNS: &[(&str, fn(&Capabilities) -> String)] = &[
+/// What a column says of a store.
+type Cell = fn(&Capabilities) -> String;
+
+const COLUMNS: &[(&str, Cell)] = &[
     // `concurrency_records::one_order_of_writes_explains_all_answers`; `faults::failover`; `composites::simulation`.
     ("consistency", consistency),
     // `sqlite::processes`, `faults::restarts`, `composites::quorum`.
@@ -155,18 +159,18 @@ fn tokens(of: &Capabilities) -> String {
     .to_owned()
 }
 
+fn row(cells: impl Iterator<Item = String>) -> String {
+    format!("| {} |\n", cells.collect::<Vec<_>>().join(" | "))
+}
+
 async fn table() -> String {
-    let mut table = String::from("| store |");
-    for (heading, _) in COLUMNS {
-        table.push_str(&format!(" {heading} |"));
-    }
-    table.push_str(&format!("\n|---|{}\n", "---|".repeat(COLUMNS.len())));
+    let headings = COLUMNS.iter().map(|(heading, _)| *heading);
+    let mut table = row(iter::once("store").chain(headings).map(str::to_owned));
+    let line = "---|".repeat(COLUMNS.len());
+    table += &["|---|", &line, "\n"].concat();
     for (name, capabilities) in stores().await {
-        table.push_str(&format!("| {name} |"));
-        for (_, cell) in COLUMNS {
-            table.push_str(&format!(" {} |", cell(&capabilities)));
-        }
-        table.push('\n');
+        let cells = COLUMNS.iter().map(|(_, cell)| cell(&capabilities));
+        table += &row(iter::once(name.to_owned()).chain(cells));
     }
     table
 }
