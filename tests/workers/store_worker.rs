@@ -35,10 +35,10 @@ async fn main() {
         tokio::spawn(async move {
             work(&*store, &prefix, task)
                 .await
-                .expect("the store answers")
+                .expect("the store answers");
         });
     }
-    std::future::pending().await
+    std::future::pending::<()>().await;
 }
 
 async fn work(store: &dyn Store, prefix: &str, task: usize) -> Result<()> {
