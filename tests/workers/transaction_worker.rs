@@ -44,5 +44,5 @@ async fn main() {
         }
         _ => say("stands"),
     }
-    std::future::pending().await
+    std::future::pending::<()>().await;
 }
