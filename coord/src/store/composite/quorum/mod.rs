@@ -80,9 +80,9 @@ const PLACES: usize = 256;
 /// # What it costs
 ///
 /// An operation asks all stores at the same time. Reading takes one such round; writing takes two or three; what is
-/// made of records takes several of these ([`Capabilities::round_trips`]). Values can be a little smaller
-/// than elsewhere ([`Capabilities::largest_value`]). A saga of a hundred steps an hour will not notice; a lock taken a thousand times a second is
-/// better kept in a store that is linearizable by itself.
+/// made of records takes several of these ([`Capabilities::round_trips`]). Values can be a little smaller than
+/// elsewhere ([`Capabilities::largest_value`]). A saga of a hundred steps an hour will not notice; a lock taken a
+/// thousand times a second is better kept in a store that is linearizable by itself.
 ///
 /// Dropping the future of an operation leaves it done or not done, as with every store.
 ///
