@@ -202,7 +202,7 @@ async fn a_saga_goes_on_through_a_restart() {
         server.restart().await;
         goes_on.notify_one();
     };
-    let saga = two_steps(&coord, &stands, &goes_on);
+    let saga = Box::pin(two_steps(&coord, &stands, &goes_on));
     let both = async { tokio::join!(saga, restart) };
     let (done, ()) = tokio::time::timeout(Duration::from_secs(60), both)
         .await

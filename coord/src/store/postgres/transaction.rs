@@ -69,7 +69,6 @@ pub trait PostgresTransaction: Send {
 
 /// A parameter of a statement.
 #[derive(Clone, Copy)]
-#[non_exhaustive]
 pub enum PostgresParameter<'a> {
     /// Of type `bigint`.
     Number(i64),
