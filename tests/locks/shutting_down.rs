@@ -125,8 +125,10 @@ pub(crate) async fn the_innermost_scope_is_the_current_one(fleet: &Fleet) {
         let Ok(coord) = Coordinator::current() else {
             return false;
         };
-        let _lease = coord.lock("a").acquire().await.unwrap();
-        fleet.line("lock", "a").counts().await == (1, 0)
+        let lease = coord.lock("a").acquire().await.unwrap();
+        let is_seen = fleet.line("lock", "a").counts().await == (1, 0);
+        lease.release().await.unwrap();
+        is_seen
     }
     let outer = fleet.process_in(&coord_tests::unique("outer")).await;
     let inner = fleet.process().await;

@@ -1,5 +1,7 @@
 //! A replica that takes over without the last of what was written, while the one before goes on.
 
+use std::time::{SystemTime, UNIX_EPOCH};
+
 use coord::StoreErrorKind;
 use coord::store::{Acquired, LeaseRequest, Renewed, Store};
 use coord_tests::{PostgresServer, until};
@@ -76,6 +78,12 @@ async fn a_server_that_was_put_back_from_a_copy_gives_greater_tokens() {
     for _ in 0..50 {
         lost = granted_and_released(&store).await;
     }
+    // Each start begins an epoch, which is a number of seconds. A copy is older than the seconds used up since.
+    until("the clock to pass the epoch", async || {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+        (now.as_secs() > lost >> 32).then_some(())
+    })
+    .await;
     server.put_back(&copy).await;
     let request = LeaseRequest::exclusive("a", LONG);
     let later = until("the store to connect anew", async || {
