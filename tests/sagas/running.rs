@@ -366,8 +366,9 @@ pub(crate) async fn a_long_saga_is_recovered_in_few_round_trips(fleet: &Fleet) {
     shop.order("last", Does::Waits(door.clone()));
     let _handle = start_saga(Some(&dead), Long(1000)).unwrap();
     door.reached().await;
+    // A quorum on a busy machine may leave it open whether it has taken one, which is then sent again.
     let appended = store.count(coord::testing::Operation::Append);
-    assert_eq!(appended, 1000);
+    assert!((1000..1010).contains(&appended), "{appended}");
     dies(&store);
     let (store, coord) = faulty(fleet, &shop).await;
     until("its membership to end", async || {
