@@ -3,6 +3,7 @@
 
 mod counting;
 mod fallback;
+mod held;
 mod mirror;
 mod quorum;
 mod routed;

@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
+use coord::StoreErrorKind;
 use coord::store::{
     Acquired, Append, AppendRequest, Condition, DeleteRequest, LeaseRequest, ListRequest,
     PutRequest, Quorum, Renewed, Store, StoreExt,
 };
 use coord::testing::{Fault, FaultStore, Operation, Rule};
-use coord::{Coordinator, StoreErrorKind};
 
 use crate::server::Server;
 use crate::{LONG, acquired, another, get, put, quorum_of, set, some};
@@ -477,43 +477,4 @@ async fn a_quorum_that_is_dropped_leaves_no_task_behind() {
     drop(quorum);
     tokio::task::yield_now().await;
     assert_eq!(tasks(), 0);
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_body_keeps_its_lock_while_stores_come_and_go() {
-    let (quorum, servers) = quorum_of(5);
-    let coord = Coordinator::builder().store(quorum).build();
-    let lease = coord
-        .lock("a")
-        .ttl(Duration::from_secs(6))
-        .acquire()
-        .await
-        .unwrap();
-    for round in 0..10 {
-        let (one, other) = (&servers[round % 5], &servers[(round + 1) % 5]);
-        one.goes_down();
-        other.hangs();
-        tokio::time::sleep(Duration::from_secs(10)).await;
-        assert!(lease.is_held(), "in round {round}");
-        one.comes_back();
-        other.comes_back();
-    }
-    lease.release().await.unwrap();
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_body_loses_its_lock_when_a_majority_stays_away() {
-    let (quorum, servers) = quorum_of(5);
-    let coord = Coordinator::builder().store(quorum).build();
-    let lease = coord
-        .lock("a")
-        .ttl(Duration::from_secs(6))
-        .acquire()
-        .await
-        .unwrap();
-    for server in &servers[..3] {
-        server.goes_down();
-    }
-    lease.lost().await;
-    assert!(!lease.is_held());
 }

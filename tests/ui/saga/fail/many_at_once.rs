@@ -21,10 +21,8 @@ impl PlaceOrder {
     }
 }
 
-fn uses(order: PlaceOrder) -> PlaceOrderOutputs {
-    let outputs: Option<PlaceOrderOutputs> = None;
-    let _: u64 = outputs.unwrap().ship;
-    todo!("{}", order.order_id)
+fn uses(order: PlaceOrder, outputs: PlaceOrderOutputs) -> u64 {
+    outputs.ship + order.order_id
 }
 
 fn main() {}
