@@ -54,6 +54,18 @@ pub(crate) async fn without_renewal_a_lease_lasts_its_ttl_even_if_it_was_queued_
     lease.release().await.unwrap();
 }
 
+/// Whatever becomes of the renewal, the body must not go on when others may begin.
+pub(crate) async fn a_renewal_that_is_not_answered_does_not_hide_the_end(fleet: &Fleet) {
+    let (store, cut_off) = fleet.faulty().await;
+    let other = fleet.process().await;
+    let held = store.hold(Operation::Renew);
+    let lease = cut_off.lock("a").ttl(SHORT).acquire().await.unwrap();
+    let body = tokio::spawn(async move { lease.lost().await });
+    held.reached().await;
+    drop(other.lock("a").acquire().await.unwrap());
+    coord_tests::until("the body to end", async || body.is_finished().then_some(())).await;
+}
+
 /// The holder is told before anybody else can have it.
 pub(crate) async fn a_holder_knows_of_the_end_before_the_next_one_begins(fleet: &Fleet) {
     let (store, cut_off) = fleet.faulty().await;

@@ -145,6 +145,7 @@ over_every_store! {
         renewal_keeps_a_lease_for_many_ttls
         without_renewal_a_lease_ends_after_its_ttl
         without_renewal_a_lease_lasts_its_ttl_even_if_it_was_queued_for
+        a_renewal_that_is_not_answered_does_not_hide_the_end
         a_holder_knows_of_the_end_before_the_next_one_begins
         a_holder_that_had_to_ask_often_knows_of_the_end_in_time
         a_request_that_arrives_after_it_was_given_up_gets_nothing

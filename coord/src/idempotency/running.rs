@@ -242,7 +242,7 @@ impl Kept for Running {
         }
         state.renewing = true;
         state.version = None;
-        Care::Renew(self.put(Condition::Value(self.value.clone())))
+        Care::Renew(self.put(Condition::Value(self.value.clone())), ends)
     }
 
     fn notify(&self) {

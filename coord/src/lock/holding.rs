@@ -228,11 +228,12 @@ impl Holding {
         if renews && !state.renewing {
             if state.due <= now + early {
                 state.renewing = true;
-                return Care::Renew(Renewal {
+                let renewal = Renewal {
                     lease: self.lease.clone(),
                     ttl: self.ttl,
                     wait_ttl: self.wait_ttl,
-                });
+                };
+                return Care::Renew(renewal, ends);
             }
             return Care::Wait(state.due.min(ends));
         }

@@ -5,7 +5,8 @@
 //! 1. The task starts with the first that is kept and ends soon after the last, or at shutdown. If its runtime
 //!    goes away while something is kept, whoever waits for it starts it again.
 //! 2. A lease is taken out of the keeper before its release is sent, so no renewal follows a release.
-//! 3. A renewal that fails is tried again until the lease's own deadline, which then makes it lost.
+//! 3. A renewal that fails is tried again until the lease's own deadline, which then makes it lost, also while the
+//!    answer to a renewal is still to come.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -63,8 +64,8 @@ pub(crate) trait Kept: Send + Sync + Sized + 'static {
 
 /// What the keeper is to do about one that it keeps.
 pub(crate) enum Care<Renewal> {
-    /// Send this renewal.
-    Renew(Renewal),
+    /// Send this renewal, and look again at this time, however long the answer takes.
+    Renew(Renewal, Instant),
     /// Nothing before this time.
     Wait(Instant),
     /// Nothing ever again: it has ended.
@@ -200,8 +201,9 @@ impl<K: Kept> Keeper<K> {
         let mut renewals = Vec::new();
         let mut wakes_at = now + LINGER * 60;
         state.kept.retain(|_, kept| match kept.care(moment) {
-            Care::Renew(renewal) => {
+            Care::Renew(renewal, ends) => {
                 renewals.push((Arc::clone(kept), renewal));
+                wakes_at = wakes_at.min(ends);
                 true
             }
             Care::Wait(at) => {
