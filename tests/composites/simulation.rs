@@ -293,7 +293,6 @@ async fn simulate(seed: u64, stores: usize, loses_everything: bool) {
 }
 
 #[tokio::test(start_paused = true)]
-#[ignore = "fails for some seeds, 18212696838723812359 with three stores: two hold the lease"]
 async fn one_of_three_stores_is_always_in_trouble() {
     for _ in 0..2 {
         simulate(rand::random(), 3, false).await;
@@ -301,7 +300,6 @@ async fn one_of_three_stores_is_always_in_trouble() {
 }
 
 #[tokio::test(start_paused = true)]
-#[ignore = "fails for some seeds, 18212696838723812359 with three stores: two hold the lease"]
 async fn two_of_five_stores_are_always_in_trouble() {
     for _ in 0..3 {
         simulate(rand::random(), 5, false).await;

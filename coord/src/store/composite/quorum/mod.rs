@@ -41,13 +41,6 @@ const PLACES: usize = 256;
 /// Several independent stores of which a majority decides: while fewer than half are away, have lost their data or
 /// hang, it goes on as if nothing had happened.
 ///
-/// <div class="warning">
-///
-/// Not to be relied on yet: for some seeds of the simulation in `tests/composites/simulation.rs`, with stores that come
-/// and go all the time, two hold one lease. Why is not known.
-///
-/// </div>
-///
 /// The stores need know nothing of each other, and may be of different kinds. They should fail apart from each
 /// other: on several hosts, without replication between them.
 ///
