@@ -114,6 +114,7 @@ over_every_store! {
         a_dead_process_is_followed_after_its_lease
         a_waiter_that_takes_over_counts_on
         a_body_is_dropped_when_its_record_cannot_be_renewed
+        a_body_is_dropped_in_time_when_a_renewal_is_not_answered
         a_body_is_dropped_when_its_record_is_gone
         a_lost_wake_up_delays_a_waiter_and_no_more
     }

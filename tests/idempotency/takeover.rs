@@ -90,6 +90,19 @@ pub(crate) async fn a_body_is_dropped_when_its_record_cannot_be_renewed(fleet: &
     assert_eq!(pays(&other, 8).await.unwrap(), Outcome::Executed(8));
 }
 
+pub(crate) async fn a_body_is_dropped_in_time_when_a_renewal_is_not_answered(fleet: &Fleet) {
+    let other = fleet.process().await;
+    let (store, coord) = fleet.faulty().await;
+    let call = coord.idempotency(KEY).lease(SHORT);
+    let (_door, call) = stands_in_its_body(call, 7).await;
+    let held = store.hold(Operation::Put);
+    held.reached().await;
+    assert_eq!(pays(&other, 8).await.unwrap(), Outcome::Executed(8));
+    coord_tests::until("the call to end", async || call.is_finished().then_some(())).await;
+    let error = call.await.unwrap().unwrap_err();
+    assert!(matches!(error, Error::LockLost { .. }), "{error:?}");
+}
+
 /// As after a `FLUSHALL`. The body learns of it at the next renewal.
 pub(crate) async fn a_body_is_dropped_when_its_record_is_gone(fleet: &Fleet) {
     let coord = fleet.process().await;
