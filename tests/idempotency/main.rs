@@ -16,59 +16,7 @@ mod table;
 mod takeover;
 mod telemetry;
 
-/// Makes a test of each case and each store. A further store is a further module here.
-macro_rules! over_every_store {
-    ($($subject:ident { $($case:ident)* })*) => {
-        /// On a clock that goes on by itself when everybody waits for it.
-        mod memory {
-            $(mod $subject { $(
-                #[tokio::test(start_paused = true)]
-                async fn $case() {
-                    crate::$subject::$case(&coord_tests::fleet::Fleet::on_memory()).await;
-                }
-            )* })*
-        }
-
-        mod redis {
-            $(mod $subject { $(
-                #[tokio::test]
-                async fn $case() {
-                    crate::$subject::$case(&coord_tests::fleet::Fleet::on_redis().await).await;
-                }
-            )* })*
-        }
-
-        /// On a majority of three stores.
-        mod quorum {
-            $(mod $subject { $(
-                #[tokio::test(start_paused = true)]
-                async fn $case() {
-                    crate::$subject::$case(&coord_tests::fleet::Fleet::on_quorum()).await;
-                }
-            )* })*
-        }
-
-        mod sqlite {
-            $(mod $subject { $(
-                #[tokio::test]
-                async fn $case() {
-                    crate::$subject::$case(&coord_tests::fleet::Fleet::on_sqlite().await).await;
-                }
-            )* })*
-        }
-
-        mod postgres {
-            $(mod $subject { $(
-                #[tokio::test]
-                async fn $case() {
-                    crate::$subject::$case(&coord_tests::fleet::Fleet::on_postgres().await).await;
-                }
-            )* })*
-        }
-    };
-}
-
-over_every_store! {
+coord_tests::over_every_store! {
     table {
         an_absent_key_runs_the_body
         a_finished_key_is_replayed_in_every_process

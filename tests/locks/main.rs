@@ -18,59 +18,7 @@ mod urls;
 use attribute::{options, shapes};
 use coord_tests::{fleet, recording};
 
-/// Makes a test of each case and each store. A further store is a further module here.
-macro_rules! over_every_store {
-    ($($subject:ident { $($case:ident)* })*) => {
-        /// On a clock that goes on by itself when everybody waits for it.
-        mod memory {
-            $(mod $subject { $(
-                #[tokio::test(start_paused = true)]
-                async fn $case() {
-                    crate::$subject::$case(&crate::fleet::Fleet::on_memory()).await;
-                }
-            )* })*
-        }
-
-        mod redis {
-            $(mod $subject { $(
-                #[tokio::test]
-                async fn $case() {
-                    crate::$subject::$case(&crate::fleet::Fleet::on_redis().await).await;
-                }
-            )* })*
-        }
-
-        /// On a majority of three stores.
-        mod quorum {
-            $(mod $subject { $(
-                #[tokio::test(start_paused = true)]
-                async fn $case() {
-                    crate::$subject::$case(&crate::fleet::Fleet::on_quorum()).await;
-                }
-            )* })*
-        }
-
-        mod sqlite {
-            $(mod $subject { $(
-                #[tokio::test]
-                async fn $case() {
-                    crate::$subject::$case(&crate::fleet::Fleet::on_sqlite().await).await;
-                }
-            )* })*
-        }
-
-        mod postgres {
-            $(mod $subject { $(
-                #[tokio::test]
-                async fn $case() {
-                    crate::$subject::$case(&crate::fleet::Fleet::on_postgres().await).await;
-                }
-            )* })*
-        }
-    };
-}
-
-over_every_store! {
+coord_tests::over_every_store! {
     exclusion {
         only_one_holds_at_a_time
         an_attempt_at_a_held_lock_gets_nothing_and_leaves_nothing

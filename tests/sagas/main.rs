@@ -22,59 +22,7 @@ mod telemetry;
 #[path = "../workers/order.rs"]
 mod order;
 
-/// Makes a test of each case and each store. A further store is a further module here.
-macro_rules! over_every_store {
-    ($($subject:ident { $($case:ident)* })*) => {
-        /// On a clock that goes on by itself when everybody waits for it.
-        mod memory {
-            $(mod $subject { $(
-                #[tokio::test(start_paused = true)]
-                async fn $case() {
-                    crate::$subject::$case(&coord_tests::fleet::Fleet::on_memory()).await;
-                }
-            )* })*
-        }
-
-        mod redis {
-            $(mod $subject { $(
-                #[tokio::test]
-                async fn $case() {
-                    crate::$subject::$case(&coord_tests::fleet::Fleet::on_redis().await).await;
-                }
-            )* })*
-        }
-
-        /// On a majority of three stores.
-        mod quorum {
-            $(mod $subject { $(
-                #[tokio::test(start_paused = true)]
-                async fn $case() {
-                    crate::$subject::$case(&coord_tests::fleet::Fleet::on_quorum()).await;
-                }
-            )* })*
-        }
-
-        mod sqlite {
-            $(mod $subject { $(
-                #[tokio::test]
-                async fn $case() {
-                    crate::$subject::$case(&coord_tests::fleet::Fleet::on_sqlite().await).await;
-                }
-            )* })*
-        }
-
-        mod postgres {
-            $(mod $subject { $(
-                #[tokio::test]
-                async fn $case() {
-                    crate::$subject::$case(&coord_tests::fleet::Fleet::on_postgres().await).await;
-                }
-            )* })*
-        }
-    };
-}
-
-over_every_store! {
+coord_tests::over_every_store! {
     running {
         steps_run_in_order_and_give_their_outputs
         a_saga_that_has_ended_is_not_run_again

@@ -29,6 +29,7 @@ pub mod redis;
 pub mod resp;
 mod sqlite;
 mod stores;
+mod suites;
 mod wait;
 mod wire;
 pub mod worker;

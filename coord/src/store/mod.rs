@@ -45,6 +45,8 @@ mod released;
 #[cfg(feature = "sqlite")]
 mod sqlite;
 #[cfg(any(feature = "redis", feature = "postgres"))]
+mod standing;
+#[cfg(any(feature = "redis", feature = "postgres"))]
 mod wakes;
 mod watch;
 

@@ -1,7 +1,6 @@
 //! Leases. What happens on the server stands in `sql/leases.sql`.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use futures_util::future::{join, join_all};
 use tokio_postgres::{Error as PostgresError, Row};
@@ -11,8 +10,9 @@ use super::link::{Link, from_token, to_token};
 use super::lock::Subject;
 use super::statement::{Parameter, Statement};
 use super::{duration, failure, microseconds};
+use crate::store::standing::{Standing, parse_owner};
 use crate::store::{
-    Acquired, Contender, FencingToken, LeaseId, LeaseRequest, OwnerId, Renewal, Renewed, Result,
+    Acquired, Contender, FencingToken, LeaseId, LeaseRequest, Renewal, Renewed, Result,
 };
 
 pub(super) async fn acquire(link: &Arc<Link>, request: &LeaseRequest) -> Result<Acquired> {
@@ -48,21 +48,8 @@ pub(super) async fn acquire(link: &Arc<Link>, request: &LeaseRequest) -> Result<
     );
     let row = job.run(link).await?;
     let standing = Standing::read(&row).map_err(|_| failure::of_reply("acquire"))?;
-    Ok(match standing {
-        Standing::None => Acquired::Busy,
-        Standing::Granted(token) => Acquired::Granted(token),
-        Standing::Waiting {
-            token,
-            ahead,
-            look_again_in,
-        } => Acquired::Waiting {
-            token,
-            ahead,
-            look_again_in,
-            // A grant that came since the reply is kept for this.
-            wake: link.wakes.wait_in_line(*owner),
-        },
-    })
+    // A grant that came since the reply is kept for this.
+    Ok(standing.acquired(|| link.wakes.wait_in_line(*owner)))
 }
 
 /// In a transaction of its own: whoever moves the tokens holds nothing else that somebody could wait for.
@@ -105,18 +92,7 @@ async fn renew_one(link: &Arc<Link>, renewal: &Renewal) -> Result<Renewed> {
     );
     let row = job.run(link).await?;
     let standing = Standing::read(&row).map_err(|_| failure::of_reply("renew"))?;
-    Ok(match standing {
-        Standing::None => Renewed::Gone,
-        Standing::Granted(token) => Renewed::Granted(token),
-        Standing::Waiting {
-            ahead,
-            look_again_in,
-            ..
-        } => Renewed::Waiting {
-            ahead,
-            look_again_in,
-        },
-    })
+    Ok(standing.renewed())
 }
 
 pub(super) async fn release(link: &Arc<Link>, lease: &LeaseId) -> Result<bool> {
@@ -159,23 +135,6 @@ fn contender(row: &Row) -> Option<Contender> {
         granted: row.try_get(4).ok()?,
         expires_in: duration(row.try_get(5).ok()?),
     })
-}
-
-fn parse_owner(bytes: &[u8]) -> Option<OwnerId> {
-    Some(OwnerId::from_bits(u128::from_be_bytes(
-        bytes.try_into().ok()?,
-    )))
-}
-
-/// Where a contender stands.
-enum Standing {
-    None,
-    Granted(FencingToken),
-    Waiting {
-        token: FencingToken,
-        ahead: u32,
-        look_again_in: Option<Duration>,
-    },
 }
 
 impl Standing {

@@ -13,6 +13,7 @@ use super::{failure, milliseconds};
 use crate::error::{StoreError, StoreErrorKind};
 use crate::key::Renderer;
 use crate::store::batch::{self, Call};
+use crate::store::standing::{Standing, parse_owner};
 use crate::store::{
     Acquired, Contender, FencingToken, LeaseId, LeaseRequest, OwnerId, Renewal, Renewed, Result,
 };
@@ -32,21 +33,8 @@ pub(super) async fn acquire(link: &Arc<Link>, request: &LeaseRequest) -> Result<
         Some(_) => first(AcquireCall::send(link, &[call]).await?, "acquire")?,
     };
     doubt.settle();
-    Ok(match standing {
-        Standing::None => Acquired::Busy,
-        Standing::Granted(token) => Acquired::Granted(token),
-        Standing::Waiting {
-            token,
-            ahead,
-            look_again_in,
-        } => Acquired::Waiting {
-            token,
-            ahead,
-            look_again_in,
-            // A grant that came since the reply is kept for this.
-            wake: link.wakes.wait_in_line(request.lease.owner),
-        },
-    })
+    // A grant that came since the reply is kept for this.
+    Ok(standing.acquired(|| link.wakes.wait_in_line(request.lease.owner)))
 }
 
 /// One round trip for all that are within the limits; the others are refused by themselves.
@@ -91,20 +79,8 @@ async fn send_renewals(link: &Arc<Link>, renewals: &[&Renewal]) -> Result<Vec<Re
         }
         let replies: Vec<Value> = link.send("renew", &command).await?;
         answers.extend(replies.into_iter().map(|reply| {
-            Ok(
-                match Standing::parse(&reply, 0).ok_or_else(|| failure::of_reply("renew"))? {
-                    Standing::None => Renewed::Gone,
-                    Standing::Granted(token) => Renewed::Granted(token),
-                    Standing::Waiting {
-                        ahead,
-                        look_again_in,
-                        ..
-                    } => Renewed::Waiting {
-                        ahead,
-                        look_again_in,
-                    },
-                },
-            )
+            let standing = Standing::parse(&reply, 0).ok_or_else(|| failure::of_reply("renew"))?;
+            Ok(standing.renewed())
         }));
     }
     Ok(answers)
@@ -338,19 +314,8 @@ fn first<A>(answers: Vec<Result<A>>, operation: &'static str) -> Result<A> {
         .unwrap_or_else(|| Err(failure::of_reply(operation)))
 }
 
-/// Where a contender stands, as the scripts tell it.
-pub(super) enum Standing {
-    None,
-    Granted(FencingToken),
-    Waiting {
-        token: FencingToken,
-        ahead: u32,
-        look_again_in: Option<Duration>,
-    },
-}
-
 impl Standing {
-    /// A number alone is the token's number within `epoch`: the short answer for a sole holder.
+    /// What the scripts tell. A number alone is the token's number within `epoch`: the short answer for a sole holder.
     fn parse(reply: &Value, epoch: u64) -> Option<Self> {
         let parts = match reply {
             Value::Int(number) => {
@@ -392,13 +357,6 @@ fn holder_mark(owner: OwnerId) -> [u8; 17] {
     let mut mark = [b'+'; 17];
     mark[1..].copy_from_slice(&owner.to_bits().to_be_bytes());
     mark
-}
-
-/// An owner from its 16 bytes.
-pub(super) fn parse_owner(bytes: &[u8]) -> Option<OwnerId> {
-    Some(OwnerId::from_bits(u128::from_be_bytes(
-        bytes.try_into().ok()?,
-    )))
 }
 
 /// A token is its epoch in the upper 31 bits, and a number that counts within the epoch. The number may grow

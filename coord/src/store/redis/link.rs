@@ -29,6 +29,7 @@ use super::script::Script;
 use super::subscriptions::Subscriptions;
 use crate::error::Error;
 use crate::store::batch::Batcher;
+use crate::store::standing::parse_owner;
 use crate::store::wakes::Wakes;
 use crate::store::{FencingToken, OwnerId, Result, Watch};
 
@@ -388,7 +389,7 @@ impl Listener {
 fn parse_grant(message: &[u8]) -> Option<(OwnerId, FencingToken)> {
     let (owner, token) = message.split_at_checked(16)?;
     Some((
-        leases::parse_owner(owner)?,
+        parse_owner(owner)?,
         leases::parse_token(std::str::from_utf8(token).ok()?)?,
     ))
 }
