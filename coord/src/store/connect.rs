@@ -2,16 +2,14 @@
 
 use std::sync::Arc;
 
-use url::Url;
-
 use super::{MemoryStore, Store};
 use crate::error::Error;
 
 /// Connects to the store that `url` names, for a coordinator that has further settings.
 ///
 /// Known are `memory:`; with the feature `sqlite`, `sqlite:coord.db` or any other path, which stands as it is
-/// written, without escapes; with the feature `redis`, `redis://[user:password@]host[:port][/database]`; and with the
-/// feature `postgres`, `postgres://[user[:password]@]host[:port][/database]`, of which `store::PostgresStore` tells more.
+/// written, without escapes; with the feature `redis`, `redis://[user:password@]host[:port][/database]`, and with `tls` and
+/// `redis-sentinel` further ones, of which `store::RedisStore` tells; and with the feature `postgres`, `postgres://[user[:password]@]host[:port][/database]`, of which `store::PostgresStore` tells more.
 /// Dropping the future leaves nothing behind.
 ///
 /// # Errors
@@ -36,20 +34,29 @@ use crate::error::Error;
 /// # Ok::<(), coord::Error>(()) }).unwrap();
 /// ```
 pub async fn connect(url: &str) -> Result<Arc<dyn Store>, Error> {
-    let parsed = Url::parse(url).map_err(|problem| {
-        Error::invalid_url(format!(
-            "{problem}; write it as `memory:`, `sqlite:coord.db`, `redis://host:6379` or `postgres://host/database`"
-        ))
+    let scheme = scheme(url).ok_or_else(|| {
+        Error::invalid_url(
+            "it begins with no scheme; write it as `memory:`, `sqlite:coord.db`, `redis://host:6379` or \
+             `postgres://host/database`",
+        )
     })?;
-    match parsed.scheme() {
+    match &*scheme {
         "memory" => Ok(Arc::new(MemoryStore::new())),
         "sqlite" => sqlite(url).await,
-        "redis" => redis(parsed).await,
-        "postgres" | "postgresql" => postgres(parsed).await,
+        "redis" | "rediss" | "redis+sentinel" | "rediss+sentinel" => redis(&scheme, url).await,
+        "postgres" | "postgresql" => postgres(url).await,
         unknown => Err(Error::invalid_url(format!(
-            "the scheme `{unknown}:` is unknown; this version knows `memory:`, `sqlite:`, `redis:` and `postgres:`"
+            "the scheme `{unknown}:` is unknown; this version knows `memory:`, `sqlite:`, `redis:`, `rediss:`, \
+             `redis+sentinel:`, `rediss+sentinel:` and `postgres:`"
         ))),
     }
+}
+
+/// What stands before the first colon. The rest is not always a URL: some name several hosts, and one a path.
+fn scheme(url: &str) -> Option<String> {
+    let (scheme, _) = url.split_once(':')?;
+    let is_one = |byte: u8| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte);
+    (!scheme.is_empty() && scheme.bytes().all(is_one)).then(|| scheme.to_ascii_lowercase())
 }
 
 /// The path stands as it is written, without escapes.
@@ -80,35 +87,44 @@ async fn sqlite(url: &str) -> Result<Arc<dyn Store>, Error> {
 #[cfg(not(feature = "sqlite"))]
 #[expect(clippy::unused_async, reason = "it stands in for one that awaits")]
 async fn sqlite(_: &str) -> Result<Arc<dyn Store>, Error> {
-    Err(feature_is_off("sqlite"))
+    Err(feature_is_off("sqlite", "sqlite"))
 }
 
 #[cfg(feature = "redis")]
-async fn redis(url: Url) -> Result<Arc<dyn Store>, Error> {
-    Ok(Arc::new(super::RedisStore::connect(url.as_str()).await?))
+async fn redis(scheme: &str, url: &str) -> Result<Arc<dyn Store>, Error> {
+    if scheme.starts_with("rediss") && cfg!(not(feature = "tls")) {
+        return Err(feature_is_off(scheme, "tls"));
+    }
+    if scheme.ends_with("+sentinel") && cfg!(not(feature = "redis-sentinel")) {
+        return Err(feature_is_off(scheme, "redis-sentinel"));
+    }
+    Ok(Arc::new(super::RedisStore::connect(url).await?))
 }
 
 #[cfg(not(feature = "redis"))]
 #[expect(clippy::unused_async, reason = "it stands in for one that awaits")]
-async fn redis(_: Url) -> Result<Arc<dyn Store>, Error> {
-    Err(feature_is_off("redis"))
+async fn redis(scheme: &str, _: &str) -> Result<Arc<dyn Store>, Error> {
+    Err(feature_is_off(scheme, "redis"))
 }
 
 #[cfg(feature = "postgres")]
-async fn postgres(url: Url) -> Result<Arc<dyn Store>, Error> {
-    Ok(Arc::new(super::PostgresStore::connect(url.as_str()).await?))
+async fn postgres(url: &str) -> Result<Arc<dyn Store>, Error> {
+    Ok(Arc::new(super::PostgresStore::connect(url).await?))
 }
 
 #[cfg(not(feature = "postgres"))]
 #[expect(clippy::unused_async, reason = "it stands in for one that awaits")]
-async fn postgres(_: Url) -> Result<Arc<dyn Store>, Error> {
-    Err(feature_is_off("postgres"))
+async fn postgres(_: &str) -> Result<Arc<dyn Store>, Error> {
+    Err(feature_is_off("postgres", "postgres"))
 }
 
-#[cfg(not(all(feature = "sqlite", feature = "redis", feature = "postgres")))]
-fn feature_is_off(feature: &str) -> Error {
+#[cfg_attr(
+    all(feature = "sqlite", feature = "redis", feature = "postgres"),
+    allow(dead_code, reason = "with all features there is none that is off")
+)]
+fn feature_is_off(scheme: &str, feature: &str) -> Error {
     Error::invalid_url(format!(
-        "the scheme `{feature}:` needs the feature `{feature}`: put `coord = {{ version = \"…\", features = [\"{feature}\"] }}` \
+        "the scheme `{scheme}:` needs the feature `{feature}`: put `coord = {{ version = \"…\", features = [\"{feature}\"] }}` \
          into Cargo.toml"
     ))
 }

@@ -52,6 +52,30 @@ impl RedisServerBuilder {
         self
     }
 
+    /// Encrypts connections to [`tls_url`](RedisServer::tls_url), with this certificate for `localhost` and its key, in PEM,
+    /// and asks clients for one that `issuer` has signed.
+    pub fn encrypted(mut self, certificate: &str, key: &str, issuer: &str) -> Self {
+        self.settings.certificates = Some([certificate, key, issuer].map(ToOwned::to_owned));
+        self
+    }
+
+    /// Makes it a Sentinel that watches `primary`, under this name, with as many others as it takes to `agree`.
+    pub fn sentinel_of(mut self, primary: &RedisServer, name: &str, agree: usize) -> Self {
+        let mut lines = vec![
+            format!(
+                "sentinel monitor {name} 127.0.0.1 {} {agree}",
+                primary.port()
+            ),
+            format!("sentinel down-after-milliseconds {name} 500"),
+            format!("sentinel failover-timeout {name} 3000"),
+        ];
+        if let Some(password) = primary.password() {
+            lines.push(format!("sentinel auth-pass {name} {}", quoted(password)));
+        }
+        self.settings.sentinel = lines;
+        self
+    }
+
     /// Starts the server and waits until it answers.
     pub async fn start(self) -> RedisServer {
         RedisServer::with(self.settings).await
@@ -64,12 +88,19 @@ pub(super) struct Settings {
     primary: Option<SocketAddr>,
     primary_password: Option<String>,
     persistence: Persistence,
+    /// The certificate, its key, and who vouches for clients.
+    pub(super) certificates: Option<[String; 3]>,
+    /// What a Sentinel watches.
+    pub(super) sentinel: Vec<String>,
     lines: Vec<String>,
 }
 
+/// The files of certificates, in their order.
+pub(super) const CERTIFICATES: [&str; 3] = ["certificate.pem", "key.pem", "issuer.pem"];
+
 impl Settings {
     /// The text of `redis.conf`.
-    pub(super) fn file(&self, port: u16, folder: &Path) -> String {
+    pub(super) fn file(&self, port: u16, tls_port: Option<u16>, folder: &Path) -> String {
         let mut lines = vec![
             "bind 127.0.0.1".to_owned(),
             format!("port {port}"),
@@ -96,6 +127,15 @@ impl Settings {
         if let Some(primary) = self.primary {
             lines.push(format!("replicaof {} {}", primary.ip(), primary.port()));
         }
+        if let Some(tls_port) = tls_port {
+            lines.push(format!("tls-port {tls_port}"));
+            let settings = ["tls-cert-file", "tls-key-file", "tls-ca-cert-file"];
+            for (setting, file) in settings.iter().zip(CERTIFICATES) {
+                let file = folder.join(file);
+                lines.push(format!("{setting} {}", quoted(&file.to_string_lossy())));
+            }
+        }
+        lines.extend(self.sentinel.iter().cloned());
         lines.extend(self.lines.iter().cloned());
         lines.join("\n") + "\n"
     }

@@ -22,7 +22,7 @@ use crate::leash::Leashed;
 use crate::port::Port;
 use crate::wait::until;
 pub(crate) use client::Endpoint;
-use config::Settings;
+use config::{CERTIFICATES, Settings};
 
 /// The environment variable that names the server's program, when it is not the `redis-server` of `PATH`.
 const PROGRAM: &str = "COORD_REDIS_SERVER";
@@ -34,6 +34,7 @@ const PROGRAM: &str = "COORD_REDIS_SERVER";
 pub struct RedisServer {
     settings: Settings,
     port: Port,
+    tls_port: Option<Port>,
     folder: TempDir,
     process: Mutex<Option<Leashed>>,
 }
@@ -51,10 +52,13 @@ impl RedisServer {
 
     async fn with(settings: Settings) -> Self {
         let port = Port::claim().expect("a port");
+        let encrypts = settings.certificates.is_some();
+        let tls_port = encrypts.then(|| Port::claim().expect("a second port"));
         let folder = TempDir::with_prefix("coord-redis-").expect("a temporary folder");
         let server = Self {
             settings,
             port,
+            tls_port,
             folder,
             process: Mutex::new(None),
         };
@@ -65,6 +69,12 @@ impl RedisServer {
     /// The URL to connect to, with the password if there is one.
     pub fn url(&self) -> String {
         self.endpoint().url()
+    }
+
+    /// The URL for encrypted connections.
+    pub fn tls_url(&self) -> String {
+        let port = self.tls_port.as_ref().expect("a server that encrypts");
+        format!("rediss://localhost:{}", port.number())
     }
 
     /// The port.
@@ -142,8 +152,15 @@ impl RedisServer {
     /// Starts the process and waits until it answers.
     async fn run(&self) {
         let config = self.folder().join("redis.conf");
-        fs::write(&config, self.settings.file(self.port(), self.folder()))
-            .expect("the server's configuration");
+        let tls_port = self.tls_port.as_ref().map(Port::number);
+        let text = self.settings.file(self.port(), tls_port, self.folder());
+        fs::write(&config, text).expect("the server's configuration");
+        for (file, pem) in CERTIFICATES
+            .iter()
+            .zip(self.settings.certificates.iter().flatten())
+        {
+            fs::write(self.folder().join(file), pem).expect("a certificate");
+        }
         let program =
             std::env::var_os(PROGRAM).map_or_else(|| PathBuf::from("redis-server"), PathBuf::from);
         let mut command = Command::new(&program);
@@ -155,6 +172,7 @@ impl RedisServer {
         let errors = log.try_clone().expect("the server's log, once more");
         command
             .arg(config)
+            .args((!self.settings.sentinel.is_empty()).then_some("--sentinel"))
             .stdin(Stdio::null())
             .stdout(log)
             .stderr(errors);

@@ -1,5 +1,9 @@
 //! What an error of the client library means for the operation.
 
+use std::error::Error as StdError;
+use std::io;
+use std::sync::Arc;
+
 use redis::{ErrorKind, RedisError, ServerErrorKind};
 
 use crate::error::{Error, StoreError, StoreErrorKind};
@@ -35,13 +39,67 @@ pub(super) fn of_connecting(error: &RedisError) -> StoreError {
             "connect",
             "the server does not speak RESP3: use Redis 6.2 or later",
         ),
+        _ if is_about_trust(error) => StoreError::new(
+            StoreErrorKind::Denied,
+            "connect",
+            "one does not trust the other's certificate, or the server speaks no TLS; check the name in the URL, \
+             `root_certificates` and `client_certificate`",
+        )
+        .with_source(error.clone()),
         _ => StoreError::new(StoreErrorKind::NotApplied, "connect", UNREACHABLE),
     }
 }
 
+/// Whether a handshake of TLS failed: only that is bad data in a connection that is just being made.
+fn is_about_trust(error: &RedisError) -> bool {
+    error
+        .source()
+        .and_then(|cause| cause.downcast_ref::<Arc<dyn StdError + Send + Sync>>())
+        .and_then(|cause| cause.downcast_ref::<io::Error>())
+        .is_some_and(|cause| cause.kind() == io::ErrorKind::InvalidData)
+}
+
+/// No Sentinel has told of a primary; this is what one of them said instead.
+#[cfg(feature = "redis-sentinel")]
+pub(super) fn of_sentinels(error: Option<&RedisError>) -> StoreError {
+    let (kind, problem) = match error.map(RedisError::kind) {
+        Some(ErrorKind::Server(ServerErrorKind::ResponseError)) => (
+            StoreErrorKind::Denied,
+            "the Sentinels know no primary of the name that stands in the URL",
+        ),
+        Some(ErrorKind::AuthenticationFailed | ErrorKind::Extension | ErrorKind::Server(_)) => (
+            StoreErrorKind::Denied,
+            "the Sentinels refuse the user or the password; check `sentinel_user` and `sentinel_password` in the URL",
+        ),
+        _ => (
+            StoreErrorKind::NotApplied,
+            "no Sentinel can be reached; check their hosts and ports, and that they run",
+        ),
+    };
+    StoreError::new(kind, "connect", problem)
+}
+
 /// A URL that cannot be used. The library's message is not passed on: it could show the password.
-pub(super) fn of_url(_: &RedisError) -> Error {
+pub(super) fn of_url() -> Error {
     Error::invalid_url("write it as `redis://[user:password@]host[:port][/database]`")
+}
+
+/// Certificates that cannot be used.
+#[cfg(feature = "tls")]
+pub(super) fn of_certificates() -> Error {
+    Error::invalid_option(
+        "certificates",
+        "they cannot be read; give them, and the key, in PEM",
+    )
+}
+
+/// What was written through a connection that is not there any more.
+pub(super) fn of_change(operation: &'static str) -> StoreError {
+    StoreError::new(
+        StoreErrorKind::Unknown,
+        operation,
+        "the connection was lost before replicas had acknowledged it",
+    )
 }
 
 /// A reply that is not of the form that the script gives.

@@ -14,8 +14,8 @@ use std::time::Duration;
 
 use redis::aio::MultiplexedConnection;
 use redis::{
-    AsyncConnectionConfig, Client, Cmd, FromRedisValue, IntoConnectionInfo, Pipeline,
-    ProtocolVersion, PushInfo, PushKind, RedisError, ServerErrorKind, Value,
+    AsyncConnectionConfig, Client, Cmd, FromRedisValue, Pipeline, PushInfo, PushKind, RedisError,
+    ServerErrorKind, Value,
 };
 use tokio::sync::Mutex;
 use tracing::{debug, warn};
@@ -25,9 +25,10 @@ use super::leases::{self, AcquireCall, ReleaseCall};
 use super::past::Past;
 use super::receipts::Receipts;
 use super::records::PutCall;
+use super::replicas::Replicas;
 use super::script::Script;
+use super::servers::Servers;
 use super::subscriptions::Subscriptions;
-use crate::error::Error;
 use crate::store::batch::Batcher;
 use crate::store::standing::parse_owner;
 use crate::store::wakes::Wakes;
@@ -37,8 +38,10 @@ use crate::store::{FencingToken, OwnerId, Result, Watch};
 pub(super) const TOKENS: &str = "{coord}:tokens";
 
 pub(super) struct Link {
-    client: Client,
+    servers: Servers,
     response_timeout: Duration,
+    /// Those who must have what was written, if that is asked for.
+    pub(super) replicas: Option<Replicas>,
     /// The channel on which this process's waiters are woken.
     pub(super) channel: String,
     pub(super) receipts: Receipts,
@@ -59,26 +62,21 @@ pub(super) struct Connection {
     epoch: AtomicU64,
     broken: Arc<AtomicBool>,
     subscriptions: Subscriptions,
+    /// Another one to the same server, for waiting for its replicas.
+    pub(super) acknowledging: Option<MultiplexedConnection>,
 }
 
 impl Link {
-    pub(super) fn open(
-        url: &str,
+    pub(super) fn new(
+        servers: Servers,
         response_timeout: Duration,
-    ) -> std::result::Result<Arc<Self>, Error> {
-        let info = url
-            .into_connection_info()
-            .map_err(|error| failure::of_url(&error))?;
-        let settings = info
-            .redis_settings()
-            .clone()
-            .set_protocol(ProtocolVersion::RESP3);
-        let client = Client::open(info.set_redis_settings(settings))
-            .map_err(|error| failure::of_url(&error))?;
+        replicas: Option<Replicas>,
+    ) -> Arc<Self> {
         let id: u128 = rand::random();
-        Ok(Arc::new(Self {
-            client,
+        Arc::new(Self {
+            servers,
             response_timeout,
+            replicas,
             channel: format!("coord:wake:{id:032x}"),
             receipts: Receipts::new(format!("{{coord}}:receipt:{id:032x}")),
             past: Past::default(),
@@ -89,7 +87,7 @@ impl Link {
             current: RwLock::default(),
             connecting: Mutex::default(),
             seen_epoch: AtomicU64::new(0),
-        }))
+        })
     }
 
     /// The connection, made if there is none that works.
@@ -101,11 +99,9 @@ impl Link {
         if let Some(connection) = self.working() {
             return Ok(connection);
         }
-        let connection = Arc::new(
-            self.connect()
-                .await
-                .map_err(|error| failure::of_connecting(&error))?,
-        );
+        let client = self.servers.primary().await?;
+        let connected = self.connect_to(&client).await;
+        let connection = Arc::new(connected.map_err(|error| failure::of_connecting(&error))?);
         *self.current.write().unwrap_or_else(PoisonError::into_inner) =
             Some(Arc::clone(&connection));
         self.wakes.look_again();
@@ -120,7 +116,10 @@ impl Link {
             .cloned()
     }
 
-    async fn connect(self: &Arc<Self>) -> std::result::Result<Connection, RedisError> {
+    async fn connect_to(
+        self: &Arc<Self>,
+        client: &Client,
+    ) -> std::result::Result<Connection, RedisError> {
         let broken = Arc::new(AtomicBool::new(false));
         let listener = Listener {
             wakes: Arc::downgrade(&self.wakes),
@@ -134,8 +133,7 @@ impl Link {
                 listener.hear(&push);
                 Ok::<_, std::convert::Infallible>(())
             });
-        let mut connection = self
-            .client
+        let mut connection = client
             .get_multiplexed_async_connection_with_config(&config)
             .await?;
         let () = Script::load_all().query_async(&mut connection).await?;
@@ -147,12 +145,17 @@ impl Link {
             connection.subscribe(&**channel).await?;
         }
         warn_of_eviction(&mut connection).await;
+        let acknowledging = match &self.replicas {
+            Some(replicas) => Some(replicas.connect(client).await?),
+            None => None,
+        };
         debug!(epoch, "connected to Redis");
         Ok(Connection {
             multiplexed: connection,
             epoch: AtomicU64::new(epoch),
             broken,
             subscriptions: Subscriptions::new(channels),
+            acknowledging,
         })
     }
 

@@ -5,8 +5,11 @@
 //! - [`leases`], [`records`] and [`logs`] turn requests into scripts' arguments and replies into answers.
 //! - [`past`] remembers contenders that have left, and [`receipts`] where the server notes it.
 //! - [`subscriptions`] asks for the server's messages to those who wait.
+//! - [`servers`] says which server to connect to, [`sentinel`] asks for it, and [`tls`] has certificates.
+//! - [`replicas`] waits until replicas have what was written.
 //! - [`failure`] says of each error of the client library whether the operation may have been done.
 
+mod builder;
 mod failure;
 mod leases;
 mod link;
@@ -14,8 +17,13 @@ mod logs;
 mod past;
 mod receipts;
 mod records;
+mod replicas;
 mod script;
+#[cfg(feature = "redis-sentinel")]
+mod sentinel;
+mod servers;
 mod subscriptions;
+mod tls;
 
 use std::fmt;
 use std::sync::Arc;
@@ -24,7 +32,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 
+pub use self::builder::RedisStoreBuilder;
 use self::link::Link;
+use self::replicas::replicated;
 use super::{
     Acquired, Append, AppendRequest, Capabilities, ClockSource, Consistency, Contender,
     DeleteRequest, Durability, Entry, LeaseId, LeaseRequest, ListRequest, Page, Put, PutRequest,
@@ -32,13 +42,32 @@ use super::{
 };
 use crate::error::Error;
 
-/// How long an answer is waited for, unless the builder says otherwise.
-const RESPONSE_TIMEOUT: Duration = Duration::from_secs(2);
-
 /// A store in one Redis (6.2 or later) or Valkey server, over one multiplexed connection.
 ///
 /// Needs the feature `redis`. When the connection breaks, the next operation makes a new one, and everybody
 /// who waits looks again.
+///
+/// # URLs
+///
+/// | URL | server |
+/// |---|---|
+/// | `redis://[user:password@]host[:port][/database]` | this one |
+/// | `rediss://…` | this one, encrypted; needs the feature `tls` |
+/// | `redis+sentinel://[user:password@]host[:port],host[:port]/NAME[/database]` | the primary that these Sentinels know by the name; needs the feature `redis-sentinel` |
+/// | `rediss+sentinel://…` | the same, Sentinels and servers encrypted; needs both |
+///
+/// What the Sentinels ask for is given as `?sentinel_user=…&sentinel_password=…`. They are asked again whenever a
+/// connection is made, and they end the connections to a primary that they demote, so that a failover is followed at
+/// once. Name all of them: of those that answer, the one with the latest configuration counts, once it is a majority.
+///
+/// # Permissions
+///
+/// A user of the server's own, which can do what this store does and nothing else, with `shop` for the namespace:
+///
+/// ```text
+/// ACL SETUSER coord on >PASSWORD resetchannels &coord:* ~{shop/* ~{coord* +@read +@write +@scripting +@pubsub
+///     +@connection +info +time -@dangerous +info +wait -keys
+/// ```
 ///
 /// # What it guarantees
 ///
@@ -54,7 +83,7 @@ pub struct RedisStore {
 }
 
 impl RedisStore {
-    /// Connects to `redis://[user:password@]host[:port][/database]`.
+    /// Connects to what the URL names: see [above](Self#urls).
     ///
     /// # Errors
     ///
@@ -66,8 +95,19 @@ impl RedisStore {
 
     /// Starts building a store with other settings than the defaults.
     pub fn builder() -> RedisStoreBuilder {
-        RedisStoreBuilder {
-            response_timeout: RESPONSE_TIMEOUT,
+        RedisStoreBuilder::new()
+    }
+}
+
+impl RedisStore {
+    /// The acknowledgement of replicas costs another one.
+    fn round_trips(&self) -> RoundTrips {
+        match self.link.replicas {
+            None => RoundTrips::each(1),
+            Some(_) => RoundTrips {
+                release: 1,
+                ..RoundTrips::each(2)
+            },
         }
     }
 }
@@ -75,33 +115,6 @@ impl RedisStore {
 impl fmt::Debug for RedisStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RedisStore").finish_non_exhaustive()
-    }
-}
-
-/// Builds a [`RedisStore`].
-#[derive(Debug, Clone)]
-#[must_use = "call `connect`"]
-pub struct RedisStoreBuilder {
-    response_timeout: Duration,
-}
-
-impl RedisStoreBuilder {
-    /// How long to wait for the server, to connect and for each answer. The default is 2 seconds. Past it the
-    /// connection is taken for broken, and the operation for perhaps done.
-    pub fn response_timeout(mut self, timeout: Duration) -> Self {
-        self.response_timeout = timeout;
-        self
-    }
-
-    /// Connects. See [`RedisStore::connect`].
-    ///
-    /// # Errors
-    ///
-    /// As [`RedisStore::connect`].
-    pub async fn connect(self, url: &str) -> std::result::Result<RedisStore, Error> {
-        let link = Link::open(url, self.response_timeout)?;
-        link.current().await?;
-        Ok(RedisStore { link })
     }
 }
 
@@ -114,12 +127,14 @@ impl Store for RedisStore {
 
     async fn put_record(&self, request: &PutRequest) -> Result<Put> {
         request.check()?;
-        records::put(&self.link, request).await
+        let put = records::put(&self.link, request);
+        replicated(&self.link, "put", put, is_stored).await
     }
 
     async fn delete_record(&self, request: &DeleteRequest) -> Result<bool> {
         request.check()?;
-        records::delete(&self.link, request).await
+        let delete = records::delete(&self.link, request);
+        replicated(&self.link, "delete", delete, |deleted| *deleted).await
     }
 
     async fn list_records(&self, request: &ListRequest) -> Result<Page> {
@@ -128,11 +143,20 @@ impl Store for RedisStore {
 
     async fn acquire_lease(&self, request: &LeaseRequest) -> Result<Acquired> {
         request.check()?;
-        leases::acquire(&self.link, request).await
+        let acquire = leases::acquire(&self.link, request);
+        let is_granted = |acquired: &Acquired| matches!(acquired, Acquired::Granted(_));
+        replicated(&self.link, "acquire", acquire, is_granted).await
     }
 
     async fn renew_leases(&self, renewals: &[Renewal]) -> Vec<Result<Renewed>> {
-        leases::renew(&self.link, renewals).await
+        let renew = async { Ok(leases::renew(&self.link, renewals).await) };
+        let is_held = |answers: &Vec<_>| {
+            let held = |answer: &Result<_>| matches!(answer, Ok(Renewed::Granted(_)));
+            answers.iter().any(held)
+        };
+        replicated(&self.link, "renew", renew, is_held)
+            .await
+            .unwrap_or_else(|error| vec![Err(error); renewals.len()])
     }
 
     async fn release_lease(&self, lease: &LeaseId) -> Result<bool> {
@@ -146,7 +170,9 @@ impl Store for RedisStore {
 
     async fn append_log(&self, request: &AppendRequest) -> Result<Append> {
         request.check()?;
-        logs::append(&self.link, request).await
+        let append = logs::append(&self.link, request);
+        let is_appended = |answer: &Append| matches!(answer, Append::Appended);
+        replicated(&self.link, "append", append, is_appended).await
     }
 
     async fn read_log(&self, log: &str, from: u64, limit: usize) -> Result<Vec<Bytes>> {
@@ -171,7 +197,8 @@ impl Store for RedisStore {
 
     async fn put_watched(&self, request: &PutRequest) -> Result<(Put, Watch)> {
         request.check()?;
-        records::put_watched(&self.link, request).await
+        let put = records::put_watched(&self.link, request);
+        replicated(&self.link, "put", put, |(put, _)| is_stored(put)).await
     }
 
     fn capabilities(&self) -> Capabilities {
@@ -182,8 +209,12 @@ impl Store for RedisStore {
             .with_durability(Durability::AsConfigured)
             .with_replica_loss(ReplicaLoss::Latest)
             .with_tokens(TokensGrow::AcrossFailover)
-            .with_round_trips(RoundTrips::each(1))
+            .with_round_trips(self.round_trips())
     }
+}
+
+fn is_stored(put: &Put) -> bool {
+    matches!(put, Put::Stored(_))
 }
 
 /// A ttl in whole milliseconds, rounded up.

@@ -1,0 +1,40 @@
+//! What the store in Redis does with more than one server, with encryption, and with a user of few rights.
+
+mod encryption;
+mod permissions;
+mod replicas;
+mod sentinels;
+
+use std::time::Duration;
+
+use coord::store::{RedisStore, RedisStoreBuilder};
+use coord::{Coordinator, Error, Lease, StoreError};
+
+const NAMESPACE: &str = "shop";
+/// A ttl that ends only after the test.
+const LONG: Duration = Duration::from_secs(60);
+
+/// A store that soon gives up waiting for an answer.
+fn builder() -> RedisStoreBuilder {
+    RedisStore::builder().response_timeout(Duration::from_millis(500))
+}
+
+async fn connect(builder: RedisStoreBuilder, url: &str) -> Coordinator {
+    let store = builder.connect(url).await;
+    Coordinator::builder()
+        .store(store.expect("a server that accepts clients"))
+        .namespace(NAMESPACE)
+        .build()
+}
+
+/// Why the store says no.
+async fn refused(builder: RedisStoreBuilder, url: &str) -> StoreError {
+    match builder.connect(url).await.expect_err("a refusal") {
+        Error::Store(error) => error,
+        error => panic!("{error:?}"),
+    }
+}
+
+fn token(lease: &Lease) -> u64 {
+    lease.token().into()
+}
