@@ -1,0 +1,38 @@
+//! What the macros accept, and what they say about what they do not.
+//!
+//! The shapes that are accepted are compiled here too, so that the workspace's lints look at the generated
+//! code as they would in a user's crate.
+
+#[path = "circuit_breaker/pass/options.rs"]
+mod circuit_breaker_options;
+#[path = "idempotent/pass/options.rs"]
+mod idempotent_options;
+#[path = "idempotent/pass/shapes.rs"]
+mod idempotent_shapes;
+#[path = "key/pass/keys.rs"]
+mod keys;
+#[path = "locked/pass/options.rs"]
+mod options;
+#[path = "retry/pass/options.rs"]
+mod retry_options;
+#[path = "saga/pass/shapes.rs"]
+mod saga_shapes;
+#[path = "locked/pass/shapes.rs"]
+mod shapes;
+
+#[test]
+fn macros_accept_and_refuse_as_documented() {
+    let cases = trybuild::TestCases::new();
+    cases.pass("locked/pass/*.rs");
+    cases.pass("idempotent/pass/*.rs");
+    cases.pass("saga/pass/*.rs");
+    cases.pass("key/pass/*.rs");
+    cases.pass("retry/pass/*.rs");
+    cases.pass("circuit_breaker/pass/*.rs");
+    cases.compile_fail("locked/fail/*.rs");
+    cases.compile_fail("idempotent/fail/*.rs");
+    cases.compile_fail("saga/fail/*.rs");
+    cases.compile_fail("key/fail/*.rs");
+    cases.compile_fail("retry/fail/*.rs");
+    cases.compile_fail("circuit_breaker/fail/*.rs");
+}
