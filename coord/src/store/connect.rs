@@ -11,7 +11,8 @@ use crate::error::Error;
 ///
 /// Known are `memory:`; with the feature `sqlite`, `sqlite:coord.db` or any other path, which stands as it is
 /// written, without escapes; with the feature `redis`, `redis://[user:password@]host[:port][/database]`; and with the
-/// feature `postgres`, `postgres://[user[:password]@]host[:port][/database]`, of which `store::PostgresStore` tells more.
+/// feature `postgres`, `postgres://[user[:password]@]host[:port][/database]`, of which `store::PostgresStore` tells more;
+/// with the feature `zookeeper`, `zk://[user:password@]host[:port][,host[:port]…][/folder]`, or `zks:` if it is encrypted.
 /// Dropping the future leaves nothing behind.
 ///
 /// # Errors
@@ -36,9 +37,14 @@ use crate::error::Error;
 /// # Ok::<(), coord::Error>(()) }).unwrap();
 /// ```
 pub async fn connect(url: &str) -> Result<Arc<dyn Store>, Error> {
+    // Several hosts make no URL as others know it.
+    if url.starts_with("zk:") || url.starts_with("zks:") {
+        return zookeeper(url).await;
+    }
     let parsed = Url::parse(url).map_err(|problem| {
         Error::invalid_url(format!(
-            "{problem}; write it as `memory:`, `sqlite:coord.db`, `redis://host:6379` or `postgres://host/database`"
+            "{problem}; write it as `memory:`, `sqlite:coord.db`, `redis://host:6379`, `postgres://host/database` or \
+             `zk://host:2181`"
         ))
     })?;
     match parsed.scheme() {
@@ -47,7 +53,8 @@ pub async fn connect(url: &str) -> Result<Arc<dyn Store>, Error> {
         "redis" => redis(parsed).await,
         "postgres" | "postgresql" => postgres(parsed).await,
         unknown => Err(Error::invalid_url(format!(
-            "the scheme `{unknown}:` is unknown; this version knows `memory:`, `sqlite:`, `redis:` and `postgres:`"
+            "the scheme `{unknown}:` is unknown; this version knows `memory:`, `sqlite:`, `redis:`, `postgres:` and \
+             `zk:`"
         ))),
     }
 }
@@ -105,10 +112,30 @@ async fn postgres(_: Url) -> Result<Arc<dyn Store>, Error> {
     Err(feature_is_off("postgres"))
 }
 
-#[cfg(not(all(feature = "sqlite", feature = "redis", feature = "postgres")))]
+#[cfg(feature = "zookeeper")]
+async fn zookeeper(url: &str) -> Result<Arc<dyn Store>, Error> {
+    Ok(Arc::new(super::ZookeeperStore::connect(url).await?))
+}
+
+#[cfg(not(feature = "zookeeper"))]
+#[expect(clippy::unused_async, reason = "it stands in for one that awaits")]
+async fn zookeeper(_: &str) -> Result<Arc<dyn Store>, Error> {
+    Err(feature_is_off("zookeeper"))
+}
+
+#[cfg(not(all(
+    feature = "sqlite",
+    feature = "redis",
+    feature = "postgres",
+    feature = "zookeeper"
+)))]
 fn feature_is_off(feature: &str) -> Error {
+    let scheme = match feature {
+        "zookeeper" => "zk",
+        same => same,
+    };
     Error::invalid_url(format!(
-        "the scheme `{feature}:` needs the feature `{feature}`: put `coord = {{ version = \"…\", features = [\"{feature}\"] }}` \
+        "the scheme `{scheme}:` needs the feature `{feature}`: put `coord = {{ version = \"…\", features = [\"{feature}\"] }}` \
          into Cargo.toml"
     ))
 }
