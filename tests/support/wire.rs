@@ -5,6 +5,7 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
@@ -19,6 +20,7 @@ use crate::port::Port;
 pub struct Wire {
     port: Port,
     next: Arc<Mutex<Next>>,
+    refuses: Arc<AtomicBool>,
     /// Connections end when this changes.
     cuts: watch::Sender<u64>,
     _open: oneshot::Sender<()>,
@@ -46,6 +48,8 @@ impl Wire {
         let (cuts, cut) = watch::channel(0);
         let (open, closed) = oneshot::channel::<()>();
         let state = Arc::clone(&next);
+        let refuses = Arc::new(AtomicBool::new(false));
+        let refused = Arc::clone(&refuses);
         thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread()
                 .enable_all()
@@ -54,6 +58,9 @@ impl Wire {
                 let listener = TcpListener::from_std(listener).expect("a listener for the proxy");
                 let accept = async {
                     while let Ok((client, _)) = listener.accept().await {
+                        if refused.load(Ordering::SeqCst) {
+                            continue;
+                        }
                         tokio::spawn(forward(client, upstream, Arc::clone(&state), cut.clone()));
                     }
                 };
@@ -66,6 +73,7 @@ impl Wire {
         Self {
             port,
             next,
+            refuses,
             cuts,
             _open: open,
         }
@@ -79,6 +87,14 @@ impl Wire {
     /// Closes all connections.
     pub fn cut(&self) {
         self.cuts.send_modify(|cuts| *cuts += 1);
+    }
+
+    /// Closes all connections and lets no other through, or does so again.
+    pub fn refuse(&self, refuses: bool) {
+        self.refuses.store(refuses, Ordering::SeqCst);
+        if refuses {
+            self.cut();
+        }
     }
 
     /// Cuts the connection in place of the next request.

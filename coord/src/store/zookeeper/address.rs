@@ -76,11 +76,15 @@ fn server(text: &str) -> Result<Server, Error> {
 /// What the server is told, which has no escapes.
 fn digest(user: &str) -> Result<String, Error> {
     let (name, password) = user.split_once(':').ok_or_else(|| {
-        Error::invalid_url("it has a user without a password; write it as `zk://user:password@host:2181`")
+        Error::invalid_url(
+            "it has a user without a password; write it as `zk://user:password@host:2181`",
+        )
     })?;
     let name = unescaped(name)?;
     if name.is_empty() || name.contains(':') {
-        return Err(Error::invalid_url("a user's name cannot be empty, or have a colon"));
+        return Err(Error::invalid_url(
+            "a user's name cannot be empty, or have a colon",
+        ));
     }
     Ok(format!("{name}:{}", unescaped(password)?))
 }
@@ -93,11 +97,13 @@ fn folder(path: &str) -> Result<Root, Error> {
     let path = unescaped(path)?;
     let is_name = |part: &str| {
         let is_plain = |char: char| {
-            !(char.is_control() || matches!(char, '\u{e000}'..='\u{f8ff}' | '\u{fff0}'..='\u{ffff}'))
+            !(char.is_control()
+                || matches!(char, '\u{e000}'..='\u{f8ff}' | '\u{fff0}'..='\u{ffff}'))
         };
         !(part.is_empty() || part == "." || part == "..") && part.chars().all(is_plain)
     };
-    if !path[1..].split('/').all(is_name) || path == "/zookeeper" || path.starts_with("/zookeeper/") {
+    if !path[1..].split('/').all(is_name) || path == "/zookeeper" || path.starts_with("/zookeeper/")
+    {
         return Err(Error::invalid_url(
             "its path cannot be a folder of ours; write it as `zk://host:2181/services/coord`",
         ));

@@ -36,16 +36,20 @@ impl Cell {
     }
 }
 
-/// How many changes it is to make a cell. The first tells when and fails if there is one, or no folder.
-pub(super) fn create(cell: &str, mark: Mark, content: &[u8]) -> [Change; 2] {
+/// The first fails if there is one, or no folder. The last tells when, which creating does not.
+pub(super) fn create(cell: &str, mark: Mark, content: &[u8]) -> [Change; 3] {
     [
         Change::Create {
             path: cell.to_owned(),
-            data: data(mark, content),
+            data: Bytes::new(),
         },
         Change::Create {
             path: path::mark(cell, mark),
             data: Bytes::new(),
+        },
+        Change::SetData {
+            path: cell.to_owned(),
+            data: data(mark, content),
         },
     ]
 }

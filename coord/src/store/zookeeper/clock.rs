@@ -66,7 +66,9 @@ impl Clock {
     pub(super) fn now(&self) -> Option<Time> {
         let now = Instant::now();
         let heard = self.heard.lock().unwrap_or_else(PoisonError::into_inner);
-        heard.last.filter(|last| now.duration_since(*last) < LASTS)?;
+        heard
+            .last
+            .filter(|last| now.duration_since(*last) < LASTS)?;
         let (_, ahead) = heard.now?;
         let ahead = heard.before.map_or(ahead, |before| before.max(ahead));
         let time = self.microseconds(now).saturating_add(ahead) / 1_000;

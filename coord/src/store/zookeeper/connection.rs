@@ -282,5 +282,8 @@ async fn read_message(
 }
 
 fn malformed() -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidData, "it does not speak as ZooKeeper does")
+    io::Error::new(
+        io::ErrorKind::InvalidData,
+        "it does not speak as ZooKeeper does",
+    )
 }

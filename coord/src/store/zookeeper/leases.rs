@@ -249,7 +249,9 @@ pub(super) async fn release(link: &Link, lease: &LeaseId) -> Result<bool> {
             return Ok(was_there);
         };
         lock(&link.lines.leaving).insert(lease.owner, member.extra.at);
-        loaded.line.remove_where(|member| member.owner == lease.owner);
+        loaded
+            .line
+            .remove_where(|member| member.owner == lease.owner);
         loaded.line.grant(|_| {});
         if loaded.save(link, "release", &path, None).await? {
             link.lines.remember(lease, true);
@@ -367,7 +369,10 @@ impl Loaded {
     fn raise_token(&mut self, link: &Link, request: &LeaseRequest) -> Option<u64> {
         let floor = request.token_floor?;
         let given = self.line.members().map(|member| u64::from(member.token));
-        let mut last = given.max().unwrap_or(0).max(u64::from(floor).saturating_sub(1));
+        let mut last = given
+            .max()
+            .unwrap_or(0)
+            .max(u64::from(floor).saturating_sub(1));
         let raised = self.line.raise(request.lease.owner, floor, || {
             last = last.saturating_add(1);
             FencingToken::new(last)
@@ -391,7 +396,9 @@ impl Loaded {
         path: &str,
         fence: Option<Fence>,
     ) -> Result<bool> {
-        let base = fence.as_ref().map_or(0, |fence| fence.raised.unwrap_or(fence.base));
+        let base = fence
+            .as_ref()
+            .map_or(0, |fence| fence.raised.unwrap_or(fence.base));
         let mark: Mark = rand::random();
         let mut changes = match (self.mark, self.line.is_empty()) {
             (None, true) => return Ok(true),
@@ -426,7 +433,11 @@ impl Loaded {
         }
         // Those of this process who wait are told of what happens after this, and of what has happened before.
         let waits = link.lines.anybody_waits_at(path);
-        let behind = if waits { watching(path) } else { link::get(path) };
+        let behind = if waits {
+            watching(path)
+        } else {
+            link::get(path)
+        };
         let reads = waits || self.mark.is_none();
         let behind = reads.then_some(behind);
         let (changed, replies) = link.change(operation, changes, behind).await?;
@@ -478,7 +489,10 @@ impl Loaded {
     fn look_again_in(&self, place: Place) -> Option<std::time::Duration> {
         place
             .is_next
-            .then(|| self.line.earliest_expiry(|member| until(member.extra.at, self.now)))
+            .then(|| {
+                self.line
+                    .earliest_expiry(|member| until(member.extra.at, self.now))
+            })
             .flatten()
     }
 }

@@ -134,7 +134,8 @@ impl Link {
                 Ok(Err(error)) => failed = error,
                 Err(_) => {}
             }
-            self.next_server.store(next.wrapping_add(1), Ordering::Relaxed);
+            self.next_server
+                .store(next.wrapping_add(1), Ordering::Relaxed);
         }
         Err(failed)
     }
@@ -187,9 +188,7 @@ impl Link {
         requests: &[Request; N],
     ) -> Result<[Reply; N]> {
         let replies = self.ask_all(operation, requests).await?;
-        replies
-            .try_into()
-            .map_err(|_| failure::of_loss(operation))
+        replies.try_into().map_err(|_| failure::of_loss(operation))
     }
 
     /// The same, for any number of them.
@@ -338,7 +337,9 @@ impl Link {
             let [_, reply] = self.ask("acquire", &asked).await?;
             match reply.children().map_err(failure::of_reply("acquire"))? {
                 Ok((bases, stat)) => {
-                    let bases = bases.iter().filter_map(|base| u64::from_str_radix(base, 16).ok());
+                    let bases = bases
+                        .iter()
+                        .filter_map(|base| u64::from_str_radix(base, 16).ok());
                     if let Some(base) = bases.max() {
                         *self.known_base() = Some(base);
                         return Ok(base);

@@ -30,7 +30,12 @@ pub(super) async fn list(link: &Link, request: &ListRequest) -> Result<Page> {
     let mut left = read_folder(link, request, &folder, whole).await?;
     let mut page = Page::default();
     loop {
-        let wanted = AT_ONCE.min(request.limit.saturating_sub(page.entries.len()).saturating_add(1));
+        let wanted = AT_ONCE.min(
+            request
+                .limit
+                .saturating_sub(page.entries.len())
+                .saturating_add(1),
+        );
         let mut keys = Vec::new();
         while keys.len() < wanted
             && let Some(next) = left.pop()
@@ -115,12 +120,15 @@ async fn read_records(
         .map(|key| link::get(&link.address.root.record(key)))
         .collect();
     let replies = link.ask_all("list", &asked).await?;
-    let entries = join_all(replies.into_iter().map(async |reply| {
-        match link::cell("list", reply)? {
-            Some(cell) => records::entry_of(link, cell).await,
-            None => Ok(None),
-        }
-    }));
+    let entries =
+        join_all(
+            replies
+                .into_iter()
+                .map(async |reply| match link::cell("list", reply)? {
+                    Some(cell) => records::entry_of(link, cell).await,
+                    None => Ok(None),
+                }),
+        );
     let mut there = Vec::with_capacity(keys.len());
     for (key, entry) in keys.into_iter().zip(entries.await) {
         if let Some(entry) = entry? {

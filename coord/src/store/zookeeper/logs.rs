@@ -81,7 +81,9 @@ async fn write(link: &Link, request: &AppendRequest, log: &str, version: i32) ->
         path: path::entry(log, request.expected_len),
         data: data.freeze(),
     });
-    link.change("append", changes, []).await.map(|(changed, _)| changed)
+    link.change("append", changes, [])
+        .await
+        .map(|(changed, _)| changed)
 }
 
 pub(super) async fn read(link: &Link, log: &str, from: u64, limit: usize) -> Result<Vec<Bytes>> {
@@ -93,7 +95,12 @@ pub(super) async fn read(link: &Link, log: &str, from: u64, limit: usize) -> Res
         let mut asked = vec![sync(&log), get(&log)];
         asked.extend((0..few as u64).map(|at| get(&path::entry(&log, begin.saturating_add(at)))));
         let mut replies = link.ask_all("read", &asked).await?.into_iter().skip(1);
-        let Some((header, stat)) = replies.next().map(|reply| data("read", reply)).transpose()?.flatten() else {
+        let Some((header, stat)) = replies
+            .next()
+            .map(|reply| data("read", reply))
+            .transpose()?
+            .flatten()
+        else {
             return Ok(entries);
         };
         if entries.is_empty() && has_ended(link, &header, stat).await? {

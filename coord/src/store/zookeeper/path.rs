@@ -85,12 +85,15 @@ impl Root {
 
     /// Whether it is the path of a line.
     pub(super) fn is_line(&self, path: &str) -> bool {
-        self.below(path).is_some_and(|below| below.starts_with("lines/"))
+        self.below(path)
+            .is_some_and(|below| below.starts_with("lines/"))
     }
 
     /// The log that this is, or is an entry of.
     pub(super) fn log_of<'p>(&self, path: &'p str) -> Option<&'p str> {
-        let below = self.below(path).filter(|below| below.starts_with("logs/"))?;
+        let below = self
+            .below(path)
+            .filter(|below| below.starts_with("logs/"))?;
         let is_entry = below.matches('/').count() > 2;
         Some(if is_entry {
             path.rsplit_once('/').map_or(path, |(log, _)| log)
@@ -161,10 +164,23 @@ mod tests {
 
     #[test]
     fn a_name_comes_back_from_its_node() {
-        for name in ["", ".", "..", "a/b", "a\u{0}b", "%2f", "ä€😀", "\u{fff0}", "order:42"] {
+        for name in [
+            "",
+            ".",
+            "..",
+            "a/b",
+            "a\u{0}b",
+            "%2f",
+            "ä€😀",
+            "\u{fff0}",
+            "order:42",
+        ] {
             let mut node = String::new();
             escape(name, &mut node);
-            assert!(node.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'/'));
+            assert!(
+                node.bytes()
+                    .all(|byte| byte.is_ascii_graphic() && byte != b'/')
+            );
             assert!(node != "." && node != "..");
             assert_eq!(unescape(&node).as_deref(), Some(name));
         }

@@ -248,7 +248,10 @@ impl<'a> Writing<'a> {
             if is_in_vain || !self.condition.holds(entry.as_ref()) {
                 return Ok(Put::Conflict(entry));
             }
-            match self.write(there.as_ref().map(|there| &there.header)).await? {
+            match self
+                .write(there.as_ref().map(|there| &there.header))
+                .await?
+            {
                 Written::Done => return Ok(self.stored()),
                 Written::Changed(there) => read = there,
             }

@@ -51,10 +51,7 @@ struct StoredMember<'a> {
 }
 
 /// The members as they are written.
-pub(super) fn content<'m>(
-    base: u64,
-    members: impl Iterator<Item = &'m Member<Deadline>>,
-) -> Bytes {
+pub(super) fn content<'m>(base: u64, members: impl Iterator<Item = &'m Member<Deadline>>) -> Bytes {
     let line = members.map(|member| StoredMember {
         owner: format!("{:032x}", member.owner.to_bits()),
         token: (!member.extra.has_entered).then(|| member.token.into()),
@@ -79,7 +76,9 @@ pub(super) fn members(cell: &Cell) -> Option<(Mark, Vec<Member<Deadline>>)> {
     let entered = token(stored.base, cell.stat.changed);
     let member = |member: &StoredMember<'_>| {
         let owner = u128::from_str_radix(&member.owner, 16).ok()?;
-        let since = member.lasts.map(|lasts| cell.stat.changed_at.saturating_add(lasts));
+        let since = member
+            .lasts
+            .map(|lasts| cell.stat.changed_at.saturating_add(lasts));
         Some(Member {
             owner: OwnerId::from_bits(owner),
             label: Arc::from(&*member.label),

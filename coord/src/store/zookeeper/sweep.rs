@@ -48,12 +48,17 @@ async fn take_turn(link: &Link, every: Duration) -> Result<Option<usize>> {
     let path = link.address.root.sweep();
     let [reply] = link.ask("sweep", &[get(&path)]).await?;
     let Some((data, stat)) = logs::data("sweep", reply)? else {
-        return link.make_folders("sweep", &format!("{path}/")).await.map(|()| None);
+        return link
+            .make_folders("sweep", &format!("{path}/"))
+            .await
+            .map(|()| None);
     };
     if link.now().await? < stat.changed_at.saturating_add(milliseconds(every) / 2) {
         return Ok(None);
     }
-    let first = std::str::from_utf8(&data).ok().and_then(|text| text.parse::<usize>().ok());
+    let first = std::str::from_utf8(&data)
+        .ok()
+        .and_then(|text| text.parse::<usize>().ok());
     let first = first.unwrap_or(0) % path::SHARDS;
     let next = (first + SHARDS_AT_ONCE) % path::SHARDS;
     let taken = [Request::SetData {
@@ -81,7 +86,10 @@ async fn sweep_shard(link: &Link, kind: &str, shard: usize) -> Result<()> {
         Err(code) => return Err(failure::of_code("sweep", code)),
     };
     for names in names.chunks(AT_ONCE) {
-        let paths: Vec<_> = names.iter().map(|name| format!("{folder}/{name}")).collect();
+        let paths: Vec<_> = names
+            .iter()
+            .map(|name| format!("{folder}/{name}"))
+            .collect();
         let asked: Vec<_> = paths.iter().map(|path| get(path)).collect();
         let replies = link.ask_all("sweep", &asked).await?;
         let now = link.now().await?;
@@ -123,7 +131,9 @@ async fn sweep_record(
     let Some(record) = records::Record::parse(there) else {
         return Ok(());
     };
-    let ended = record.ends_at().map(|end| end.saturating_add(RECOGNISED_FOR));
+    let ended = record
+        .ends_at()
+        .map(|end| end.saturating_add(RECOGNISED_FOR));
     let Some(key) = path::unescape(name).filter(|_| ended.is_some_and(|ended| ended <= now)) else {
         return Ok(());
     };

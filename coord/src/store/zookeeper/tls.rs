@@ -58,9 +58,9 @@ pub(super) fn connector(files: &Files) -> Result<Connector, Error> {
             let (chain, key) = shown.ok_or_else(|| {
                 unusable("the files that `sslcert` and `sslkey` name cannot be read as PEM")
             })?;
-            config
-                .with_client_auth_cert(chain, key)
-                .map_err(|_| unusable("the key that `sslkey` names is not that of the certificate"))?
+            config.with_client_auth_cert(chain, key).map_err(|_| {
+                unusable("the key that `sslkey` names is not that of the certificate")
+            })?
         }
         _ => return Err(unusable("`sslcert` and `sslkey` go together")),
     };

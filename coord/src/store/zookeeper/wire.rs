@@ -24,11 +24,22 @@ const ALL: i32 = 0x1f;
 /// A change of one node.
 #[derive(Debug, Clone)]
 pub(super) enum Change {
-    Create { path: String, data: Bytes },
-    Delete { path: String },
-    SetData { path: String, data: Bytes },
+    Create {
+        path: String,
+        data: Bytes,
+    },
+    Delete {
+        path: String,
+    },
+    SetData {
+        path: String,
+        data: Bytes,
+    },
     /// No change: all of them fail unless the node is there, with this version if one is given.
-    Check { path: String, version: Option<i32> },
+    Check {
+        path: String,
+        version: Option<i32>,
+    },
 }
 
 /// A request.
@@ -36,14 +47,33 @@ pub(super) enum Change {
 pub(super) enum Request {
     /// All of these, or none.
     Multi(Vec<Change>),
-    Create { path: String, data: Bytes },
-    Delete { path: String },
-    SetData { path: String, data: Bytes, version: Option<i32> },
-    Get { path: String, watch: bool },
-    Exists { path: String, watch: bool },
-    Children { path: String },
+    Create {
+        path: String,
+        data: Bytes,
+    },
+    Delete {
+        path: String,
+    },
+    SetData {
+        path: String,
+        data: Bytes,
+        version: Option<i32>,
+    },
+    Get {
+        path: String,
+        watch: bool,
+    },
+    Exists {
+        path: String,
+        watch: bool,
+    },
+    Children {
+        path: String,
+    },
     /// Whatever is asked after this sees all that was done before it.
-    Sync { path: String },
+    Sync {
+        path: String,
+    },
 }
 
 /// Who may use the nodes that are created.
@@ -57,8 +87,6 @@ pub(super) enum Access {
 /// What is known of a node besides its data.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Stat {
-    /// The transaction that created it.
-    pub(super) created: u64,
     /// The transaction that has last changed it.
     pub(super) changed: u64,
     /// When it was created, in milliseconds of the leader's clock.
@@ -129,9 +157,9 @@ impl Reply {
                     }
                     stats.push(None);
                 }
-                15 => {
+                1 => {
                     text(&mut body)?;
-                    stats.push(Some(stat(&mut body)?));
+                    stats.push(None);
                 }
                 5 => stats.push(Some(stat(&mut body)?)),
                 2 | 13 => stats.push(None),
@@ -226,8 +254,7 @@ pub(super) fn put_request(to: &mut BytesMut, number: i32, request: &Request, acc
 impl Change {
     fn kind(&self) -> i32 {
         match self {
-            // The kind of creating whose answer tells when it was.
-            Self::Create { .. } => 15,
+            Self::Create { .. } => 1,
             Self::Delete { .. } => 2,
             Self::SetData { .. } => 5,
             Self::Check { .. } => 13,
@@ -388,7 +415,9 @@ fn long(from: &mut Bytes) -> Read<i64> {
 }
 
 fn boolean(from: &mut Bytes) -> Read<bool> {
-    from.try_get_u8().map(|byte| byte != 0).map_err(|_| Malformed)
+    from.try_get_u8()
+        .map(|byte| byte != 0)
+        .map_err(|_| Malformed)
 }
 
 fn bytes(from: &mut Bytes) -> Read<Option<Bytes>> {
@@ -408,7 +437,7 @@ fn text(from: &mut Bytes) -> Read<String> {
 }
 
 fn stat(from: &mut Bytes) -> Read<Stat> {
-    let created = long(from)?.cast_unsigned();
+    long(from)?;
     let changed = long(from)?.cast_unsigned();
     let created_at = long(from)?.cast_unsigned();
     let changed_at = long(from)?.cast_unsigned();
@@ -420,7 +449,6 @@ fn stat(from: &mut Bytes) -> Read<Stat> {
     let children = u32::try_from(int(from)?).unwrap_or(0);
     long(from)?;
     Ok(Stat {
-        created,
         changed,
         created_at,
         changed_at,
