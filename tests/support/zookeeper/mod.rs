@@ -8,6 +8,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use rustix::process::Signal;
 use tempfile::TempDir;
@@ -23,6 +24,8 @@ use crate::wait::until;
 /// The environment variable that names the server's library, when it is not where Debian has it.
 const LIBRARY: &str = "COORD_ZOOKEEPER_JAR";
 const DEBIAN: &str = "/usr/share/java/zookeeper.jar";
+
+const ANSWERS_WITHIN: Duration = Duration::from_millis(500);
 
 /// A ZooKeeper server on a free port of 127.0.0.1, with its files in a temporary folder.
 ///
@@ -168,7 +171,16 @@ impl ZookeeperServer {
         let mut classes = self.folder().as_os_str().to_owned();
         classes.push(":");
         classes.push(&library);
-        classes.push(":/usr/share/java/slf4j-log4j12.jar:/usr/share/java/log4j-1.2.jar");
+        // Logging, and what its manifest leaves out that encryption needs.
+        for also in [
+            "slf4j-log4j12",
+            "log4j-1.2",
+            "netty-codec",
+            "netty-resolver",
+            "netty-transport-native-unix-common",
+        ] {
+            classes.push(format!(":/usr/share/java/{also}.jar"));
+        }
         let mut command = Command::new("java");
         command
             .args([
@@ -197,17 +209,34 @@ impl ZookeeperServer {
                     self.log()
                 );
             }
-            self.serves().await.ok()?.then_some(())
+            // One that is asked too early may take the connection and never answer.
+            let serves = tokio::time::timeout(ANSWERS_WITHIN, self.serves()).await;
+            serves.ok()?.ok()?.then_some(())
         })
         .await;
     }
 
+    /// How many nodes there are.
+    pub async fn nodes(&self) -> usize {
+        let status = self.status().await.expect("a server that answers");
+        let nodes = status
+            .lines()
+            .find_map(|line| line.strip_prefix("Node count: "));
+        nodes
+            .and_then(|nodes| nodes.parse().ok())
+            .expect("a number of nodes")
+    }
+
     async fn serves(&self) -> io::Result<bool> {
+        Ok(self.status().await?.contains("Mode: standalone"))
+    }
+
+    async fn status(&self) -> io::Result<String> {
         let mut stream = TcpStream::connect(self.addr()).await?;
         stream.write_all(b"srvr").await?;
         let mut answer = String::new();
         stream.read_to_string(&mut answer).await?;
-        Ok(answer.contains("Mode: standalone"))
+        Ok(answer)
     }
 
     fn configure(&self) {

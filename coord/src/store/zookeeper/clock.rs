@@ -82,7 +82,7 @@ impl Clock {
 
 /// A ttl in whole milliseconds, rounded up.
 pub(super) fn milliseconds(ttl: Duration) -> u64 {
-    u64::try_from(ttl.as_micros().div_ceil(1_000)).unwrap_or(u64::MAX)
+    u64::try_from(ttl.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX)
 }
 
 /// What is left until then.
