@@ -1,21 +1,23 @@
-//! What locks, records, idempotent calls and sagas on PostgreSQL cost. The floor is what each of them cannot do
-//! without: an upsert of one row that commits, prepared, on a connection of each task's own. A lock's cycle is
-//! two commits, as is the first run of an idempotent call; a saga of three steps is six.
+//! What locks, records, idempotent calls and sagas on ZooKeeper cost. The floor is a node that is created and deleted
+//! again, on a connection of each task's own, which is as many transactions as a lock's cycle, or the first run of an
+//! idempotent call; a saga of three steps is three times as many.
 //!
 //! The server is one of its own, and waits for the disk as servers do.
 //!
-//! `cargo bench -p coord-tests --bench postgres`
+//! `cargo bench -p coord-tests --bench zookeeper`
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use coord::store::{PostgresStore, PutRequest, Store};
+use coord::store::{ZookeeperStore, PutRequest, Store};
 use coord::{Coordinator, saga};
-use coord_tests::PostgresServer;
+use coord_tests::ZookeeperServer;
 use coord_tests::bench::{Contestant, compare};
 use serde::{Deserialize, Serialize};
-use tokio_postgres::{Client, Statement};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::sync::Mutex;
 
 const TTL: Duration = Duration::from_secs(30);
 /// Short, so that what was stored goes away while others are measured.
@@ -54,14 +56,14 @@ fn fresh() -> u64 {
 fn main() {
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     runtime.block_on(async {
-        let server = PostgresServer::builder().durable().start().await;
-        let store = PostgresStore::connect(&server.url())
+        let server = ZookeeperServer::builder().durable().start().await;
+        let store = ZookeeperStore::connect(&server.url())
             .await
             .expect("a server");
         let builder = Coordinator::builder().store(store.clone());
         let coordinator = builder.saga_retention(RETENTION).build();
         for tasks in [1, 32] {
-            println!("\nPostgreSQL, {tasks} tasks");
+            println!("\nZooKeeper, {tasks} tasks");
             let floor = Arc::new(Floor::connect(&server, tasks).await);
             compare(tasks, contestants(&floor, &store, &coordinator)).await;
         }
@@ -70,16 +72,16 @@ fn main() {
 
 fn contestants(
     floor: &Arc<Floor>,
-    store: &PostgresStore,
+    store: &ZookeeperStore,
     coordinator: &Coordinator,
 ) -> Vec<Contestant> {
-    let commits = |name, times| {
+    let cycles = |name, times| {
         let floor = Arc::clone(floor);
         Contestant::new(name, move |key| {
             let floor = Arc::clone(&floor);
             async move {
                 for _ in 0..times {
-                    floor.commit(&key).await;
+                    floor.cycle(&key).await;
                 }
             }
         })
@@ -88,7 +90,6 @@ fn contestants(
     let (locks, runs) = (coordinator.clone(), coordinator.clone());
     let (replays, sagas) = (coordinator.clone(), coordinator.clone());
     vec![
-        commits("one upsert (floor)", 1),
         Contestant::new("record put", move |key| {
             let store = store.clone();
             async move {
@@ -100,7 +101,7 @@ fn contestants(
             let coordinator = replays.clone();
             async move { idempotent(&coordinator, key).await }
         }),
-        commits("two upserts", 2),
+        cycles("one create and one delete (floor)", 1),
         Contestant::new("lock cycle", move |key| {
             let coordinator = locks.clone();
             async move {
@@ -112,7 +113,7 @@ fn contestants(
             let coordinator = runs.clone();
             async move { idempotent(&coordinator, format!("first:{}", fresh())).await }
         }),
-        commits("six upserts", 6),
+        cycles("three creates and deletes", 3),
         Contestant::new("saga of three steps", move |_| {
             let coordinator = sagas.clone();
             async move {
@@ -131,21 +132,26 @@ async fn idempotent(coordinator: &Coordinator, key: String) {
 
 /// As many connections as there are tasks.
 struct Floor {
-    connections: Vec<(Client, Statement)>,
+    connections: Vec<Mutex<TcpStream>>,
     next: AtomicUsize,
 }
 
 impl Floor {
-    async fn connect(server: &PostgresServer, count: usize) -> Self {
+    async fn connect(server: &ZookeeperServer, count: usize) -> Self {
         let mut connections = Vec::new();
         for _ in 0..count {
-            let client = server.client().await;
-            let table = "CREATE TABLE IF NOT EXISTS floor (key text PRIMARY KEY, value bigint)";
-            client.batch_execute(table).await.expect("a table");
-            let upsert = "INSERT INTO floor VALUES ($1, 1)
-                          ON CONFLICT (key) DO UPDATE SET value = floor.value + 1";
-            let upsert = client.prepare(upsert).await.expect("a statement");
-            connections.push((client, upsert));
+            let mut stream = TcpStream::connect(server.addr()).await.expect("a server");
+            stream.set_nodelay(true).expect("a connection");
+            // Version, last transaction, timeout, session and its password.
+            let mut hello = Vec::new();
+            hello.extend(0_i32.to_be_bytes());
+            hello.extend(0_i64.to_be_bytes());
+            hello.extend(60_000_i32.to_be_bytes());
+            hello.extend(0_i64.to_be_bytes());
+            hello.extend(16_i32.to_be_bytes());
+            hello.extend([0; 17]);
+            ask(&mut stream, &hello).await;
+            connections.push(Mutex::new(stream));
         }
         Self {
             connections,
@@ -153,9 +159,41 @@ impl Floor {
         }
     }
 
-    async fn commit(&self, key: &str) {
+    async fn cycle(&self, key: &str) {
         let next = self.next.fetch_add(1, Ordering::Relaxed);
-        let (client, upsert) = &self.connections[next % self.connections.len()];
-        client.execute(upsert, &[&key]).await.expect("a commit");
+        let mut stream = self.connections[next % self.connections.len()].lock().await;
+        let path = format!("/floor-{key}");
+        let mut create = Vec::new();
+        create.extend(1_i32.to_be_bytes());
+        create.extend(1_i32.to_be_bytes());
+        put(&mut create, path.as_bytes());
+        put(&mut create, b"value");
+        create.extend(1_i32.to_be_bytes());
+        create.extend(0x1f_i32.to_be_bytes());
+        put(&mut create, b"world");
+        put(&mut create, b"anyone");
+        create.extend(0_i32.to_be_bytes());
+        ask(&mut stream, &create).await;
+        let mut delete = Vec::new();
+        delete.extend(2_i32.to_be_bytes());
+        delete.extend(2_i32.to_be_bytes());
+        put(&mut delete, path.as_bytes());
+        delete.extend((-1_i32).to_be_bytes());
+        ask(&mut stream, &delete).await;
     }
+}
+
+fn put(to: &mut Vec<u8>, bytes: &[u8]) {
+    let len = i32::try_from(bytes.len()).expect("a short text");
+    to.extend(len.to_be_bytes());
+    to.extend(bytes);
+}
+
+async fn ask(stream: &mut TcpStream, request: &[u8]) {
+    let mut message = Vec::new();
+    put(&mut message, request);
+    stream.write_all(&message).await.expect("a request");
+    let len = stream.read_u32().await.expect("an answer");
+    let mut answer = vec![0; usize::try_from(len).expect("a short answer")];
+    stream.read_exact(&mut answer).await.expect("an answer");
 }
