@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use coord::store::{ZookeeperStore, PutRequest, Store};
+use coord::store::{PutRequest, Store, ZookeeperStore};
 use coord::{Coordinator, saga};
 use coord_tests::ZookeeperServer;
 use coord_tests::bench::{Contestant, compare};

@@ -1,6 +1,7 @@
 //! ZooKeeper: while servers, connections and sessions die, when it refuses us, and what names it can be asked for.
 
 mod encryption;
+mod ensemble;
 mod failures;
 mod names;
 mod refusals;

@@ -1,7 +1,9 @@
 //! ZooKeeper servers of a test's own.
 
+mod ensemble;
 mod shared;
 
+use std::fmt::Write as _;
 use std::fs::{self, File};
 use std::io;
 use std::net::SocketAddr;
@@ -15,6 +17,7 @@ use tempfile::TempDir;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
+pub use ensemble::ZookeeperEnsemble;
 pub use shared::shared_zookeeper;
 
 use crate::leash::Leashed;
@@ -47,6 +50,8 @@ pub struct ZookeeperServerBuilder {
     /// Certificate and key, certificates of clients to trust, and the port.
     encrypted: Option<(String, String, Port)>,
     lines: Vec<String>,
+    /// Its number in an ensemble.
+    member: Option<usize>,
 }
 
 impl ZookeeperServerBuilder {
@@ -71,14 +76,18 @@ impl ZookeeperServerBuilder {
 
     /// Starts it. Returns when it answers.
     pub async fn start(self) -> ZookeeperServer {
-        let server = ZookeeperServer {
+        let server = self.make();
+        server.run().await;
+        server
+    }
+
+    fn make(self) -> ZookeeperServer {
+        ZookeeperServer {
             settings: self,
             port: Port::claim().expect("a port"),
             folder: TempDir::with_prefix("coord-zookeeper-").expect("a temporary folder"),
             process: Mutex::new(None),
-        };
-        server.run().await;
-        server
+        }
     }
 }
 
@@ -158,6 +167,11 @@ impl ZookeeperServer {
 
     /// Starts the process and waits until it answers.
     async fn run(&self) {
+        self.launch();
+        self.until_it_serves().await;
+    }
+
+    fn launch(&self) {
         self.configure();
         let library =
             std::env::var_os(LIBRARY).map_or_else(|| PathBuf::from(DEBIAN), PathBuf::from);
@@ -202,6 +216,9 @@ impl ZookeeperServer {
             .stderr(errors);
         let process = Leashed::spawn(&mut command, Some(self.folder()));
         *self.process() = Some(process.expect("Java; `tests/run` installs it"));
+    }
+
+    async fn until_it_serves(&self) {
         until("the ZooKeeper server to answer", async || {
             if let Some(status) = self.exited().expect("the state of the server") {
                 panic!(
@@ -228,7 +245,7 @@ impl ZookeeperServer {
     }
 
     async fn serves(&self) -> io::Result<bool> {
-        Ok(self.status().await?.contains("Mode: standalone"))
+        Ok(self.status().await?.contains("Mode: "))
     }
 
     async fn status(&self) -> io::Result<String> {
@@ -251,7 +268,9 @@ impl ZookeeperServer {
                 fs::write(self.folder().join(name), text).expect("the server's certificate");
             }
             let folder = self.folder().display();
-            lines += &format!(
+            // Writing to a `String` does not fail.
+            let _ = write!(
+                lines,
                 "secureClientPort={}\nserverCnxnFactory=org.apache.zookeeper.server.NettyServerCnxnFactory\n\
                  ssl.keyStore.location={folder}/shown.pem\nssl.keyStore.type=PEM\n\
                  ssl.trustStore.location={folder}/clients.pem\nssl.trustStore.type=PEM\n",
@@ -259,6 +278,10 @@ impl ZookeeperServer {
             );
         }
         lines += &self.settings.lines.join("\n");
+        if let Some(number) = self.settings.member {
+            fs::create_dir_all(self.data()).expect("the server's data");
+            fs::write(self.data().join("myid"), number.to_string()).expect("the server's number");
+        }
         fs::write(self.folder().join("zoo.cfg"), lines).expect("the server's configuration");
         let logging = "log4j.rootLogger=INFO, out\nlog4j.appender.out=org.apache.log4j.ConsoleAppender\n\
                        log4j.appender.out.layout=org.apache.log4j.PatternLayout\n\

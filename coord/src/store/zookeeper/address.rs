@@ -145,8 +145,8 @@ mod tests {
 
     #[test]
     fn a_url_says_where_the_servers_are() {
-        let address = parse("zk://us%40er:p%3ass@one,two:99,[::1]:7/a/b").ok();
-        let address = address.expect("an address");
+        let read = |url| parse(url).unwrap_or_else(|error| panic!("{url}: {error}"));
+        let address = read("zk://us%40er:p%3ass@one,two:99,[::1]:7/a/b");
         let servers: Vec<_> = address
             .servers
             .iter()
@@ -155,7 +155,7 @@ mod tests {
         assert_eq!(servers, [("one", 2181), ("two", 99), ("::1", 7)]);
         assert_eq!(address.digest.as_deref(), Some("us@er:p:ss"));
         assert_eq!(address.root.path(), "/a/b");
-        let plain = parse("zk://one/").ok().expect("an address");
+        let plain = read("zk://one/");
         assert_eq!(plain.root.path(), "/coord");
     }
 }

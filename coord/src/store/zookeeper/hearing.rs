@@ -94,7 +94,7 @@ pub(super) fn watch_again(link: &Link, connection: &Connection) {
         .wakes
         .channels()
         .iter()
-        .flat_map(|channel| match link.address.root.log_of(channel) {
+        .filter_map(|channel| match link.address.root.log_of(channel) {
             // Which entry is the next one is found out by telling oneself of a change.
             Some(_) => {
                 link.tell(News::Changed(channel.to_string()));

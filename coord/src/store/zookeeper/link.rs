@@ -14,7 +14,7 @@ use tracing::debug;
 use super::address::{Address, Server};
 use super::clock::{Clock, Time};
 use super::connection::{self, BoxedStream, Connection, News};
-use super::leases::Lines;
+use super::lines::Lines;
 use super::records::Header;
 use super::wire::{Change, Code, Done, Reply, Request, Session, Stat};
 use super::{failure, hearing, path, sweep, tls};
@@ -144,14 +144,13 @@ impl Link {
         let mut stream = self.dial(server).await?;
         let lost = |_| failure::of_connecting();
         let greeted = connection::greet(&mut stream, self.session_timeout, session).await;
-        let granted = match greeted.map_err(lost)? {
-            Some(granted) => granted,
-            None => {
-                *session = Session::default();
-                stream = self.dial(server).await?;
-                let greeted = connection::greet(&mut stream, self.session_timeout, session).await;
-                greeted.map_err(lost)?.ok_or_else(failure::of_connecting)?
-            }
+        let granted = if let Some(granted) = greeted.map_err(lost)? {
+            granted
+        } else {
+            *session = Session::default();
+            stream = self.dial(server).await?;
+            let greeted = connection::greet(&mut stream, self.session_timeout, session).await;
+            greeted.map_err(lost)?.ok_or_else(failure::of_connecting)?
         };
         *session = granted;
         let news = self.news.clone();
@@ -210,15 +209,13 @@ impl Link {
         let lost = || failure::of_loss(operation);
         let answers = connection.send(requests).ok_or_else(lost)?;
         let replies = tokio::time::timeout(self.response_timeout, try_join_all(answers)).await;
-        let replies = match replies {
-            Ok(replies) => replies.map_err(|_| lost())?,
-            Err(_) => {
-                connection.give_up();
-                // Whoever waits for something has to look again.
-                self.tell(News::Lost);
-                return Err(lost());
-            }
+        let Ok(replies) = replies else {
+            connection.give_up();
+            // Whoever waits for something has to look again.
+            self.tell(News::Lost);
+            return Err(lost());
         };
+        let replies = replies.map_err(|_| lost())?;
         if let Some(last) = replies.last() {
             self.transaction
                 .fetch_max(last.transaction, Ordering::Relaxed);

@@ -3,8 +3,8 @@
 //! - [`address`] reads the URL, [`tls`] encrypts, [`wire`] is the protocol.
 //! - [`connection`] is one connection, [`link`] keeps one, and knows the servers' time with [`clock`].
 //! - [`path`] says where things stand; [`cell`] is how a node is written.
-//! - [`records`], [`leases`] and [`logs`] turn requests into transactions; [`listing`] finds records, and
-//!   [`stored_line`] is what a line looks like.
+//! - [`records`], [`leases`] and [`logs`] turn requests into transactions; [`listing`] finds records;
+//!   [`line`] is one line, [`stored_line`] what it looks like, and [`lines`] what this process knows of all.
 //! - [`hearing`] wakes whoever waits, [`sweep`] sweeps out what has expired.
 //! - [`failure`] says of each error whether the operation may have been done.
 //!
@@ -32,6 +32,8 @@ mod connection;
 mod failure;
 mod hearing;
 mod leases;
+mod line;
+mod lines;
 mod link;
 mod listing;
 mod logs;

@@ -227,7 +227,8 @@ impl<'a> Writing<'a> {
         if let Some(known) = known {
             match self.write(known.as_ref()).await? {
                 Written::Done => return Ok(self.stored()),
-                Written::Changed(there) => read = there,
+                Written::Changed => {}
+                Written::Read(there) => read = Some(there),
             }
         }
         for _ in 0..TRIES {
@@ -253,7 +254,8 @@ impl<'a> Writing<'a> {
                 .await?
             {
                 Written::Done => return Ok(self.stored()),
-                Written::Changed(there) => read = there,
+                Written::Changed => {}
+                Written::Read(there) => read = Some(there),
             }
         }
         Err(failure::of_contention(self.operation))
@@ -319,19 +321,20 @@ impl<'a> Writing<'a> {
                 self.link.keep_header(&self.path, header);
                 Ok(Written::Done)
             }
-            (Changed::Refused(_), replies) => {
-                let read = replies.into_iter().next().filter(|_| reads);
-                let read = read.map(|reply| link::cell(self.operation, reply));
-                Ok(Written::Changed(read.transpose()?))
-            }
+            (Changed::Refused(_), replies) => match replies.into_iter().next().filter(|_| reads) {
+                Some(reply) => Ok(Written::Read(link::cell(self.operation, reply)?)),
+                None => Ok(Written::Changed),
+            },
         }
     }
 }
 
 enum Written {
     Done,
-    /// Something else is there, which may have been read along.
-    Changed(Option<Option<Cell>>),
+    /// Something else is there.
+    Changed,
+    /// Something else is there: this.
+    Read(Option<Cell>),
 }
 
 pub(super) fn parse(operation: &'static str, cell: Option<Cell>) -> Result<Option<Record>> {

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use super::clock::{Time, milliseconds};
 use super::link::{Link, cell, get};
 use super::wire::{Code, Request};
-use super::{cell as cells, failure, leases, logs, path, records};
+use super::{cell as cells, failure, line, logs, path, records};
 use crate::store::Result;
 
 /// How many shards are swept each time.
@@ -108,7 +108,7 @@ async fn sweep_shard(link: &Link, kind: &str, shard: usize) -> Result<()> {
                 continue;
             };
             if kind == "lines" {
-                if leases::is_dead(&there, now) {
+                if line::is_dead(&there, now) {
                     let removed = cells::remove(path, there.mark).to_vec();
                     link.change("sweep", removed, []).await?;
                 }
