@@ -80,7 +80,10 @@ async fn a_leader_that_stood_still_brings_nothing_back() {
     };
     assert!(u64::from(later) > held);
     // Also as the one that stood still tells it.
-    let of_leader = connect(&leader.url()).await;
+    let of_leader = until("it to serve again", async || {
+        ZookeeperStore::connect(&leader.url()).await.ok()
+    })
+    .await;
     let line = insist(async || of_leader.inspect_lease("a").await).await;
     assert_eq!(line.len(), 1);
     assert_eq!(line[0].owner, next.lease.owner);

@@ -209,7 +209,7 @@ impl ZookeeperServer {
             ))
             .arg("-cp")
             .arg(classes)
-            .arg("org.apache.zookeeper.server.ZooKeeperServerMain")
+            .arg("org.apache.zookeeper.server.quorum.QuorumPeerMain")
             .arg(self.folder().join("zoo.cfg"))
             .stdin(Stdio::null())
             .stdout(log)

@@ -109,6 +109,7 @@ pub(super) async fn release(link: &Link, lease: &LeaseId) -> Result<bool> {
         return Ok(answer);
     }
     let mut loaded = Loaded::known(link, &path).await?.unwrap_or_default();
+    let is_leaving = link.lines.is_leaving(lease.owner);
     for _ in 0..TRIES {
         let Some(member) = loaded.line.member_mut(lease.owner) else {
             if !loaded.is_read {
@@ -128,6 +129,9 @@ pub(super) async fn release(link: &Link, lease: &LeaseId) -> Result<bool> {
         if loaded.save(link, "release", &path, None).await? {
             link.lines.remember(lease, true);
             return Ok(true);
+        }
+        if !is_leaving {
+            link.lines.stay(lease.owner);
         }
     }
     Err(failure::of_contention("release"))

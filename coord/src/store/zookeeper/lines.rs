@@ -80,7 +80,21 @@ impl Lines {
 
     /// A release of this contender is on its way, and until then nobody else can have taken it out.
     pub(super) fn leave(&self, owner: OwnerId, until: Time) {
-        lock(&self.leaving).insert(owner, until);
+        let mut leaving = lock(&self.leaving);
+        if leaving.len() >= LEFT_AT_MOST {
+            leaving.clear();
+        }
+        leaving.insert(owner, until);
+    }
+
+    /// Whether a release of this contender was sent and not answered.
+    pub(super) fn is_leaving(&self, owner: OwnerId) -> bool {
+        lock(&self.leaving).contains_key(&owner)
+    }
+
+    /// The release was refused.
+    pub(super) fn stay(&self, owner: OwnerId) {
+        lock(&self.leaving).remove(&owner);
     }
 
     /// Whether a release before can have taken this contender out, and nobody else can.

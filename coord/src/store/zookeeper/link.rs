@@ -89,13 +89,19 @@ impl Link {
         if let Some(connection) = self.working() {
             return Ok(connection);
         }
+        // Also for those who wait while another connects, and may fail.
+        let connecting = tokio::time::timeout(self.response_timeout, self.connect_anew());
+        connecting
+            .await
+            .unwrap_or_else(|_| Err(failure::of_connecting()))
+    }
+
+    async fn connect_anew(&self) -> Result<Arc<Connection>> {
         let mut session = self.session.lock().await;
         if let Some(connection) = self.working() {
             return Ok(connection);
         }
-        let connecting = self.connect_to_any(&mut session);
-        let connected = tokio::time::timeout(self.response_timeout, connecting).await;
-        let connection = Arc::new(connected.unwrap_or_else(|_| Err(failure::of_connecting()))?);
+        let connection = Arc::new(self.connect_to_any(&mut session).await?);
         self.clock.forget();
         hearing::watch_again(self, &connection);
         *self.current.write().unwrap_or_else(PoisonError::into_inner) =

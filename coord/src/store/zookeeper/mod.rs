@@ -83,6 +83,9 @@ const LARGEST_VALUE: usize = limits::MAX_VALUE_BYTES - 16 * 1024;
 /// Every operation is atomic and in order, across all processes, and what was acknowledged is on the disks of a majority of
 /// servers. Time is the leader's clock; a jump of it, or another leader with another time, moves expiry.
 ///
+/// What is only read is read behind a `sync`. A leader that was cut off, and has not found out yet, answers that as well: for
+/// as long as its `syncLimit`, a question may then be answered with what was there before. What changes something is not.
+///
 /// A lease ends when its ttl has passed without renewal, and not with the client's session with a server: one that
 /// connects anew in time goes on. Fencing tokens grow as long as the ensemble keeps its data; and also when it has lost
 /// all of it, if its clock does not go back.

@@ -220,7 +220,14 @@ impl<'a> Writing<'a> {
                     .filter(|header| header.mark == version.to_bits() && header.lives(self.link))
                     .map(Some)
             }
-            (Condition::Absent | Condition::Any, Some(_)) => Some(None),
+            (Condition::Any, Some(_)) => {
+                let header = self.link.header(&self.path);
+                Some(header).filter(|header| {
+                    let is_done = |header: &Header| header.knows(self.mark);
+                    !header.as_ref().is_some_and(is_done)
+                })
+            }
+            (Condition::Absent, Some(_)) => Some(None),
             _ => None,
         };
         let mut read = None;
