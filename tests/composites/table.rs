@@ -75,7 +75,7 @@ const COLUMNS: &[(&str, Cell)] = &[
     ("consistency", consistency),
     // `sqlite::processes`, `faults::restarts`, `composites::quorum`; `zookeeper::failures`.
     ("after a crash of the server", durability),
-    // `faults::failover`; `composites::quorum::two_of_five_stores_down_change_nothing`.
+    // `faults::failover`; `composites::quorum::two_of_five_stores_down_change_nothing`; `zookeeper::ensemble`.
     ("after the loss of a replica", replica_loss),
     // `expiry_records`, `expiry_leases`; `sqlite::time`.
     ("clock", clock),
@@ -92,7 +92,7 @@ const COLUMNS: &[(&str, Cell)] = &[
         }
         .to_owned()
     }),
-    // `faults::cost`, `idempotency::cost`, `sagas::costing`; `composites::counting`.
+    // `faults::cost`, `idempotency::cost`, `sagas::costing`; `composites::counting`; `zookeeper::cost`.
     ("round trips to acquire, release, put, append", round_trips),
     // `tokens`; `sqlite::files`, `faults::restarts`, `faults::failover`; `composites::quorum::tokens_grow_whoever_loses_what`; `zookeeper::failures`.
     ("tokens also grow across", tokens),

@@ -5,7 +5,7 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
@@ -21,6 +21,7 @@ pub struct Wire {
     port: Port,
     next: Arc<Mutex<Next>>,
     refuses: Arc<AtomicBool>,
+    requests: Arc<AtomicU64>,
     /// Connections end when this changes.
     cuts: watch::Sender<u64>,
     _open: oneshot::Sender<()>,
@@ -50,6 +51,8 @@ impl Wire {
         let state = Arc::clone(&next);
         let refuses = Arc::new(AtomicBool::new(false));
         let refused = Arc::clone(&refuses);
+        let requests = Arc::new(AtomicU64::new(0));
+        let counted = Arc::clone(&requests);
         thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread()
                 .enable_all()
@@ -61,7 +64,13 @@ impl Wire {
                         if refused.load(Ordering::SeqCst) {
                             continue;
                         }
-                        tokio::spawn(forward(client, upstream, Arc::clone(&state), cut.clone()));
+                        tokio::spawn(forward(
+                            client,
+                            upstream,
+                            Arc::clone(&state),
+                            Arc::clone(&counted),
+                            cut.clone(),
+                        ));
                     }
                 };
                 tokio::select! {
@@ -74,6 +83,7 @@ impl Wire {
             port,
             next,
             refuses,
+            requests,
             cuts,
             _open: open,
         }
@@ -82,6 +92,11 @@ impl Wire {
     /// The address for clients.
     pub fn addr(&self) -> SocketAddr {
         self.port.addr()
+    }
+
+    /// How many requests have passed.
+    pub fn requests(&self) -> u64 {
+        self.requests.load(Ordering::SeqCst)
     }
 
     /// Closes all connections.
@@ -117,6 +132,7 @@ async fn forward(
     client: TcpStream,
     upstream: SocketAddr,
     next: Arc<Mutex<Next>>,
+    requests: Arc<AtomicU64>,
     mut cut: watch::Receiver<u64>,
 ) -> io::Result<()> {
     let server = TcpStream::connect(upstream).await?;
@@ -136,6 +152,7 @@ async fn forward(
                 if length == 0 || fate == Next::IsCut {
                     return Ok(());
                 }
+                requests.fetch_add(1, Ordering::SeqCst);
                 loses_its_answer |= fate == Next::LosesItsAnswer;
                 to_server.write_all(&request[..length]).await?;
             }

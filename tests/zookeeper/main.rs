@@ -1,5 +1,6 @@
 //! ZooKeeper: while servers, connections and sessions die, when it refuses us, and what names it can be asked for.
 
+mod cost;
 mod encryption;
 mod ensemble;
 mod failures;
