@@ -2,6 +2,7 @@
 
 mod broken;
 mod cut_connections;
+mod cut_lines;
 mod cut_sessions;
 mod fault_store;
 mod four_methods;
@@ -11,11 +12,13 @@ use std::sync::Arc;
 
 use coord::store::{
     Fallback, MemoryStore, Mirror, PostgresStore, Quorum, RedisStore, Routed, SqliteStore, Store,
+    ZookeeperStore,
 };
 use coord::testing::{FaultStore, store_conformance, store_conformance_tests};
-use coord_tests::{shared_postgres, shared_redis, shared_sqlite, store_at};
+use coord_tests::{shared_postgres, shared_redis, shared_sqlite, shared_zookeeper, store_at};
 
 use cut_connections::CutConnections;
+use cut_lines::CutLines;
 use cut_sessions::CutSessions;
 use four_methods::FourMethods;
 use resending::{Faults, Resending};
@@ -34,6 +37,12 @@ async fn sqlite() -> SqliteStore {
 
 async fn postgres() -> PostgresStore {
     PostgresStore::connect(&shared_postgres().await)
+        .await
+        .expect("the shared server accepts clients")
+}
+
+async fn zookeeper() -> ZookeeperStore {
+    ZookeeperStore::connect(&shared_zookeeper().await)
         .await
         .expect("the shared server accepts clients")
 }
@@ -292,6 +301,24 @@ mod postgres_behind_cut_connections {
     super::store_conformance_tests! {
         #[tokio::test]
         super::Resending(super::CutSessions::connect().await)
+    }
+}
+
+mod zookeeper_alone {
+    super::store_conformance_tests! {
+        #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+        super::zookeeper().await
+    }
+}
+
+mod zookeeper_behind_random_faults {
+    super::store_conformance_tests!(super::unreliable(super::zookeeper().await));
+}
+
+mod zookeeper_behind_cut_connections {
+    super::store_conformance_tests! {
+        #[tokio::test]
+        super::Resending(super::CutLines::connect().await)
     }
 }
 

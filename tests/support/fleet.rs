@@ -4,7 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use crate::{new_sqlite, shared_postgres, shared_redis, sqlite_url, store_at, unique, until};
+use crate::{
+    new_sqlite, shared_postgres, shared_redis, shared_zookeeper, sqlite_url, store_at, unique,
+    until,
+};
 use coord::store::{Contender, LeaseId, MemoryStore, PutRequest, Quorum, Store};
 use coord::testing::FaultStore;
 use coord::{Coordinator, CoordinatorBuilder, Lease};
@@ -64,6 +67,11 @@ impl Fleet {
             place: StorePlace::Among(stores),
             namespace: unique("fleet"),
         }
+    }
+
+    /// On the ZooKeeper server that all tests share, each with a connection of its own.
+    pub async fn on_zookeeper() -> Self {
+        Self::at(shared_zookeeper().await).await
     }
 
     async fn at(url: String) -> Self {

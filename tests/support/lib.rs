@@ -8,6 +8,8 @@
 //! - [`shared_redis`] is one server for all tests that leave it as they found it.
 //! - [`shared_sqlite`] is one database in a file for them, and [`new_sqlite`] one of a test's own.
 //! - [`PostgresServer`] and [`shared_postgres`] are the same for PostgreSQL.
+//! - [`ZookeeperServer`] and [`shared_zookeeper`] are the same for ZooKeeper, and
+//!   [`ZookeeperEnsemble`] is three servers of it.
 //! - [`Proxy`] stands between a client and a server: it counts, delays, swallows and cuts.
 //! - [`Wire`] only cuts, whatever is spoken.
 //! - [`fleet`] is several processes' coordinators on one store, and what tests of them need.
@@ -33,6 +35,7 @@ mod suites;
 mod wait;
 mod wire;
 pub mod worker;
+pub mod zookeeper;
 
 pub use names::unique;
 pub use polls::dropped_after;
@@ -45,3 +48,4 @@ pub use stores::{sqlite_url, store_at};
 pub use wait::{PATIENCE, until};
 pub use wire::Wire;
 pub use worker::Worker;
+pub use zookeeper::{ZookeeperEnsemble, ZookeeperServer, shared_zookeeper};

@@ -51,5 +51,14 @@ macro_rules! over_every_store {
                 }
             )* })*
         }
+
+        mod zookeeper {
+            $(mod $subject { $(
+                #[tokio::test]
+                async fn $case() {
+                    super::super::$subject::$case(&$crate::fleet::Fleet::on_zookeeper().await).await;
+                }
+            )* })*
+        }
     };
 }

@@ -5,6 +5,7 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
@@ -19,6 +20,8 @@ use crate::port::Port;
 pub struct Wire {
     port: Port,
     next: Arc<Mutex<Next>>,
+    refuses: Arc<AtomicBool>,
+    requests: Arc<AtomicU64>,
     /// Connections end when this changes.
     cuts: watch::Sender<u64>,
     _open: oneshot::Sender<()>,
@@ -46,6 +49,10 @@ impl Wire {
         let (cuts, cut) = watch::channel(0);
         let (open, closed) = oneshot::channel::<()>();
         let state = Arc::clone(&next);
+        let refuses = Arc::new(AtomicBool::new(false));
+        let refused = Arc::clone(&refuses);
+        let requests = Arc::new(AtomicU64::new(0));
+        let counted = Arc::clone(&requests);
         thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread()
                 .enable_all()
@@ -54,7 +61,16 @@ impl Wire {
                 let listener = TcpListener::from_std(listener).expect("a listener for the proxy");
                 let accept = async {
                     while let Ok((client, _)) = listener.accept().await {
-                        tokio::spawn(forward(client, upstream, Arc::clone(&state), cut.clone()));
+                        if refused.load(Ordering::SeqCst) {
+                            continue;
+                        }
+                        tokio::spawn(forward(
+                            client,
+                            upstream,
+                            Arc::clone(&state),
+                            Arc::clone(&counted),
+                            cut.clone(),
+                        ));
                     }
                 };
                 tokio::select! {
@@ -66,6 +82,8 @@ impl Wire {
         Self {
             port,
             next,
+            refuses,
+            requests,
             cuts,
             _open: open,
         }
@@ -76,9 +94,22 @@ impl Wire {
         self.port.addr()
     }
 
+    /// How many requests have passed.
+    pub fn requests(&self) -> u64 {
+        self.requests.load(Ordering::SeqCst)
+    }
+
     /// Closes all connections.
     pub fn cut(&self) {
         self.cuts.send_modify(|cuts| *cuts += 1);
+    }
+
+    /// Closes all connections and lets no other through, or does so again.
+    pub fn refuse(&self, refuses: bool) {
+        self.refuses.store(refuses, Ordering::SeqCst);
+        if refuses {
+            self.cut();
+        }
     }
 
     /// Cuts the connection in place of the next request.
@@ -101,6 +132,7 @@ async fn forward(
     client: TcpStream,
     upstream: SocketAddr,
     next: Arc<Mutex<Next>>,
+    requests: Arc<AtomicU64>,
     mut cut: watch::Receiver<u64>,
 ) -> io::Result<()> {
     let server = TcpStream::connect(upstream).await?;
@@ -120,6 +152,7 @@ async fn forward(
                 if length == 0 || fate == Next::IsCut {
                     return Ok(());
                 }
+                requests.fetch_add(1, Ordering::SeqCst);
                 loses_its_answer |= fate == Next::LosesItsAnswer;
                 to_server.write_all(&request[..length]).await?;
             }

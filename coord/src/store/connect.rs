@@ -8,8 +8,10 @@ use crate::error::Error;
 /// Connects to the store that `url` names, for a coordinator that has further settings.
 ///
 /// Known are `memory:`; with the feature `sqlite`, `sqlite:coord.db` or any other path, which stands as it is
-/// written, without escapes; with the feature `redis`, `redis://[user:password@]host[:port][/database]`, and with `tls` and
-/// `redis-sentinel` further ones, of which `store::RedisStore` tells; and with the feature `postgres`, `postgres://[user[:password]@]host[:port][/database]`, of which `store::PostgresStore` tells more.
+/// written, without escapes; with the feature `redis`, `redis://[user:password@]host[:port][/database]`, and with `tls`
+/// and `redis-sentinel` further ones, of which `store::RedisStore` tells; with the feature `postgres`,
+/// `postgres://[user[:password]@]host[:port][/database]`, of which `store::PostgresStore` tells more; and with the feature
+/// `zookeeper`, `zk://[user:password@]host[:port][,host[:port]…][/folder]`, or `zks:` if it is encrypted.
 /// Dropping the future leaves nothing behind.
 ///
 /// # Errors
@@ -36,8 +38,8 @@ use crate::error::Error;
 pub async fn connect(url: &str) -> Result<Arc<dyn Store>, Error> {
     let scheme = scheme(url).ok_or_else(|| {
         Error::invalid_url(
-            "it begins with no scheme; write it as `memory:`, `sqlite:coord.db`, `redis://host:6379` or \
-             `postgres://host/database`",
+            "it begins with no scheme; write it as `memory:`, `sqlite:coord.db`, `redis://host:6379`, \
+             `postgres://host/database` or `zk://host:2181`",
         )
     })?;
     match &*scheme {
@@ -45,9 +47,10 @@ pub async fn connect(url: &str) -> Result<Arc<dyn Store>, Error> {
         "sqlite" => sqlite(url).await,
         "redis" | "rediss" | "redis+sentinel" | "rediss+sentinel" => redis(&scheme, url).await,
         "postgres" | "postgresql" => postgres(url).await,
+        "zk" | "zks" => zookeeper(&scheme, url).await,
         unknown => Err(Error::invalid_url(format!(
             "the scheme `{unknown}:` is unknown; this version knows `memory:`, `sqlite:`, `redis:`, `rediss:`, \
-             `redis+sentinel:`, `rediss+sentinel:` and `postgres:`"
+             `redis+sentinel:`, `rediss+sentinel:`, `postgres:`, `zk:` and `zks:`"
         ))),
     }
 }
@@ -118,8 +121,24 @@ async fn postgres(_: &str) -> Result<Arc<dyn Store>, Error> {
     Err(feature_is_off("postgres", "postgres"))
 }
 
+#[cfg(feature = "zookeeper")]
+async fn zookeeper(_: &str, url: &str) -> Result<Arc<dyn Store>, Error> {
+    Ok(Arc::new(super::ZookeeperStore::connect(url).await?))
+}
+
+#[cfg(not(feature = "zookeeper"))]
+#[expect(clippy::unused_async, reason = "it stands in for one that awaits")]
+async fn zookeeper(scheme: &str, _: &str) -> Result<Arc<dyn Store>, Error> {
+    Err(feature_is_off(scheme, "zookeeper"))
+}
+
 #[cfg_attr(
-    all(feature = "sqlite", feature = "redis", feature = "postgres"),
+    all(
+        feature = "sqlite",
+        feature = "redis",
+        feature = "postgres",
+        feature = "zookeeper"
+    ),
     allow(dead_code, reason = "with all features there is none that is off")
 )]
 fn feature_is_off(scheme: &str, feature: &str) -> Error {

@@ -84,6 +84,11 @@ impl<T> Line<T> {
         self.members.iter_mut()
     }
 
+    #[cfg(feature = "zookeeper")]
+    pub(super) fn into_members(self) -> impl Iterator<Item = Member<T>> {
+        self.members.into_iter()
+    }
+
     pub(super) fn member_mut(&mut self, owner: OwnerId) -> Option<&mut Member<T>> {
         self.members.iter_mut().find(|member| member.owner == owner)
     }

@@ -46,9 +46,11 @@ mod released;
 mod sqlite;
 #[cfg(any(feature = "redis", feature = "postgres"))]
 mod standing;
-#[cfg(any(feature = "redis", feature = "postgres"))]
+#[cfg(any(feature = "redis", feature = "postgres", feature = "zookeeper"))]
 mod wakes;
 mod watch;
+#[cfg(feature = "zookeeper")]
+mod zookeeper;
 
 use std::any::Any;
 
@@ -81,6 +83,8 @@ pub use redis::{RedisStore, RedisStoreBuilder};
 #[cfg(feature = "sqlite")]
 pub use sqlite::{SqliteStore, SqliteStoreBuilder, Synchronous};
 pub use watch::{Wake, WakeSender, Watch, Watched};
+#[cfg(feature = "zookeeper")]
+pub use zookeeper::{ZookeeperStore, ZookeeperStoreBuilder};
 
 use crate::error::StoreError;
 

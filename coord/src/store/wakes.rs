@@ -61,6 +61,14 @@ impl Wakes {
         state.watchers.keys().cloned().collect()
     }
 
+    /// Whether anybody watches the channel.
+    #[cfg(feature = "zookeeper")]
+    pub(super) fn is_watched(&self, channel: &str) -> bool {
+        let state = self.state();
+        let watchers = state.watchers.get(channel);
+        watchers.is_some_and(|watchers| watchers.iter().any(WakeSender::is_watched))
+    }
+
     /// Whether anybody waits or watches.
     #[cfg(feature = "postgres")]
     pub(super) fn are_wanted(&self) -> bool {
