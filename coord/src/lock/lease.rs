@@ -134,13 +134,13 @@ impl Lease {
         let lost = Error::LockLost {
             template: holding.template,
         };
-        if !holding.end(now) {
+        let Some(deadline) = holding.end(now) else {
             self.keeper.abandon(holding);
             return Err(lost);
-        }
+        };
         let still_held = match self.rest(now) {
             None => {
-                persist(holding.deadline(), || {
+                persist(deadline, || {
                     self.keeper.store.release_lease(&holding.lease)
                 })
                 .await?
@@ -160,7 +160,7 @@ impl Lease {
                         .transpose()
                 };
                 matches!(
-                    persist(holding.deadline(), renew).await?,
+                    persist(deadline, renew).await?,
                     Some(Renewed::Granted(_))
                 )
             }
@@ -180,7 +180,7 @@ impl Lease {
         let rest = self.rest(now);
         let mut was_lost = false;
         for part in &self.parts {
-            was_lost |= !part.holding.end(now);
+            was_lost |= part.holding.end(now).is_none();
             match rest {
                 Some(rest) => self.keeper.keep_for(&part.holding, rest),
                 None => self.keeper.abandon(&part.holding),
