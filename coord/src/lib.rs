@@ -18,6 +18,8 @@
 //!
 //! # Metrics
 //!
+//! They are listed in [`metrics`](mod@metrics), which also describes them to an exporter.
+//!
 //! Through the `metrics` facade, labelled `template` with the key's template. Counters:
 //! `coord_lock_acquired_total`, `coord_lock_failed_total`, `coord_lock_released_total`,
 //! `coord_lock_timeout_total`, `coord_lock_lost_total`. Histograms, in seconds:
@@ -62,6 +64,7 @@ pub mod http;
 pub mod idempotency;
 pub mod key;
 pub mod lock;
+pub mod metrics;
 mod observe;
 pub mod policy;
 pub mod saga;

@@ -139,12 +139,7 @@ impl Lease {
             return Err(lost);
         };
         let still_held = match self.rest(now) {
-            None => {
-                persist(deadline, || {
-                    self.keeper.store.release_lease(&holding.lease)
-                })
-                .await?
-            }
+            None => persist(deadline, || self.keeper.store.release_lease(&holding.lease)).await?,
             Some(rest) => {
                 let renewal = [Renewal {
                     lease: holding.lease.clone(),
@@ -159,10 +154,7 @@ impl Lease {
                         .pop()
                         .transpose()
                 };
-                matches!(
-                    persist(deadline, renew).await?,
-                    Some(Renewed::Granted(_))
-                )
+                matches!(persist(deadline, renew).await?, Some(Renewed::Granted(_)))
             }
         };
         if still_held { Ok(()) } else { Err(lost) }
