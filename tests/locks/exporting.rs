@@ -1,7 +1,7 @@
 //! What a page for Prometheus says.
 
-use coord::Coordinator;
 use coord::metrics::{self, Kind};
+use coord::{Coordinator, key};
 use metrics_exporter_prometheus::PrometheusBuilder;
 
 #[tokio::test]
@@ -11,7 +11,9 @@ async fn a_page_for_prometheus_has_descriptions_and_buckets() {
     let _guard = ::metrics::set_default_local_recorder(&recorder);
     metrics::describe();
     let coord = Coordinator::builder().build();
-    let lease = coord.lock("exported").acquire().await.unwrap();
+    let id = 1;
+    // A template that no other test of this process has used.
+    let lease = coord.lock(key!("exported:<id>")).acquire().await.unwrap();
     lease.release().await.unwrap();
     let page = recorder.handle().render();
     for line in [
@@ -19,8 +21,8 @@ async fn a_page_for_prometheus_has_descriptions_and_buckets() {
         "# TYPE coord_lock_acquired_total counter",
         "# TYPE coord_lock_held_duration_seconds histogram",
         // At zero from the start, so that a rate misses nothing.
-        "coord_lock_lost_total{template=\"\"} 0",
-        "coord_lock_contention_attempts_bucket{template=\"\",le=\"1\"} 1",
+        "coord_lock_lost_total{template=\"exported:<id>\"} 0",
+        "coord_lock_contention_attempts_bucket{template=\"exported:<id>\",le=\"1\"} 1",
     ] {
         assert!(page.lines().any(|one| one == line), "{line}\n{page}");
     }
