@@ -2,6 +2,7 @@
 //!
 //! # Where to look
 //!
+//! - [`guide`]: what each thing is for, what it does not give, and what to do about that.
 //! - [`Coordinator`]: connect, install, lock.
 //! - [`locked`], [`key!`] and the derive of [`KeyPart`]: what the compiler checks.
 //! - [`idempotent`] and [`idempotency`]: calls that have their effect once.
@@ -59,6 +60,7 @@ mod clock;
 mod context;
 mod coordinator;
 mod error;
+pub mod guide;
 #[cfg(feature = "http")]
 pub mod http;
 pub mod idempotency;
