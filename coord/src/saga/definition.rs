@@ -8,6 +8,7 @@ use std::sync::{Arc, LazyLock, PoisonError, RwLock};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use super::head::StoredSteps;
 use super::outputs::Finished;
 use super::step::{Input, Step, StepData};
 use crate::error::Error;
@@ -42,6 +43,7 @@ pub trait Saga: Serialize + DeserializeOwned + Any + Send + Sync {
 pub struct Definition {
     pub(super) name: &'static str,
     pub(super) steps: Vec<StepData>,
+    stored: Arc<StoredSteps>,
     by_id: HashMap<&'static str, usize>,
     pub(super) read: fn(&[u8]) -> serde_json::Result<Input>,
     pub(super) key: fn(&Input) -> Option<Result<Key, Error>>,
@@ -67,6 +69,7 @@ impl Definition {
         let steps: Vec<_> = S::steps().into_iter().map(Step::into_data).collect();
         Self {
             name: S::NAME,
+            stored: steps.iter().map(StepData::as_stored).collect(),
             by_id: steps.iter().map(|step| step.id).zip(0..).collect(),
             steps,
             read: |stored| Ok(Arc::new(serde_json::from_slice::<S>(stored)?)),
@@ -75,7 +78,7 @@ impl Definition {
     }
 
     /// How the first so many steps differ from those that a saga was begun with.
-    pub(crate) fn difference(&self, begun: &[(String, String)], touched: usize) -> Option<String> {
+    pub(crate) fn difference(&self, begun: &StoredSteps, touched: usize) -> Option<String> {
         (0..touched).find_map(|at| {
             let was = begun.get(at).map(|(id, output)| (&**id, &**output));
             let is = self.steps.get(at).map(|step| (step.id, &*step.output));
@@ -107,10 +110,8 @@ impl Definition {
     }
 
     /// The steps as they are stored.
-    pub(super) fn stored_steps(&self) -> Vec<(String, String)> {
-        self.steps()
-            .map(|(id, output)| (id.to_owned(), output.to_owned()))
-            .collect()
+    pub(super) fn stored_steps(&self) -> Arc<StoredSteps> {
+        Arc::clone(&self.stored)
     }
 
     /// The saga's name.

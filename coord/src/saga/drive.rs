@@ -67,6 +67,13 @@ struct Failure {
     error: StepError,
 }
 
+/// What comes after an attempt.
+enum After {
+    Again,
+    /// Nothing, and perhaps the run has failed for good.
+    Over(Option<Failure>),
+}
+
 impl Cancel {
     pub(super) fn want(&self) {
         self.is_wanted.store(true, Ordering::Release);
@@ -175,42 +182,70 @@ impl Drive {
         journal: &mut Journal<Progress>,
         runs: Vec<Run>,
     ) -> Result<Option<Failure>, Stop> {
+        if let [run] = *runs {
+            return self.forwards_alone(journal, run).await;
+        }
         let mut under_way = FuturesUnordered::new();
         for run in runs {
             under_way.push(self.attempt(journal, run));
         }
         let mut failure = None;
         while let Some((run, attempted)) = under_way.next().await {
-            match attempted {
-                Attempted::Done(output) => journal.note(Event {
-                    output: Some(output),
-                    ..Event::of_run(Kind::Done, run)
-                }),
-                Attempted::NotMade => {}
-                Attempted::Failed(failed) => {
-                    let failures = journal.fold.run(run).failures + 1;
-                    let delay = failed
-                        .is_worth_retrying
-                        .then(|| self.definition.steps[run.0].retry_delay(failures + 1))
-                        .flatten()
-                        .filter(|_| failure.is_none());
-                    note_failure(journal, Kind::Failed, run, &failed.error, delay);
-                    if delay.is_some() {
-                        journal.flush().await?;
-                        under_way.push(self.attempt(journal, run));
-                    } else if failure.is_none() {
-                        failure = Some(Failure {
-                            run,
-                            error: failed.error,
-                        });
-                    }
-                }
+            match self.note(journal, run, attempted, failure.is_none()) {
+                After::Again => under_way.push(self.attempt(journal, run)),
+                After::Over(failed) => failure = failure.or(failed),
             }
             if !under_way.is_empty() {
                 journal.flush().await?;
             }
         }
         Ok(failure)
+    }
+
+    /// Makes one run, which is what most steps are.
+    async fn forwards_alone(
+        &self,
+        journal: &mut Journal<Progress>,
+        run: Run,
+    ) -> Result<Option<Failure>, Stop> {
+        loop {
+            let (_, attempted) = self.attempt(journal, run).await;
+            match self.note(journal, run, attempted, true) {
+                After::Again => journal.flush().await?,
+                After::Over(failed) => return Ok(failed),
+            }
+        }
+    }
+
+    /// Notes how an attempt has ended, and says what comes after it.
+    fn note(
+        &self,
+        journal: &mut Journal<Progress>,
+        run: Run,
+        attempted: Attempted,
+        may_retry: bool,
+    ) -> After {
+        let failed = match attempted {
+            Attempted::Done(output) => {
+                journal.note(Event {
+                    output: Some(output),
+                    ..Event::of_run(Kind::Done, run)
+                });
+                return After::Over(None);
+            }
+            Attempted::NotMade => return After::Over(None),
+            Attempted::Failed(failed) => failed,
+        };
+        let failures = journal.fold.run(run).failures + 1;
+        let delay = (failed.is_worth_retrying && may_retry)
+            .then(|| self.definition.steps[run.0].retry_delay(failures + 1))
+            .flatten();
+        note_failure(journal, Kind::Failed, run, &failed.error, delay);
+        if delay.is_some() {
+            return After::Again;
+        }
+        let error = failed.error;
+        After::Over(Some(Failure { run, error }))
     }
 
     /// Undoes what was begun, the latest first.

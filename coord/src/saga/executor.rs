@@ -1,10 +1,11 @@
 //! The executor of a coordinator: what it executes, each saga in a task of its own, and its membership.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use bytes::Bytes;
+use rapidhash::fast::RapidHashMap;
 use tokio::sync::{Notify, watch};
 use tracing::Instrument;
 
@@ -20,9 +21,9 @@ use crate::store::Store;
 /// What a coordinator executes.
 pub(super) struct Executor {
     store: Arc<dyn Store>,
-    running: Mutex<HashMap<Arc<str>, Arc<Running>>>,
+    running: Mutex<RapidHashMap<Arc<str>, Arc<Running>>>,
     /// The sagas of closures that calls in this process have.
-    claimed: Mutex<HashMap<Arc<str>, watch::Receiver<()>>>,
+    claimed: Mutex<RapidHashMap<Arc<str>, watch::Receiver<()>>>,
     member: RwLock<Option<Arc<Member>>>,
     /// One at a time becomes a member.
     joining: tokio::sync::Mutex<()>,

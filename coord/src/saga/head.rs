@@ -2,6 +2,7 @@
 //! what is known of the saga, its input, and what its history begins and ends with. The beginning is written
 //! when the saga is created, and the end when it has ended, so neither costs an append.
 
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
@@ -48,6 +49,9 @@ impl SagaState {
     }
 }
 
+/// Steps of a definition as they are stored: each by its id, with the type of its output.
+pub(super) type StoredSteps = [(String, String)];
+
 /// What is known of a saga. Names are short, since each saga stores them twice.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct About {
@@ -65,8 +69,8 @@ pub(super) struct About {
     #[serde(rename = "e")]
     pub(super) epoch: u64,
     /// The steps of its definition, each with the type of its output.
-    #[serde(rename = "d", default, skip_serializing_if = "Vec::is_empty")]
-    pub(super) steps: Vec<(String, String)>,
+    #[serde(rename = "d", default, skip_serializing_if = "<[_]>::is_empty")]
+    pub(super) steps: Arc<StoredSteps>,
     /// How long it is kept once it has ended, in milliseconds.
     #[serde(rename = "t")]
     pub(super) retention: u64,

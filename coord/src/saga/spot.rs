@@ -8,7 +8,7 @@ use bytes::Bytes;
 
 use super::error::{SagaError, StepError};
 use super::executor::Executor;
-use super::head::{About, Head, SagaState, milliseconds, now};
+use super::head::{About, Head, SagaState, StoredSteps, milliseconds, now};
 use super::journal::{Fold, Journal, Stop, insist};
 use super::membership::{Member, Slot, is_alive};
 use crate::coordinator::Coordinator;
@@ -129,7 +129,7 @@ impl Spot {
     pub(super) fn new_head(
         &self,
         member: &Member,
-        steps: Vec<(String, String)>,
+        steps: Arc<StoredSteps>,
         input: Bytes,
         correlation: &str,
     ) -> Head {

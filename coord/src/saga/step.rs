@@ -200,6 +200,11 @@ impl<S: Any + Send + Sync> Step<S> {
 }
 
 impl StepData {
+    /// Its id, and the type of its output.
+    pub(super) fn as_stored(&self) -> (String, String) {
+        (self.id.to_owned(), self.output.clone())
+    }
+
     /// How many runs it has.
     pub(super) fn count(&self, input: &Input) -> usize {
         self.each.as_ref().map_or(1, |each| each(input))

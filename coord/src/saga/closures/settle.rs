@@ -89,7 +89,9 @@ impl Claim {
     async fn look(&self, member: &Arc<Member>) -> Result<Option<Found>, Stop> {
         let input = Bytes::from_static(b"null");
         let correlation = self.context.correlation_id();
-        let head = self.spot.new_head(member, Vec::new(), input, correlation);
+        let head = self
+            .spot
+            .new_head(member, Arc::default(), input, correlation);
         let put = self.spot.put_new(&head);
         let store = self.spot.coordinator.store();
         match insist(member, || store.put_record(&put)).await? {
