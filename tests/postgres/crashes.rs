@@ -137,6 +137,21 @@ async fn a_lease_is_held_through_a_restart() {
     drop(other.lock("a").acquire().await.unwrap());
 }
 
+/// The server may forget a release that hands nothing on. Whoever comes next waits for the ttl then, and no longer.
+#[tokio::test]
+async fn a_release_before_a_kill_leaves_no_more_than_the_ttl() {
+    let server = PostgresServer::builder().durable().start().await;
+    let store = connect(&server.url()).await;
+    let request = LeaseRequest::exclusive("coord/lock/a", Duration::from_secs(2));
+    let before = token(&store, &request).await;
+    store.release_lease(&request.lease).await.unwrap();
+    server.kill();
+    server.restart().await;
+    let other = coordinator(&server.url()).await;
+    let lease = other.lock("a").ttl(LONG).wait(PATIENCE).acquire().await;
+    assert!(u64::from(lease.unwrap().token()) > before);
+}
+
 /// A waiter's number is from before the restart; its grant has one from after.
 #[tokio::test]
 async fn one_who_waits_through_a_restart_is_granted_with_a_later_token() {

@@ -100,7 +100,7 @@ impl Call for Job {
 async fn alone(connection: &Connection, job: &Job) -> Result<Row> {
     let mut refused = None;
     for _ in 0..TRIES {
-        match connection.ask(job.statement, &job.parameters).await {
+        match connection.ask(job.statement.alone(), &job.parameters).await {
             Ok(mut rows) => return rows.pop().ok_or_else(|| failure::of_reply(job.operation)),
             Err(Broken::Lost) => return Err(failure::of_loss(job.operation)),
             Err(Broken::Refused(error)) => {

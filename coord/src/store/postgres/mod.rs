@@ -99,8 +99,9 @@ const DEFAULT_SCHEMA: &str = "coord";
 /// # What it guarantees
 ///
 /// Every operation is atomic and in order, across all processes. What was acknowledged is on the server's disk: if the
-/// role or the server has `synchronous_commit = off`, it is turned on for these connections. Time is the server's
-/// clock; a jump of it moves expiry.
+/// role or the server has `synchronous_commit = off`, it is turned on for these connections. Only a release that hands
+/// nothing on may still be on its way there: a server that crashes then can forget it, and the lease ends with its ttl.
+/// Time is the server's clock; a jump of it moves expiry.
 ///
 /// With a replica that is not synchronous, a failover can lose what was last written: two can then hold one lease.
 /// What never happens is that a later grant has a smaller fencing token: a promoted server begins above all that the

@@ -21,6 +21,7 @@ pub(super) enum Statement {
     LeaseAcquire,
     LeaseRenew,
     LeaseRelease,
+    LeaseReleaseAlone,
     LeaseInspect,
     LogAppend,
     LogRead,
@@ -31,7 +32,7 @@ pub(super) enum Statement {
 }
 
 /// In the order of the variants.
-const ALL: [(Statement, &str); 17] = [
+const ALL: [(Statement, &str); 18] = [
     (Statement::LockAll, r#"SELECT FROM "coord".lock_all($1)"#),
     (
         Statement::Watch,
@@ -78,6 +79,10 @@ const ALL: [(Statement, &str); 17] = [
         r#"SELECT "coord".lease_release($1, $2, $3, $4)"#,
     ),
     (
+        Statement::LeaseReleaseAlone,
+        r#"SELECT "coord".lease_release_alone($1, $2, $3, $4)"#,
+    ),
+    (
         Statement::LeaseInspect,
         r#"SELECT r_owner, r_label, r_token, r_weight, r_granted, r_expires_in
            FROM "coord".lease_inspect($1, $2, $3)"#,
@@ -111,6 +116,14 @@ const ALL: [(Statement, &str); 17] = [
 ];
 
 impl Statement {
+    /// The same for a transaction in which there is nothing else.
+    pub(super) fn alone(self) -> Self {
+        match self {
+            Self::LeaseRelease => Self::LeaseReleaseAlone,
+            other => other,
+        }
+    }
+
     /// The texts of all, in the order of the variants.
     pub(super) fn texts(schema: &Schema) -> impl Iterator<Item = String> {
         ALL.iter().map(|(_, text)| schema.qualify(text))

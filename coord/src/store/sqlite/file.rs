@@ -57,6 +57,10 @@ impl File {
     pub(super) fn busy_timeout(&self) -> Duration {
         self.settings.busy_timeout
     }
+
+    pub(super) fn synchronous(&self) -> Synchronous {
+        self.settings.synchronous
+    }
 }
 
 fn connect(path: &Path) -> rusqlite::Result<Connection> {
@@ -104,12 +108,20 @@ fn configure(connection: &Connection, settings: Settings) -> Result<()> {
     }
 }
 
-fn set_up(connection: &Connection, settings: Settings) -> rusqlite::Result<()> {
-    let synchronous = match settings.synchronous {
+/// Says whether commits wait for the disk, from the next one on.
+pub(super) fn synchronize(
+    connection: &Connection,
+    synchronous: Synchronous,
+) -> rusqlite::Result<()> {
+    let level = match synchronous {
         Synchronous::Full => "FULL",
         Synchronous::Normal => "NORMAL",
     };
-    connection.pragma_update(None, "synchronous", synchronous)?;
+    connection.pragma_update(None, "synchronous", level)
+}
+
+fn set_up(connection: &Connection, settings: Settings) -> rusqlite::Result<()> {
+    synchronize(connection, settings.synchronous)?;
     connection.pragma_update(None, "trusted_schema", "OFF")?;
     connection.pragma_update_and_check(None, "journal_size_limit", LOG_BYTES, |_| Ok(()))?;
     if let Some(largest) = settings.largest_size {

@@ -93,7 +93,8 @@ struct Inner {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Synchronous {
-    /// Before it is acknowledged. It survives a power failure, as far as the disk keeps its word.
+    /// Before it is acknowledged. It survives a power failure, as far as the disk keeps its word. Only a release does
+    /// not wait for the disk: if it is undone, all processes that use the file have ended, and the lease ends with its ttl.
     #[default]
     Full,
     /// Some time later. It survives the death of the process, but a power failure can undo the last of what was
@@ -285,7 +286,7 @@ impl Store for SqliteStore {
         let lease = lease.clone();
         let writer = &self.inner.writer;
         writer
-            .call("release", move |scope| leases::release(scope, &lease))
+            .call_lightly("release", move |scope| leases::release(scope, &lease))
             .await
     }
 

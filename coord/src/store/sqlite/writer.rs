@@ -6,13 +6,16 @@
 //! 2. Nobody is answered before the transaction is committed, and nobody is woken.
 //! 3. There is one such thread for each open store, and nothing else of the store writes. So what has become of
 //!    contenders that have left is known here, and whom to wake.
-//! 4. What other processes have committed is looked at while somebody waits here, and only then.
+//! 4. A transaction that only releases does not wait for the disk. Nothing but a power failure can undo it, which ends
+//!    all processes that use the file; the lease then stays for its ttl. The next transaction that waits makes it last.
+//! 5. What other processes have committed is looked at while somebody waits here, and only then.
 
 use std::thread::{self, JoinHandle};
 
 use rusqlite::Connection;
 use tokio::sync::oneshot;
 
+use super::Synchronous;
 use super::clock::{HostClock, Time};
 use super::failure;
 use super::file::{self, File};
@@ -71,6 +74,7 @@ impl Writer {
         reader: JoinHandle<()>,
     ) -> std::io::Result<Self> {
         let (jobs, work) = queue();
+        let synchronous = file.synchronous();
         let thread = WriterThread {
             file,
             connection,
@@ -78,6 +82,7 @@ impl Writer {
             wakes: Wakes::default(),
             released: Released::remembering(REMEMBERED),
             noted: 0,
+            synchronous,
         };
         thread::Builder::new()
             .name("coord-sqlite-write".to_owned())
@@ -92,9 +97,27 @@ impl Writer {
         T: Send + 'static,
         F: FnOnce(&mut Scope<'_>) -> rusqlite::Result<T> + Send + 'static,
     {
+        self.ask(operation, true, act).await
+    }
+
+    /// The same for what a power failure may undo.
+    pub(super) async fn call_lightly<T, F>(&self, operation: &'static str, act: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut Scope<'_>) -> rusqlite::Result<T> + Send + 'static,
+    {
+        self.ask(operation, false, act).await
+    }
+
+    async fn ask<T, F>(&self, operation: &'static str, lasts: bool, act: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut Scope<'_>) -> rusqlite::Result<T> + Send + 'static,
+    {
         let (reply, answer) = oneshot::channel();
         self.0.push(Box::new(Call {
             operation,
+            lasts,
             act: Some(act),
             answer: None,
             reply,
@@ -108,6 +131,8 @@ impl Writer {
 /// Something to be done.
 trait Job: Send {
     fn operation(&self) -> &'static str;
+    /// Whether it is on the disk before it is answered.
+    fn lasts(&self) -> bool;
     /// Whether somebody still waits for the answer.
     fn is_wanted(&self) -> bool;
     fn run(&mut self, scope: &mut Scope<'_>) -> rusqlite::Result<()>;
@@ -116,6 +141,7 @@ trait Job: Send {
 
 struct Call<T, F> {
     operation: &'static str,
+    lasts: bool,
     act: Option<F>,
     answer: Option<T>,
     reply: oneshot::Sender<Result<T>>,
@@ -128,6 +154,10 @@ where
 {
     fn operation(&self) -> &'static str {
         self.operation
+    }
+
+    fn lasts(&self) -> bool {
+        self.lasts
     }
 
     fn is_wanted(&self) -> bool {
@@ -163,6 +193,8 @@ struct WriterThread {
     released: Released,
     /// The time that was noted last.
     noted: Time,
+    /// Whether commits wait for the disk now.
+    synchronous: Synchronous,
 }
 
 /// Jobs that are done, or the others of a transaction that failed as a whole, and how they failed.
@@ -236,7 +268,10 @@ impl WriterThread {
         if !self.file.is_in_place() {
             return Err((jobs, Failure::MovedFile));
         }
-        if let Err(error) = file::begin(&self.connection, self.file.busy_timeout()) {
+        let begun = self
+            .synchronize(jobs.iter().any(|job| job.lasts()))
+            .and_then(|()| file::begin(&self.connection, self.file.busy_timeout()));
+        if let Err(error) = begun {
             return Err((jobs, Failure::Begin(error)));
         }
         let changes = self.connection.total_changes();
@@ -266,6 +301,20 @@ impl WriterThread {
         }
     }
 
+    /// Has the next transaction wait for the disk, as the file's settings say, if it is to last.
+    fn synchronize(&mut self, lasts: bool) -> rusqlite::Result<()> {
+        let synchronous = if lasts {
+            self.file.synchronous()
+        } else {
+            Synchronous::Normal
+        };
+        if synchronous != self.synchronous {
+            file::synchronize(&self.connection, synchronous)?;
+            self.synchronous = synchronous;
+        }
+        Ok(())
+    }
+
     /// Ends a transaction that failed, unless SQLite has.
     fn roll_back(&mut self) {
         if self.connection.is_autocommit() || self.connection.execute_batch("ROLLBACK").is_ok() {
@@ -274,6 +323,7 @@ impl WriterThread {
         // A new connection has no transaction. If there is none to be had, the next job fails as this one did.
         if let Ok(connection) = self.file.connect() {
             self.connection = connection;
+            self.synchronous = self.file.synchronous();
         }
     }
 }

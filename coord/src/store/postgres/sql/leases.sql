@@ -186,6 +186,19 @@ BEGIN
     RETURN own IS NOT NULL AND own = 2;
 END $$;
 
+-- The same in a transaction of its own. If nobody is left in line, its commit does not wait for the disk: a server that
+-- crashes may forget it, and the lease then ends with its ttl. The next commit that waits makes it last.
+CREATE FUNCTION "coord".lease_release_alone(p_lock bigint, p_resource bytea, p_owner bytea, p_base bigint)
+RETURNS boolean LANGUAGE plpgsql AS $$
+DECLARE
+    was_in_line boolean := "coord".lease_release(p_lock, p_resource, p_owner, p_base);
+BEGIN
+    IF NOT EXISTS (SELECT FROM "coord".contender c WHERE c.resource = p_resource AND c.state < 2) THEN
+        PERFORM set_config('synchronous_commit', 'off', true);
+    END IF;
+    RETURN was_in_line;
+END $$;
+
 CREATE FUNCTION "coord".lease_inspect(p_lock bigint, p_resource bytea, p_base bigint)
 RETURNS TABLE (r_owner bytea, r_label bytea, r_token bigint, r_weight bigint, r_granted boolean, r_expires_in bigint)
 LANGUAGE plpgsql AS $$
