@@ -150,7 +150,10 @@ mod tests {
             .map(|server| (&*server.host, server.port))
             .collect();
         assert_eq!(servers, [("one", 2379), ("two", 99), ("::1", 7)]);
-        let user = address.user.as_ref().map(|user| (&*user.name, &*user.password));
+        let user = address
+            .user
+            .as_ref()
+            .map(|user| (&*user.name, &*user.password));
         assert_eq!(user, Some(("us@er", "p:ss")));
         assert_eq!(address.root.prefix(), "a/b/");
         assert_eq!(read("etcd://one/").root.prefix(), "coord/");

@@ -65,7 +65,8 @@ pub(super) fn of_status(status: &Status) -> Refusal {
 
 /// An operation whose answer did not come.
 pub(super) fn of_loss(operation: &'static str) -> StoreError {
-    let problem = "the connection broke, the reply did not come in time, or the servers have no leader";
+    let problem =
+        "the connection broke, the reply did not come in time, or the servers have no leader";
     StoreError::new(StoreErrorKind::Unknown, operation, problem)
 }
 

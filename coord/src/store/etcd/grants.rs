@@ -26,7 +26,9 @@ pub(super) const MEMORY: Duration = Duration::from_secs(60);
 const KEYS_AT_MOST: usize = 1_000;
 /// How many leases' ends are known.
 const KNOWN_AT_MOST: usize = 10_000;
+/// The bits of a lease's number that say for how many milliseconds longer it was granted.
 const EXCESS_BITS: u32 = 23;
+const EXCESS: u64 = (1 << EXCESS_BITS) - 1;
 /// What a key that is there has left at least, for all we know.
 const LEFT_AT_LEAST: Duration = Duration::from_millis(100);
 /// How often a transaction is sent with new leases, when those it had have ended.
@@ -116,24 +118,8 @@ pub(super) async fn lease(
     };
     let longer = u64::try_from(longer).unwrap_or(1_000);
     let seconds = milliseconds.saturating_add(longer).div_ceil(1_000);
-    let excess = seconds.saturating_mul(1_000).saturating_sub(milliseconds);
-    let id = (i64::from(rand::random::<u32>()) << EXCESS_BITS)
-        | i64::try_from(excess).unwrap_or(0) & ((1 << EXCESS_BITS) - 1);
-    let asked = LeaseGrantRequest {
-        ttl: i64::try_from(seconds).unwrap_or(i64::MAX),
-        id,
-    };
-    let granted = Moment::now();
-    let answer: std::result::Result<LeaseGrantResponse, _> =
-        link.call(operation, GRANT, &asked).await;
-    let lasts = match answer {
-        Ok(answer) => u64::try_from(answer.ttl).unwrap_or(seconds),
-        // The question was answered before, and the answer lost.
-        Err(Failed::LeaseExists) => seconds,
-        // A lease of nothing ends by itself.
-        Err(Failed::Store(error)) => return Err(not_applied(operation, error)),
-        Err(failed) => return Err(failed.into_error(operation)),
-    };
+    let excess = seconds.saturating_mul(1_000).saturating_sub(milliseconds) & EXCESS;
+    let (id, granted, lasts) = grant(link, operation, seconds, excess).await?;
     link.grants
         .remember_end(id, granted, Duration::from_secs(lasts));
     link.grants.state().shared.insert(
@@ -148,13 +134,43 @@ pub(super) async fn lease(
     Ok(id)
 }
 
-/// Does a transaction with leases that last for these times, anew if one of them has ended.
+/// A lease of so many seconds, when it was asked for, and for how long it was granted.
+async fn grant(
+    link: &Link,
+    operation: &'static str,
+    seconds: u64,
+    excess: u64,
+) -> Result<(i64, Moment, u64)> {
+    for _ in 0..TRIES {
+        let random = rand::random::<u64>() << EXCESS_BITS | excess;
+        let id = i64::try_from(random & (u64::MAX >> 1)).unwrap_or(i64::MAX);
+        let asked = LeaseGrantRequest {
+            ttl: i64::try_from(seconds).unwrap_or(i64::MAX),
+            id,
+        };
+        let granted = Moment::now();
+        let answer: std::result::Result<LeaseGrantResponse, _> =
+            link.call(operation, GRANT, &asked).await;
+        match answer {
+            Ok(answer) => {
+                let lasts = u64::try_from(answer.ttl).unwrap_or(seconds);
+                return Ok((id, granted, lasts));
+            }
+            // It was granted when it was asked for before, or to another: that one ends by itself.
+            Err(Failed::LeaseExists) => {}
+            Err(failed) => return Err(not_applied(operation, failed.into_error(operation))),
+        }
+    }
+    Err(failure::of_contention(operation))
+}
+
+/// Does a transaction with leases that last for these times, anew if one of them has ended, and tells which they were.
 pub(super) async fn txn<const N: usize>(
     link: &Link,
     operation: &'static str,
     ttls: [Option<Duration>; N],
     txn: impl Fn([i64; N]) -> TxnRequest + Send,
-) -> Result<TxnResponse> {
+) -> Result<(TxnResponse, [i64; N])> {
     for _ in 0..TRIES {
         let mut leases = [0; N];
         for (lease_id, ttl) in leases.iter_mut().zip(ttls) {
@@ -163,7 +179,7 @@ pub(super) async fn txn<const N: usize>(
         match link.txn(operation, &txn(leases)).await {
             Err(Failed::LeaseNotFound) => link.grants.forget(&leases),
             Err(failed) => return Err(failed.into_error(operation)),
-            Ok(response) => return Ok(response),
+            Ok(response) => return Ok((response, leases)),
         }
     }
     Err(failure::of_contention(operation))
@@ -182,7 +198,7 @@ pub(super) async fn left(
         Some(left) => left,
         None => ask(link, operation, lease).await?,
     };
-    let excess = u64::try_from(lease & ((1 << EXCESS_BITS) - 1)).unwrap_or(0);
+    let excess = u64::try_from(lease).unwrap_or(0) & EXCESS;
     let left = left.saturating_sub(Duration::from_millis(excess));
     Ok(Some(left.max(LEFT_AT_LEAST)))
 }
@@ -203,7 +219,10 @@ async fn ask(link: &Link, operation: &'static str, lease: i64) -> Result<Duratio
 }
 
 /// What a lease is wanted for was not sent yet.
-fn not_applied(operation: &'static str, error: crate::error::StoreError) -> crate::error::StoreError {
+fn not_applied(
+    operation: &'static str,
+    error: crate::error::StoreError,
+) -> crate::error::StoreError {
     if error.may_have_applied() {
         failure::of_connecting(operation)
     } else {

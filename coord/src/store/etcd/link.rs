@@ -26,7 +26,6 @@ use super::wire::{
 };
 use super::{tls, wire};
 use crate::error::{Error, StoreError, StoreErrorKind};
-use crate::store::wakes::Wakes;
 use crate::store::{Result, lease};
 
 const RANGE: &str = "/etcdserverpb.KV/Range";
@@ -41,7 +40,6 @@ pub(super) struct Link {
     pub(super) address: Address,
     endpoints: Vec<Endpoint>,
     pub(super) response_timeout: Duration,
-    pub(super) wakes: Arc<Wakes>,
     pub(super) grants: Grants,
     pub(super) lines: Lines,
     current: RwLock<Current>,
@@ -97,7 +95,6 @@ impl Link {
             address,
             endpoints,
             response_timeout,
-            wakes: Arc::default(),
             grants: Grants::default(),
             lines: Lines::default(),
             current: RwLock::new(Current {
@@ -252,7 +249,7 @@ impl Link {
                 Refusal::Token if refused < 2 => {
                     refused += 1;
                     tried -= 1;
-                    *self.token.write().unwrap_or_else(PoisonError::into_inner) = None;
+                    self.forget_token();
                     self.give_up(number, false);
                 }
                 Refusal::Token => {
@@ -314,7 +311,11 @@ impl Link {
         if let Some(channel) = self.working() {
             return Ok(channel);
         }
-        let server = self.current.read().unwrap_or_else(PoisonError::into_inner).server;
+        let server = self
+            .current
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .server;
         match self.dial(operation, server).await {
             Ok(channel) => {
                 let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
@@ -341,7 +342,12 @@ impl Link {
                 failure::of_connecting(operation)
             }
         })?;
-        let has_token = || self.token.read().unwrap_or_else(PoisonError::into_inner).is_some();
+        let has_token = || {
+            self.token
+                .read()
+                .unwrap_or_else(PoisonError::into_inner)
+                .is_some()
+        };
         if let Some(user) = self.address.user.as_ref().filter(|_| !has_token()) {
             let asked = AuthenticateRequest {
                 name: user.name.clone(),
@@ -366,6 +372,11 @@ impl Link {
             }
         }
         Ok(channel)
+    }
+
+    /// Asks for another token with the next connection.
+    pub(super) fn forget_token(&self) {
+        *self.token.write().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
     fn working(&self) -> Option<(Channel, u64)> {
@@ -403,7 +414,11 @@ pub(super) fn parse_base(value: &[u8]) -> Option<u64> {
 }
 
 fn endpoint(address: &Address, server: &Server) -> std::result::Result<Endpoint, Error> {
-    let scheme = if address.tls.is_some() { "https" } else { "http" };
+    let scheme = if address.tls.is_some() {
+        "https"
+    } else {
+        "http"
+    };
     let host = &server.host;
     let host = if host.contains(':') {
         format!("[{host}]")
@@ -419,7 +434,9 @@ fn endpoint(address: &Address, server: &Server) -> std::result::Result<Endpoint,
         .keep_alive_while_idle(true);
     match &address.tls {
         Some(config) => endpoint.tls_config(config.clone()).map_err(|_| {
-            tls::unusable("the files that `sslrootcert`, `sslcert` and `sslkey` name cannot be used")
+            tls::unusable(
+                "the files that `sslrootcert`, `sslcert` and `sslkey` name cannot be used",
+            )
         }),
         None => Ok(endpoint),
     }

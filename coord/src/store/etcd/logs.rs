@@ -59,7 +59,10 @@ pub(super) async fn append(link: &Link, request: &AppendRequest) -> Result<Appen
         let mut next = || read.next().unwrap_or_default().into_iter().next();
         let (there, last, before) = (next(), next(), next());
         let ours = &value[..16];
-        if there.as_ref().is_some_and(|there| there.value.starts_with(ours)) {
+        if there
+            .as_ref()
+            .is_some_and(|there| there.value.starts_with(ours))
+        {
             return Ok(Append::Appended);
         }
         let len = last
@@ -128,7 +131,10 @@ pub(super) async fn expire(link: &Link, log: &str, ttl: Duration) -> Result<()> 
     'anew: for _ in 0..TRIES {
         let lease = grants::lease(link, "expire", Some(ttl)).await?;
         let last = link.range("expire", &wire::last_below(&log)).await?;
-        let last = last.kvs.first().and_then(|last| keys::index(&log, &last.key));
+        let last = last
+            .kvs
+            .first()
+            .and_then(|last| keys::index(&log, &last.key));
         let Some(last) = last else { return Ok(()) };
         let mut end = last + 1;
         while end > 0 {
@@ -140,7 +146,10 @@ pub(super) async fn expire(link: &Link, log: &str, ttl: Duration) -> Result<()> 
             }
             let txn = TxnRequest {
                 compare,
-                success: entries.iter().map(|key| wire::put_lease(key, lease)).collect(),
+                success: entries
+                    .iter()
+                    .map(|key| wire::put_lease(key, lease))
+                    .collect(),
                 failure: Vec::new(),
             };
             match link.txn("expire", &txn).await {

@@ -43,7 +43,7 @@ pub(super) async fn put(link: &Link, request: &PutRequest) -> Result<Put> {
                 wire::read(wire::range(&key)),
             ],
         };
-        let answer = grants::txn(link, "put", ttls, txn).await?;
+        let (answer, _) = grants::txn(link, "put", ttls, txn).await?;
         if answer.succeeded {
             return Ok(Put::Stored(version(answer.revision())));
         }
@@ -64,7 +64,10 @@ pub(super) async fn put(link: &Link, request: &PutRequest) -> Result<Put> {
 }
 
 /// Puts, and has whoever listens be told of what comes after it.
-pub(super) async fn put_watched(link: &std::sync::Arc<Link>, request: &PutRequest) -> Result<(Put, Watch)> {
+pub(super) async fn put_watched(
+    link: &std::sync::Arc<Link>,
+    request: &PutRequest,
+) -> Result<(Put, Watch)> {
     let put = put(link, request).await?;
     let key = link.address.root.record(&request.key);
     if let Put::Stored(version) = &put
@@ -90,7 +93,7 @@ pub(super) async fn delete(link: &Link, request: &DeleteRequest) -> Result<bool>
         ],
         failure: vec![wire::read(wire::range(&operation))],
     };
-    let answer = grants::txn(link, "delete", [Some(grants::MEMORY)], txn).await?;
+    let (answer, _) = grants::txn(link, "delete", [Some(grants::MEMORY)], txn).await?;
     Ok(answer.succeeded || answer.ranges().flatten().next().is_some())
 }
 

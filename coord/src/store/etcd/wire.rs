@@ -279,6 +279,8 @@ pub(super) struct WatchResponse {
     pub(super) canceled: bool,
     #[prost(int64, tag = "5")]
     pub(super) compact_revision: i64,
+    #[prost(string, tag = "6")]
+    pub(super) cancel_reason: String,
     #[prost(message, repeated, tag = "11")]
     pub(super) events: Vec<Event>,
 }
