@@ -1,0 +1,1 @@
+//! etcd: while servers and connections die, and when it refuses us.
