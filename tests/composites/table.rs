@@ -98,7 +98,7 @@ const COLUMNS: &[(&str, Cell)] = &[
         }
         .to_owned()
     }),
-    // `faults::cost`, `idempotency::cost`, `sagas::costing`; `composites::counting`; `zookeeper::cost`; `etcd::cost`.
+    // `faults::cost`, `idempotency::cost`, `sagas::costing`; `composites::counting`; `zookeeper::cost`.
     ("round trips to acquire, release, put, append", round_trips),
     // `tokens`; `sqlite::files`, `faults::restarts`, `faults::failover`; `composites::quorum::tokens_grow_whoever_loses_what`; `zookeeper::failures`; `etcd::failures`.
     ("tokens also grow across", tokens),
