@@ -220,7 +220,7 @@ impl EtcdServer {
                     self.log()
                 );
             }
-            if !self.log().contains("ready to serve client requests") {
+            if !self.log().contains("serving client traffic") {
                 return None;
             }
             TcpStream::connect(self.addr()).await.ok().map(drop)
