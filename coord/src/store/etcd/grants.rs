@@ -198,9 +198,18 @@ pub(super) async fn left(
         Some(left) => left,
         None => ask(link, operation, lease).await?,
     };
+    Ok(Some(of_ttl(lease, left)))
+}
+
+/// The same without asking, if it is known. None, if it is not, or has no end.
+pub(super) fn known_left(link: &Link, lease: i64) -> Option<Duration> {
+    Some(of_ttl(lease, link.grants.left(lease)?))
+}
+
+fn of_ttl(lease: i64, left: Duration) -> Duration {
     let excess = u64::try_from(lease).unwrap_or(0) & EXCESS;
     let left = left.saturating_sub(Duration::from_millis(excess));
-    Ok(Some(left.max(LEFT_AT_LEAST)))
+    left.max(LEFT_AT_LEAST)
 }
 
 async fn ask(link: &Link, operation: &'static str, lease: i64) -> Result<Duration> {

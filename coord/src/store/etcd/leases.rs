@@ -5,6 +5,7 @@
 //! request to enter that comes after it finds the stone, and a release that comes again as well.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::future::{join_all, try_join_all};
@@ -74,7 +75,7 @@ pub(super) async fn acquire(link: &Arc<Link>, request: &LeaseRequest) -> Result<
             Acquired::Waiting {
                 token: now.token,
                 ahead: now.ahead,
-                look_again_in: None,
+                look_again_in: look_again_in(link, &line, now),
                 wake: Lines::wait(link, &path, owner, line),
             }
         });
@@ -240,7 +241,7 @@ async fn extend(
     operation: &'static str,
     path: &str,
     lease: &LeaseId,
-    ttl: std::time::Duration,
+    ttl: Duration,
 ) -> Result<Option<Line>> {
     let key = keys::member(path, lease.owner);
     let txn = |[lease]: [i64; 1]| TxnRequest {
@@ -275,7 +276,10 @@ async fn renew_one(link: &Link, renewal: &Renewal) -> Result<Renewed> {
     loop {
         let ttl = if holds { renewal.ttl } else { renewal.wait_ttl };
         let line = extend(link, "renew", &path, &renewal.lease, ttl).await?;
-        let Some(place) = line.and_then(|line| line.place(owner)) else {
+        let Some(line) = line else {
+            return Ok(Renewed::Gone);
+        };
+        let Some(place) = line.place(owner) else {
             return Ok(Renewed::Gone);
         };
         // It was taken for the other.
@@ -283,17 +287,26 @@ async fn renew_one(link: &Link, renewal: &Renewal) -> Result<Renewed> {
             holds = place.granted;
             continue;
         }
-        return Ok(renewed(place));
+        return Ok(renewed(link, &line, place));
     }
 }
 
-fn renewed(place: Place) -> Renewed {
+/// Only who is next in line need look when a holder's time is over; and even then is told of it, mostly.
+fn look_again_in(link: &Link, line: &Line, place: Place) -> Option<Duration> {
+    let holders = &line.members[..line.granted()];
+    let left = |member: &Member| grants::known_left(link, member.lease).unwrap_or(member.ttl);
+    (place.ahead as usize == holders.len())
+        .then(|| holders.iter().map(left).min())
+        .flatten()
+}
+
+fn renewed(link: &Link, line: &Line, place: Place) -> Renewed {
     if place.granted {
         Renewed::Granted(place.token)
     } else {
         Renewed::Waiting {
             ahead: place.ahead,
-            look_again_in: None,
+            look_again_in: look_again_in(link, line, place),
         }
     }
 }
@@ -342,7 +355,7 @@ pub(super) async fn inspect(link: &Link, resource: &str) -> Result<Vec<Contender
                 token: member.token(),
                 weight: member.weight,
                 granted: index < granted,
-                expires_in: left.unwrap_or(std::time::Duration::MAX),
+                expires_in: left.unwrap_or(Duration::MAX),
             })
         });
     try_join_all(contenders).await

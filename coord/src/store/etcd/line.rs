@@ -5,6 +5,7 @@
 //! what was granted once stays granted.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 
@@ -22,6 +23,8 @@ pub(super) struct Member {
     pub(super) base: u64,
     pub(super) weight: u32,
     pub(super) capacity: u32,
+    /// For how long it said to hold without renewal.
+    pub(super) ttl: Duration,
     pub(super) label: Arc<str>,
     /// The lease of etcd's that its key has.
     pub(super) lease: i64,
@@ -34,7 +37,12 @@ impl Member {
     }
 
     pub(super) fn content(&self) -> Bytes {
-        content(self.base, self.weight, self.capacity, &self.label)
+        content(
+            self.base,
+            [self.weight, self.capacity],
+            self.ttl,
+            &self.label,
+        )
     }
 }
 
@@ -120,14 +128,20 @@ impl Line {
 }
 
 pub(super) fn content_of(base: u64, request: &LeaseRequest) -> Bytes {
-    content(base, request.weight, request.capacity, &request.label)
+    content(
+        base,
+        [request.weight, request.capacity],
+        request.ttl,
+        &request.label,
+    )
 }
 
-fn content(base: u64, weight: u32, capacity: u32, label: &str) -> Bytes {
-    let mut content = BytesMut::with_capacity(16 + label.len());
+fn content(base: u64, [weight, capacity]: [u32; 2], ttl: Duration, label: &str) -> Bytes {
+    let mut content = BytesMut::with_capacity(24 + label.len());
     content.put_u64(base);
     content.put_u32(weight);
     content.put_u32(capacity);
+    content.put_u64(u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX));
     content.put_slice(label.as_bytes());
     content.freeze()
 }
@@ -139,6 +153,7 @@ fn member(owner: OwnerId, mut kv: KeyValue) -> Option<Member> {
         base: kv.value.try_get_u64().ok()?,
         weight: kv.value.try_get_u32().ok()?,
         capacity: kv.value.try_get_u32().ok()?,
+        ttl: Duration::from_millis(kv.value.try_get_u64().ok()?),
         label: std::str::from_utf8(&kv.value).ok()?.into(),
         lease: kv.lease,
         modified: kv.mod_revision,
@@ -156,6 +171,7 @@ mod tests {
             base: 0,
             weight: *weight,
             capacity: *capacity,
+            ttl: Duration::ZERO,
             label: Arc::default(),
             lease: 0,
             modified: 0,
