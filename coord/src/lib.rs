@@ -2,6 +2,7 @@
 //!
 //! # Where to look
 //!
+//! - [`guide`]: what each thing is for, what it does not give, and what to do about that.
 //! - [`Coordinator`]: connect, install, lock.
 //! - [`locked`], [`key!`] and the derive of [`KeyPart`]: what the compiler checks.
 //! - [`idempotent`] and [`idempotency`]: calls that have their effect once.
@@ -17,6 +18,8 @@
 //! - [`Error`]: what can go wrong, and what to do about it.
 //!
 //! # Metrics
+//!
+//! They are listed in [`metrics`](mod@metrics), which also describes them to an exporter.
 //!
 //! Through the `metrics` facade, labelled `template` with the key's template. Counters:
 //! `coord_lock_acquired_total`, `coord_lock_failed_total`, `coord_lock_released_total`,
@@ -57,11 +60,13 @@ mod clock;
 mod context;
 mod coordinator;
 mod error;
+pub mod guide;
 #[cfg(feature = "http")]
 pub mod http;
 pub mod idempotency;
 pub mod key;
 pub mod lock;
+pub mod metrics;
 mod observe;
 pub mod policy;
 pub mod saga;

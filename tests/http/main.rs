@@ -3,6 +3,7 @@
 mod answers;
 mod bodies;
 mod clients;
+mod contexts;
 mod failures;
 mod keys;
 mod progress;

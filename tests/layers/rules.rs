@@ -6,7 +6,7 @@ use crate::sources::{Source, Sources};
 const LAYERS: &[&[&str]] = &[
     &["error"],
     &["clock"],
-    &["context", "key"],
+    &["context", "key", "metrics"],
     &["observe"],
     &["policy"],
     &["store"],
@@ -14,7 +14,7 @@ const LAYERS: &[&[&str]] = &[
     &["lock"],
     &["idempotency"],
     &["saga"],
-    &["http", "admin", "testing"],
+    &["http", "admin", "testing", "guide"],
     &["__private"],
 ];
 

@@ -5,6 +5,7 @@ mod bodies;
 mod cancelling;
 mod elections;
 mod exclusion;
+mod exporting;
 mod installing;
 mod keeping;
 mod queueing;

@@ -1,4 +1,5 @@
-//! HTTP: a layer for tower and axum that honours the `Idempotency-Key` header.
+//! HTTP: a layer for tower and axum that honours the `Idempotency-Key` header, and [one](ContextLayer) that takes over the
+//! correlation id of a request.
 //!
 //! A client that got no answer to `POST /payments` does not know whether it has paid. It sends the request again,
 //! with the same key, and gets the answer to the first one: status, headers and body, with
@@ -82,9 +83,11 @@
 
 // `service` is the way of a request through the others: `key` finds the key, `body` reads the bodies, `handlers`
 // owns the tasks, `answer` is what is stored, `problem` what is said when there is nothing to replay.
+// `correlation` stands alone.
 
 mod answer;
 mod body;
+mod correlation;
 mod handlers;
 mod key;
 mod layer;
@@ -93,6 +96,7 @@ mod service;
 
 pub use answer::is_final;
 pub use body::ResponseBody;
+pub use correlation::{ContextLayer, ContextService};
 pub use key::LONGEST_KEY;
 pub use layer::IdempotencyLayer;
 pub use service::IdempotencyService;

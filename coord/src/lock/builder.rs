@@ -233,11 +233,11 @@ impl<Form> LockBuilder<Form> {
     }
 
     fn span(&self) -> Span {
-        let correlation = Context::current();
+        // What stands in it is looked up only if somebody listens.
         tracing::info_span!(
             "coord.lock",
             template = self.template(),
-            correlation_id = correlation.as_ref().map(Context::correlation_id),
+            correlation_id = Context::current().as_ref().map(Context::correlation_id),
             outcome = field::Empty,
             wait_seconds = field::Empty,
             hold_seconds = field::Empty,

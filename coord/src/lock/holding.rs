@@ -181,11 +181,11 @@ impl Holding {
         }
     }
 
-    /// Ends it, because it is given back at `now`. `false`: it was not held.
-    pub(super) fn end(&self, now: Moment) -> bool {
+    /// Ends it, because it is given back at `now`. Until when it was held, or `None` if it was not.
+    pub(super) fn end(&self, now: Moment) -> Option<Deadline> {
         let mut state = self.state();
         self.lose_if_past(&mut state, now);
-        let was_held = matches!(state.standing, Standing::Held(_));
+        let was_held = matches!(state.standing, Standing::Held(_)).then_some(state.deadline);
         if matches!(
             state.standing,
             Standing::Held(_) | Standing::Waiting | Standing::Entering

@@ -134,17 +134,12 @@ impl Lease {
         let lost = Error::LockLost {
             template: holding.template,
         };
-        if !holding.end(now) {
+        let Some(deadline) = holding.end(now) else {
             self.keeper.abandon(holding);
             return Err(lost);
-        }
+        };
         let still_held = match self.rest(now) {
-            None => {
-                persist(holding.deadline(), || {
-                    self.keeper.store.release_lease(&holding.lease)
-                })
-                .await?
-            }
+            None => persist(deadline, || self.keeper.store.release_lease(&holding.lease)).await?,
             Some(rest) => {
                 let renewal = [Renewal {
                     lease: holding.lease.clone(),
@@ -159,10 +154,7 @@ impl Lease {
                         .pop()
                         .transpose()
                 };
-                matches!(
-                    persist(holding.deadline(), renew).await?,
-                    Some(Renewed::Granted(_))
-                )
+                matches!(persist(deadline, renew).await?, Some(Renewed::Granted(_)))
             }
         };
         if still_held { Ok(()) } else { Err(lost) }
@@ -180,7 +172,7 @@ impl Lease {
         let rest = self.rest(now);
         let mut was_lost = false;
         for part in &self.parts {
-            was_lost |= !part.holding.end(now);
+            was_lost |= part.holding.end(now).is_none();
             match rest {
                 Some(rest) => self.keeper.keep_for(&part.holding, rest),
                 None => self.keeper.abandon(&part.holding),

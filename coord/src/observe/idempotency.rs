@@ -6,6 +6,7 @@ use tracing::{debug, warn};
 
 use super::Event;
 use super::series::{Counter, Histogram, Label, Registry, Series};
+use crate::metrics;
 
 static CALLS: Registry<IdempotencySeries> = Registry::new();
 
@@ -35,14 +36,11 @@ impl Series for IdempotencySeries {
     fn new(template: &'static str) -> Self {
         let labels = &[Label::from_static_parts("template", template)];
         Self {
-            hit: Counter::new("coord_idempotency_hit_total", labels),
-            miss: Counter::new("coord_idempotency_miss_total", labels),
-            executed: Counter::new("coord_idempotency_executed_total", labels),
-            failed: Counter::new("coord_idempotency_failed_total", labels),
-            execution_seconds: Histogram::new(
-                "coord_idempotency_execution_duration_seconds",
-                labels,
-            ),
+            hit: Counter::new(&metrics::IDEMPOTENCY_HIT, labels),
+            miss: Counter::new(&metrics::IDEMPOTENCY_MISS, labels),
+            executed: Counter::new(&metrics::IDEMPOTENCY_EXECUTED, labels),
+            failed: Counter::new(&metrics::IDEMPOTENCY_FAILED, labels),
+            execution_seconds: Histogram::new(&metrics::IDEMPOTENCY_SECONDS, labels),
         }
     }
 }

@@ -6,6 +6,7 @@ use tracing::{debug, warn};
 
 use super::Event;
 use super::series::{Counter, Histogram, Label, Registry, Series};
+use crate::metrics;
 
 static LOCKS: Registry<LockSeries> = Registry::new();
 
@@ -82,14 +83,14 @@ impl Series for LockSeries {
     fn new(template: &'static str) -> Self {
         let labels = &[Label::from_static_parts("template", template)];
         Self {
-            acquired: Counter::new("coord_lock_acquired_total", labels),
-            failed: Counter::new("coord_lock_failed_total", labels),
-            released: Counter::new("coord_lock_released_total", labels),
-            timeout: Counter::new("coord_lock_timeout_total", labels),
-            lost: Counter::new("coord_lock_lost_total", labels),
-            acquisition_seconds: Histogram::new("coord_lock_acquisition_duration_seconds", labels),
-            held_seconds: Histogram::new("coord_lock_held_duration_seconds", labels),
-            contention_attempts: Histogram::new("coord_lock_contention_attempts", labels),
+            acquired: Counter::new(&metrics::LOCK_ACQUIRED, labels),
+            failed: Counter::new(&metrics::LOCK_FAILED, labels),
+            released: Counter::new(&metrics::LOCK_RELEASED, labels),
+            timeout: Counter::new(&metrics::LOCK_TIMEOUT, labels),
+            lost: Counter::new(&metrics::LOCK_LOST, labels),
+            acquisition_seconds: Histogram::new(&metrics::LOCK_ACQUISITION_SECONDS, labels),
+            held_seconds: Histogram::new(&metrics::LOCK_HELD_SECONDS, labels),
+            contention_attempts: Histogram::new(&metrics::LOCK_ATTEMPTS, labels),
         }
     }
 }

@@ -7,6 +7,7 @@ use tracing::{debug, info, warn};
 
 use super::Event;
 use super::series::{Counter, Gauge, Histogram, Label, Registry, Series};
+use crate::metrics;
 
 static RETRIES: Registry<RetrySeries> = Registry::new();
 static BREAKERS: Registry<BreakerSeries> = Registry::new();
@@ -114,10 +115,10 @@ impl Series for RetrySeries {
         let label = Label::from_static_parts("name", name);
         let exhausted = GivenUp::ALL.map(|reason| {
             let reason = Label::from_static_parts("reason", reason.as_str());
-            Counter::new("coord_retry_exhausted_total", &[label.clone(), reason])
+            Counter::new(&metrics::RETRY_EXHAUSTED, &[label.clone(), reason])
         });
         Self {
-            attempts: Histogram::new("coord_retry_attempts", &[label]),
+            attempts: Histogram::new(&metrics::RETRY_ATTEMPTS, &[label]),
             exhausted,
         }
     }
@@ -205,9 +206,9 @@ impl Series for BreakerSeries {
         };
         Self {
             states: BreakerEvent::ALL
-                .map(|state| Gauge::new("coord_breaker_state", &labels("state", state))),
+                .map(|state| Gauge::new(&metrics::BREAKER_STATE, &labels("state", state))),
             transitions: BreakerEvent::ALL
-                .map(|state| Counter::new("coord_breaker_transitions_total", &labels("to", state))),
+                .map(|state| Counter::new(&metrics::BREAKER_TRANSITIONS, &labels("to", state))),
         }
     }
 }

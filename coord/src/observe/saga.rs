@@ -6,6 +6,7 @@ use tracing::{debug, info, warn};
 
 use super::Event;
 use super::series::{Counter, Histogram, Label, Registry, Series};
+use crate::metrics;
 
 static SAGAS: Registry<SagaSeries> = Registry::new();
 
@@ -87,14 +88,14 @@ impl Series for SagaSeries {
     fn new(template: &'static str) -> Self {
         let labels = &[Label::from_static_parts("template", template)];
         Self {
-            started: Counter::new("coord_saga_started_total", labels),
-            completed: Counter::new("coord_saga_completed_total", labels),
-            failed: Counter::new("coord_saga_failed_total", labels),
-            compensated: Counter::new("coord_saga_compensated_total", labels),
-            recovered: Counter::new("coord_saga_recovered_total", labels),
-            stuck: Counter::new("coord_saga_stuck_total", labels),
-            seconds: Histogram::new("coord_saga_duration_seconds", labels),
-            step_seconds: Histogram::new("coord_saga_step_duration_seconds", labels),
+            started: Counter::new(&metrics::SAGA_STARTED, labels),
+            completed: Counter::new(&metrics::SAGA_COMPLETED, labels),
+            failed: Counter::new(&metrics::SAGA_FAILED, labels),
+            compensated: Counter::new(&metrics::SAGA_COMPENSATED, labels),
+            recovered: Counter::new(&metrics::SAGA_RECOVERED, labels),
+            stuck: Counter::new(&metrics::SAGA_STUCK, labels),
+            seconds: Histogram::new(&metrics::SAGA_SECONDS, labels),
+            step_seconds: Histogram::new(&metrics::SAGA_STEP_SECONDS, labels),
         }
     }
 }

@@ -7,6 +7,8 @@ pub(super) use metrics::Label;
 use metrics::{Key, Level, Metadata, with_recorder};
 use rapidhash::fast::RapidHashMap;
 
+use crate::metrics::Metric;
+
 static METADATA: Metadata<'static> = Metadata::new("coord", Level::INFO, Some("coord"));
 
 /// The series of one template or policy.
@@ -51,8 +53,8 @@ impl<S: Series> Registry<S> {
 
 impl Counter {
     /// A rate over a counter misses the first event unless the counter was seen at zero before, so it is.
-    pub(super) fn new(name: &'static str, labels: &[Label]) -> Self {
-        let counter = Self(key(name, labels));
+    pub(super) fn new(metric: &Metric, labels: &[Label]) -> Self {
+        let counter = Self(key(metric, labels));
         counter.add(0);
         counter
     }
@@ -67,8 +69,8 @@ impl Counter {
 }
 
 impl Gauge {
-    pub(super) fn new(name: &'static str, labels: &[Label]) -> Self {
-        Self(key(name, labels))
+    pub(super) fn new(metric: &Metric, labels: &[Label]) -> Self {
+        Self(key(metric, labels))
     }
 
     pub(super) fn set(&self, value: f64) {
@@ -77,8 +79,8 @@ impl Gauge {
 }
 
 impl Histogram {
-    pub(super) fn new(name: &'static str, labels: &[Label]) -> Self {
-        Self(key(name, labels))
+    pub(super) fn new(metric: &Metric, labels: &[Label]) -> Self {
+        Self(key(metric, labels))
     }
 
     pub(super) fn record(&self, value: f64) {
@@ -86,6 +88,6 @@ impl Histogram {
     }
 }
 
-fn key(name: &'static str, labels: &[Label]) -> Key {
-    Key::from_parts(name, labels.to_vec())
+fn key(metric: &Metric, labels: &[Label]) -> Key {
+    Key::from_parts(metric.name, labels.to_vec())
 }
