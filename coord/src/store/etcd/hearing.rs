@@ -62,6 +62,31 @@ struct Watcher {
     created: Vec<oneshot::Sender<()>>,
 }
 
+impl Watcher {
+    fn new(from: i64, wake: Option<WakeSender>, created: Option<oneshot::Sender<()>>) -> Self {
+        Self {
+            id: 0,
+            from,
+            wakes: wake.into_iter().collect(),
+            count: 1,
+            is_created: false,
+            looks: false,
+            created: created.into_iter().collect(),
+        }
+    }
+
+    /// One more wants to hear of the same.
+    fn join(&mut self, wake: Option<WakeSender>, created: Option<oneshot::Sender<()>>) {
+        self.count += 1;
+        self.wakes.extend(wake);
+        if self.is_created {
+            created.into_iter().for_each(acknowledge);
+        } else {
+            self.created.extend(created);
+        }
+    }
+}
+
 #[derive(Default)]
 struct Watchers {
     all: HashMap<Heard, Watcher>,
@@ -163,50 +188,38 @@ impl Watchers {
                 from,
                 wake,
                 created,
-            } => match self.all.get_mut(&heard) {
-                Some(watcher) => {
-                    watcher.count += 1;
-                    watcher.wakes.extend(wake);
-                    if watcher.is_created {
-                        created.into_iter().for_each(acknowledge);
-                    } else {
-                        watcher.created.extend(created);
-                    }
-                }
-                None => {
-                    let watcher = Watcher {
-                        id: 0,
-                        from,
-                        wakes: wake.into_iter().collect(),
-                        count: 1,
-                        is_created: false,
-                        looks: false,
-                        created: created.into_iter().collect(),
-                    };
-                    self.all.insert(heard.clone(), watcher);
-                    if let Some(asks) = asks {
-                        self.ask(&heard, asks);
-                    }
-                }
-            },
-            Command::Unwatch(heard) => {
-                let Some(watcher) = self.all.get_mut(&heard) else {
+            } => {
+                if let Some(watcher) = self.all.get_mut(&heard) {
+                    watcher.join(wake, created);
                     return;
-                };
-                watcher.count -= 1;
-                watcher.wakes.retain(WakeSender::is_watched);
-                if watcher.count == 0 {
-                    let id = watcher.id;
-                    self.all.remove(&heard);
-                    self.by_id.remove(&id);
-                    if let Some(asks) = asks {
-                        let cancel = WatchCancelRequest { watch_id: id };
-                        let _ = asks.send(WatchRequest {
-                            asks: Some(WatchAsks::Cancel(cancel)),
-                        });
-                    }
+                }
+                self.all
+                    .insert(heard.clone(), Watcher::new(from, wake, created));
+                if let Some(asks) = asks {
+                    self.ask(&heard, asks);
                 }
             }
+            Command::Unwatch(heard) => self.leave(&heard, asks),
+        }
+    }
+
+    fn leave(&mut self, heard: &Heard, asks: Option<&Asks>) {
+        let Some(watcher) = self.all.get_mut(heard) else {
+            return;
+        };
+        watcher.count -= 1;
+        watcher.wakes.retain(WakeSender::is_watched);
+        if watcher.count > 0 {
+            return;
+        }
+        let id = watcher.id;
+        self.all.remove(heard);
+        self.by_id.remove(&id);
+        if let Some(asks) = asks {
+            let cancel = WatchCancelRequest { watch_id: id };
+            let _ = asks.send(WatchRequest {
+                asks: Some(WatchAsks::Cancel(cancel)),
+            });
         }
     }
 
