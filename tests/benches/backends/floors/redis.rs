@@ -1,4 +1,4 @@
-//! `SET NX PX`, and a script that compares and deletes, all on one connection.
+//! `SET NX EX`, and a script that compares and deletes, all on one connection.
 
 use super::Floor;
 use crate::TTL;
@@ -20,8 +20,8 @@ pub(crate) async fn floor(url: &str) -> Floor {
             set.arg(&key)
                 .arg("owner")
                 .arg("NX")
-                .arg("PX")
-                .arg(TTL.as_millis() as u64);
+                .arg("EX")
+                .arg(TTL.as_secs());
             let _: () = set.query_async(&mut connection).await.expect("a key");
             let mut release = ::redis::cmd("EVALSHA");
             release.arg(hash).arg(1).arg(&key).arg("owner");
