@@ -1,6 +1,7 @@
 //! Three servers, whose leader dies or stands still.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use coord::store::{EtcdStore, LeaseRequest, PutRequest, Renewed, Store, StoreExt};
@@ -17,19 +18,21 @@ async fn nothing_is_lost_with_the_leader_and_a_waiter_is_granted() {
     let lease = holding.lock("a").ttl(LONG).acquire().await.unwrap();
     let waiter = tokio::spawn(async move { waiting.lock("a").ttl(LONG).acquire().await });
     until_in_line(&*store, 2).await;
+    let is_over = Arc::new(AtomicBool::new(false));
     let writers: Vec<_> = (0..4)
         .map(|task| {
-            let store = Arc::clone(&store);
+            let (store, is_over) = (Arc::clone(&store), Arc::clone(&is_over));
             tokio::spawn(async move {
                 let mut puts = Vec::new();
-                loop {
+                while !is_over.load(Ordering::Relaxed) {
                     let key = format!("put/{task}/{}", puts.len());
                     let put = PutRequest::new(&*key, key.clone());
                     if store.put_record(&put).await.is_err() {
-                        return puts;
+                        break;
                     }
                     puts.push(key);
                 }
+                puts
             })
         })
         .collect();
@@ -38,6 +41,9 @@ async fn nothing_is_lost_with_the_leader_and_a_waiter_is_granted() {
     })
     .await;
     cluster.leader().await.kill();
+    let after = PutRequest::new("after", "value");
+    insist(async || store.put_record(&after).await).await;
+    is_over.store(true, Ordering::Relaxed);
     let mut puts = Vec::new();
     for writer in writers {
         puts.extend(writer.await.unwrap());
