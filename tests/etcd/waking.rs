@@ -75,8 +75,7 @@ async fn a_lease_that_an_administrator_revokes_is_lost_and_the_next_is_granted()
         .await;
     let revoked = key
         .lines()
-        .filter_map(|line| line.strip_prefix("\"Lease\" : "))
-        .next()
+        .find_map(|line| line.strip_prefix("\"Lease\" : "))
         .and_then(|lease| lease.parse::<i64>().ok())
         .expect("a lease");
     // The first one in the answer is the one with the smallest owner.
