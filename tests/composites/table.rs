@@ -12,7 +12,9 @@ use coord::store::{
     Capabilities, ClockSource, Consistency, Durability, Fallback, MemoryStore, Mirror, Quorum,
     ReplicaLoss, Routed, SqliteStore, Store, Synchronous, TokensGrow,
 };
-use coord_tests::{new_sqlite, shared_postgres, shared_redis, shared_zookeeper, store_at};
+use coord_tests::{
+    new_sqlite, shared_etcd, shared_postgres, shared_redis, shared_zookeeper, store_at,
+};
 
 const BEGINS: &str = "<!-- This table is made by tests/composites/table.rs. -->\n";
 const ENDS: &str = "<!-- The table ends. -->\n";
@@ -47,6 +49,10 @@ async fn stores() -> Vec<(&'static str, Capabilities)> {
             store_at(&shared_zookeeper().await).await.capabilities(),
         ),
         (
+            "`etcd:`",
+            store_at(&shared_etcd().await).await.capabilities(),
+        ),
+        (
             "`Quorum` of three `redis:`",
             Quorum::of_shared([redis().await, redis().await, redis().await]).capabilities(),
         ),
@@ -73,9 +79,9 @@ type Cell = fn(&Capabilities) -> String;
 const COLUMNS: &[(&str, Cell)] = &[
     // `concurrency_records::one_order_of_writes_explains_all_answers`; `faults::failover`; `composites::simulation`.
     ("consistency", consistency),
-    // `sqlite::processes`, `faults::restarts`, `composites::quorum`; `zookeeper::failures`.
+    // `sqlite::processes`, `faults::restarts`, `composites::quorum`; `zookeeper::failures`; `etcd::failures`.
     ("after a crash of the server", durability),
-    // `faults::failover`; `composites::quorum::two_of_five_stores_down_change_nothing`; `zookeeper::ensemble`.
+    // `faults::failover`; `composites::quorum::two_of_five_stores_down_change_nothing`; `zookeeper::ensemble`; `etcd::cluster`.
     ("after the loss of a replica", replica_loss),
     // `expiry_records`, `expiry_leases`; `sqlite::time`.
     ("clock", clock),
@@ -94,7 +100,7 @@ const COLUMNS: &[(&str, Cell)] = &[
     }),
     // `faults::cost`, `idempotency::cost`, `sagas::costing`; `composites::counting`; `zookeeper::cost`.
     ("round trips to acquire, release, put, append", round_trips),
-    // `tokens`; `sqlite::files`, `faults::restarts`, `faults::failover`; `composites::quorum::tokens_grow_whoever_loses_what`; `zookeeper::failures`.
+    // `tokens`; `sqlite::files`, `faults::restarts`, `faults::failover`; `composites::quorum::tokens_grow_whoever_loses_what`; `zookeeper::failures`; `etcd::failures`.
     ("tokens also grow across", tokens),
 ];
 

@@ -4,6 +4,7 @@ mod broken;
 mod cut_connections;
 mod cut_lines;
 mod cut_sessions;
+mod cut_streams;
 mod fault_store;
 mod four_methods;
 mod resending;
@@ -11,15 +12,18 @@ mod resending;
 use std::sync::Arc;
 
 use coord::store::{
-    Fallback, MemoryStore, Mirror, PostgresStore, Quorum, RedisStore, Routed, SqliteStore, Store,
-    ZookeeperStore,
+    EtcdStore, Fallback, MemoryStore, Mirror, PostgresStore, Quorum, RedisStore, Routed,
+    SqliteStore, Store, ZookeeperStore,
 };
 use coord::testing::{FaultStore, store_conformance, store_conformance_tests};
-use coord_tests::{shared_postgres, shared_redis, shared_sqlite, shared_zookeeper, store_at};
+use coord_tests::{
+    shared_etcd, shared_postgres, shared_redis, shared_sqlite, shared_zookeeper, store_at,
+};
 
 use cut_connections::CutConnections;
 use cut_lines::CutLines;
 use cut_sessions::CutSessions;
+use cut_streams::CutStreams;
 use four_methods::FourMethods;
 use resending::{Faults, Resending};
 
@@ -43,6 +47,12 @@ async fn postgres() -> PostgresStore {
 
 async fn zookeeper() -> ZookeeperStore {
     ZookeeperStore::connect(&shared_zookeeper().await)
+        .await
+        .expect("the shared server accepts clients")
+}
+
+async fn etcd() -> EtcdStore {
+    EtcdStore::connect(&shared_etcd().await)
         .await
         .expect("the shared server accepts clients")
 }
@@ -319,6 +329,24 @@ mod zookeeper_behind_cut_connections {
     super::store_conformance_tests! {
         #[tokio::test]
         super::Resending(super::CutLines::connect().await)
+    }
+}
+
+mod etcd_alone {
+    super::store_conformance_tests! {
+        #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+        super::etcd().await
+    }
+}
+
+mod etcd_behind_random_faults {
+    super::store_conformance_tests!(super::unreliable(super::etcd().await));
+}
+
+mod etcd_behind_cut_connections {
+    super::store_conformance_tests! {
+        #[tokio::test]
+        super::Resending(super::CutStreams::connect().await)
     }
 }
 

@@ -216,7 +216,7 @@ pub(crate) async fn at_least_may_be_longer_than_the_ttl(fleet: &Fleet) {
     let lease = one
         .lock("a")
         .ttl(SHORT)
-        .at_least(SHORT * 3)
+        .at_least(SHORT * 6)
         .acquire()
         .await
         .unwrap();

@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use crate::{
-    new_sqlite, shared_postgres, shared_redis, shared_zookeeper, sqlite_url, store_at, unique,
-    until,
+    new_sqlite, shared_etcd, shared_postgres, shared_redis, shared_zookeeper, sqlite_url, store_at,
+    unique, until,
 };
 use coord::store::{Contender, LeaseId, MemoryStore, PutRequest, Quorum, Store};
 use coord::testing::FaultStore;
@@ -67,6 +67,11 @@ impl Fleet {
             place: StorePlace::Among(stores),
             namespace: unique("fleet"),
         }
+    }
+
+    /// On the etcd server that all tests share, each with a connection of its own.
+    pub async fn on_etcd() -> Self {
+        Self::at(shared_etcd().await).await
     }
 
     /// On the ZooKeeper server that all tests share, each with a connection of its own.

@@ -10,6 +10,7 @@
 //! - [`PostgresServer`] and [`shared_postgres`] are the same for PostgreSQL.
 //! - [`ZookeeperServer`] and [`shared_zookeeper`] are the same for ZooKeeper, and
 //!   [`ZookeeperEnsemble`] is three servers of it.
+//! - [`EtcdServer`], [`shared_etcd`] and [`EtcdCluster`] are the same for etcd.
 //! - [`Proxy`] stands between a client and a server: it counts, delays, swallows and cuts.
 //! - [`Wire`] only cuts, whatever is spoken.
 //! - [`fleet`] is several processes' coordinators on one store, and what tests of them need.
@@ -19,6 +20,7 @@
 #![allow(clippy::missing_panics_doc, reason = "said above, for all helpers")]
 
 pub mod bench;
+pub mod etcd;
 pub mod fleet;
 mod leash;
 mod names;
@@ -37,6 +39,7 @@ mod wire;
 pub mod worker;
 pub mod zookeeper;
 
+pub use etcd::{EtcdCluster, EtcdServer, shared_etcd};
 pub use names::unique;
 pub use polls::dropped_after;
 pub use postgres::{PostgresServer, shared_postgres};

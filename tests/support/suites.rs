@@ -60,5 +60,14 @@ macro_rules! over_every_store {
                 }
             )* })*
         }
+
+        mod etcd {
+            $(mod $subject { $(
+                #[tokio::test]
+                async fn $case() {
+                    super::super::$subject::$case(&$crate::fleet::Fleet::on_etcd().await).await;
+                }
+            )* })*
+        }
     };
 }

@@ -10,8 +10,9 @@ use crate::error::Error;
 /// Known are `memory:`; with the feature `sqlite`, `sqlite:coord.db` or any other path, which stands as it is
 /// written, without escapes; with the feature `redis`, `redis://[user:password@]host[:port][/database]`, and with `tls`
 /// and `redis-sentinel` further ones, of which `store::RedisStore` tells; with the feature `postgres`,
-/// `postgres://[user[:password]@]host[:port][/database]`, of which `store::PostgresStore` tells more; and with the feature
-/// `zookeeper`, `zk://[user:password@]host[:port][,host[:port]…][/folder]`, or `zks:` if it is encrypted.
+/// `postgres://[user[:password]@]host[:port][/database]`, of which `store::PostgresStore` tells more; with the feature
+/// `zookeeper`, `zk://[user:password@]host[:port][,host[:port]…][/folder]`, or `zks:` if it is encrypted; and with the
+/// feature `etcd`, `etcd://[user:password@]host[:port][,host[:port]…][/prefix]`, or `etcds:` if it is encrypted.
 /// Dropping the future leaves nothing behind.
 ///
 /// # Errors
@@ -39,7 +40,7 @@ pub async fn connect(url: &str) -> Result<Arc<dyn Store>, Error> {
     let scheme = scheme(url).ok_or_else(|| {
         Error::invalid_url(
             "it begins with no scheme; write it as `memory:`, `sqlite:coord.db`, `redis://host:6379`, \
-             `postgres://host/database` or `zk://host:2181`",
+             `postgres://host/database`, `zk://host:2181` or `etcd://host:2379`",
         )
     })?;
     match &*scheme {
@@ -48,9 +49,10 @@ pub async fn connect(url: &str) -> Result<Arc<dyn Store>, Error> {
         "redis" | "rediss" | "redis+sentinel" | "rediss+sentinel" => redis(&scheme, url).await,
         "postgres" | "postgresql" => postgres(url).await,
         "zk" | "zks" => zookeeper(&scheme, url).await,
+        "etcd" | "etcds" => etcd(&scheme, url).await,
         unknown => Err(Error::invalid_url(format!(
             "the scheme `{unknown}:` is unknown; this version knows `memory:`, `sqlite:`, `redis:`, `rediss:`, \
-             `redis+sentinel:`, `rediss+sentinel:`, `postgres:`, `zk:` and `zks:`"
+             `redis+sentinel:`, `rediss+sentinel:`, `postgres:`, `zk:`, `zks:`, `etcd:` and `etcds:`"
         ))),
     }
 }
@@ -132,12 +134,24 @@ async fn zookeeper(scheme: &str, _: &str) -> Result<Arc<dyn Store>, Error> {
     Err(feature_is_off(scheme, "zookeeper"))
 }
 
+#[cfg(feature = "etcd")]
+async fn etcd(_: &str, url: &str) -> Result<Arc<dyn Store>, Error> {
+    Ok(Arc::new(super::EtcdStore::connect(url).await?))
+}
+
+#[cfg(not(feature = "etcd"))]
+#[expect(clippy::unused_async, reason = "it stands in for one that awaits")]
+async fn etcd(scheme: &str, _: &str) -> Result<Arc<dyn Store>, Error> {
+    Err(feature_is_off(scheme, "etcd"))
+}
+
 #[cfg_attr(
     all(
         feature = "sqlite",
         feature = "redis",
         feature = "postgres",
-        feature = "zookeeper"
+        feature = "zookeeper",
+        feature = "etcd"
     ),
     allow(dead_code, reason = "with all features there is none that is off")
 )]

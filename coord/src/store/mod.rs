@@ -29,6 +29,8 @@ mod capability;
 mod composite;
 mod connect;
 mod defaults;
+#[cfg(feature = "etcd")]
+mod etcd;
 mod ext;
 mod lease;
 mod limits;
@@ -62,6 +64,8 @@ pub use capability::{
 };
 pub use composite::{Fallback, Mirror, Quorum, Repaired, Routed};
 pub use connect::connect;
+#[cfg(feature = "etcd")]
+pub use etcd::{EtcdStore, EtcdStoreBuilder};
 pub use ext::StoreExt;
 pub use lease::{
     Acquired, Contender, FencingToken, LeaseId, LeaseRequest, OwnerId, Renewal, Renewed,

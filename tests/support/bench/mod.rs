@@ -1,6 +1,8 @@
 //! Compares contestants in one run: they take turns, round after round, so that a machine that changes its
 //! speed does so for all of them. The first one is the floor; the others are told as a ratio to it.
 
+pub mod contention;
+
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -33,9 +35,29 @@ impl Contestant {
     }
 }
 
+/// How fast one of the contestants was.
+#[derive(Clone, Copy, Debug)]
+pub struct Measured {
+    /// Its cycles in a second: the median of all rounds.
+    pub rate: f64,
+    /// That rate as a part of the first one's, taken round by round.
+    pub ratio: f64,
+}
+
 /// Runs the contestants in turns, each with `tasks` tasks that have a key of their own, and prints the median
 /// rate of each, and its ratio to the first, taken round by round.
 pub async fn compare(tasks: usize, contestants: Vec<Contestant>) {
+    let measured = measure(tasks, &contestants).await;
+    for (contestant, Measured { rate, ratio }) in contestants.iter().zip(measured) {
+        println!(
+            "  {:<28} {rate:>10.0} cycles/s   {ratio:>5.2} of the floor",
+            contestant.name
+        );
+    }
+}
+
+/// Runs the contestants in turns, each with `tasks` tasks that have a key of their own.
+pub async fn measure(tasks: usize, contestants: &[Contestant]) -> Vec<Measured> {
     let mut rates = vec![Vec::with_capacity(ROUNDS); contestants.len()];
     for round in 0..=ROUNDS {
         for (index, contestant) in contestants.iter().enumerate() {
@@ -46,19 +68,15 @@ pub async fn compare(tasks: usize, contestants: Vec<Contestant>) {
             }
         }
     }
-    for (index, contestant) in contestants.iter().enumerate() {
-        let ratios = rates[index]
-            .iter()
-            .zip(&rates[0])
-            .map(|(rate, floor)| rate / floor)
-            .collect();
-        println!(
-            "  {:<28} {:>10.0} cycles/s   {:>5.2} of the floor",
-            contestant.name,
-            median(rates[index].clone()),
-            median(ratios)
-        );
-    }
+    let first = rates[0].clone();
+    let measured = rates.into_iter().map(|rates| {
+        let ratios = rates.iter().zip(&first).map(|(rate, floor)| rate / floor);
+        Measured {
+            ratio: median(ratios.collect()),
+            rate: median(rates),
+        }
+    });
+    measured.collect()
 }
 
 async fn rate(tasks: usize, contestant: &Contestant) -> f64 {
