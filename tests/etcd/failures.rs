@@ -113,6 +113,8 @@ async fn a_paused_server_makes_no_call_hang_and_nothing_is_done_twice() {
         .unwrap();
     let lease = LeaseRequest::exclusive("a", LONG);
     let put = PutRequest::new("b", "one");
+    // The server's lease for this ttl is there from now on, so the next one is sent at once.
+    token(&store, &LeaseRequest::exclusive("c", LONG)).await;
     server.pause();
     let acquired = tokio::time::timeout(PATIENCE, store.acquire_lease(&lease)).await;
     let error = acquired.expect("it does not hang").unwrap_err();
