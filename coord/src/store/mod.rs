@@ -29,6 +29,7 @@ mod capability;
 mod composite;
 mod connect;
 mod defaults;
+mod examination;
 mod ext;
 mod lease;
 mod limits;
@@ -42,6 +43,7 @@ mod record;
 #[cfg(feature = "redis")]
 mod redis;
 mod released;
+mod scan;
 #[cfg(feature = "sqlite")]
 mod sqlite;
 #[cfg(any(feature = "redis", feature = "postgres"))]
@@ -62,6 +64,7 @@ pub use capability::{
 };
 pub use composite::{Fallback, Mirror, Quorum, Repaired, Routed};
 pub use connect::connect;
+pub use examination::Examination;
 pub use ext::StoreExt;
 pub use lease::{
     Acquired, Contender, FencingToken, LeaseId, LeaseRequest, OwnerId, Renewal, Renewed,
@@ -80,6 +83,7 @@ pub use record::{
 };
 #[cfg(feature = "redis")]
 pub use redis::{RedisStore, RedisStoreBuilder};
+pub use scan::{ScanPage, ScanRequest, Scanned};
 #[cfg(feature = "sqlite")]
 pub use sqlite::{SqliteStore, SqliteStoreBuilder, Synchronous};
 pub use watch::{Wake, WakeSender, Watch, Watched};
@@ -195,6 +199,28 @@ pub trait Store: Send + Sync + 'static {
     async fn put_watched(&self, request: &PutRequest) -> Result<(Put, Watch)> {
         let watch = self.watch(&Watched::Record(request.key.clone())).await?;
         Ok((self.put_record(request).await?, watch))
+    }
+
+    /// The names of all that is stored, in no order, a page at a time: for people who look. Nothing that works
+    /// needs it, and the cost may follow what is stored.
+    ///
+    /// What is there from the first page to the last is found; what comes or goes meanwhile may be, and a name can
+    /// come twice. Whether there is still something behind a name, [`get_record`](Self::get_record) or
+    /// [`inspect_lease`](Self::inspect_lease) tells.
+    ///
+    /// # Errors
+    ///
+    /// [`Unsupported`](crate::StoreErrorKind::Unsupported) if the store cannot tell, which is the default;
+    /// [`Capabilities::scans`] says so.
+    async fn scan(&self, request: &ScanRequest) -> Result<ScanPage> {
+        let _ = request;
+        scan::unsupported()
+    }
+
+    /// What there is to say of the server behind this store: its version, its clock, and settings that make it
+    /// unsafe. A few round trips. By default nothing is known.
+    async fn examine(&self) -> Result<Examination> {
+        Ok(Examination::unknown())
     }
 
     /// The store by its own type, for what only its kind can do. One that wraps another passes on that of the
