@@ -96,7 +96,13 @@ impl Place {
 /// The binary, told of no store.
 pub(crate) fn plain(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_coord_cli"));
-    for variable in ["COORD_URL", "COORD_NAMESPACE", "NO_COLOR", "CLICOLOR_FORCE", "CLICOLOR"] {
+    for variable in [
+        "COORD_URL",
+        "COORD_NAMESPACE",
+        "NO_COLOR",
+        "CLICOLOR_FORCE",
+        "CLICOLOR",
+    ] {
         command.env_remove(variable);
     }
     command
@@ -145,6 +151,7 @@ impl Running {
 
     /// Waits for its end. What it wrote that was not read yet is with it.
     pub(crate) async fn end(mut self) -> Said {
+        drop(self.child.stdin.take());
         let mut out = String::new();
         while let Some(line) = self.lines.next_line().await.expect("text") {
             out += &line;

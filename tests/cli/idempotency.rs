@@ -12,7 +12,10 @@ use crate::golden::assert_golden;
 const LONG: Duration = Duration::from_secs(600);
 
 pub(crate) async fn records_are_listed_shown_and_forgotten(place: &Place) {
-    assert_eq!(place.answer(&["idempotency", "list"]).await, "There are no records.\n");
+    assert_eq!(
+        place.answer(&["idempotency", "list"]).await,
+        "There are no records.\n"
+    );
     let service = place.service().await;
     for order in [1, 2] {
         let key = format!("payment:{order}");
@@ -32,8 +35,13 @@ pub(crate) async fn records_are_listed_shown_and_forgotten(place: &Place) {
     assert_golden("idempotency_show", &shown);
     let json = place.json(&["idempotency", "show", "payment:1"]).await;
     assert_eq!(json["result"], serde_json::json!(["paid 1"]));
-    assert_eq!((&json["state"], &json["fingerprint"]), (&"finished".into(), &true.into()));
-    let json = place.json(&["idempotency", "list", "--state", "failed"]).await;
+    assert_eq!(
+        (&json["state"], &json["fingerprint"]),
+        (&"finished".into(), &true.into())
+    );
+    let json = place
+        .json(&["idempotency", "list", "--state", "failed"])
+        .await;
     assert_eq!(json["records"][0]["key"], "refund:1");
     assert_eq!(json["records"].as_array().unwrap().len(), 1);
     let json = place.json(&["idempotency", "list", "payment:"]).await;
@@ -42,8 +50,17 @@ pub(crate) async fn records_are_listed_shown_and_forgotten(place: &Place) {
     let said = place.run(&["idempotency", "forget", "payment:1"]).await;
     assert_eq!(said.code, Some(2), "nobody is there to be asked");
     assert_golden("forget_without_terminal", &said.err);
-    assert!(service.idempotency_records().get("payment:1").await.unwrap().is_some());
-    let said = place.answer(&["idempotency", "forget", "payment:1", "--yes"]).await;
+    assert!(
+        service
+            .idempotency_records()
+            .get("payment:1")
+            .await
+            .unwrap()
+            .is_some()
+    );
+    let said = place
+        .answer(&["idempotency", "forget", "payment:1", "--yes"])
+        .await;
     assert_eq!(said, "`payment:1` is forgotten.\n");
     let again = service.idempotency("payment:1").ttl(LONG);
     let again = again.run(async || Ok::<_, Error>("again".to_owned())).await;
@@ -65,20 +82,33 @@ pub(crate) async fn a_running_call_is_shown_as_running(place: &Place) {
     let other = service.clone();
     let running = tokio::spawn(async move {
         let call = other.idempotency("import:7").ttl(LONG);
-        call.run(async || std::future::pending::<Result<(), Error>>().await).await
+        call.run(async || std::future::pending::<Result<(), Error>>().await)
+            .await
     });
     until("the call to run", async || {
-        service.idempotency_records().get("import:7").await.unwrap().map(drop)
+        service
+            .idempotency_records()
+            .get("import:7")
+            .await
+            .unwrap()
+            .map(drop)
     })
     .await;
-    let json = place.json(&["idempotency", "list", "--state", "running"]).await;
+    let json = place
+        .json(&["idempotency", "list", "--state", "running"])
+        .await;
     assert_eq!(json["records"][0]["key"], "import:7");
     let json = place.json(&["idempotency", "show", "import:7"]).await;
-    assert_eq!((&json["state"], &json["result"]), (&"running".into(), &serde_json::Value::Null));
+    assert_eq!(
+        (&json["state"], &json["result"]),
+        (&"running".into(), &serde_json::Value::Null)
+    );
     let filter = RecordFilter::new().state(RecordState::Finished);
     let page = service.idempotency_records().list(filter).await.unwrap();
     assert!(page.records.is_empty());
-    place.answer(&["idempotency", "forget", "import:7", "--yes"]).await;
+    place
+        .answer(&["idempotency", "forget", "import:7", "--yes"])
+        .await;
     let lost = running.await.unwrap().unwrap_err();
     assert!(matches!(lost, Error::LockLost { .. }), "{lost:?}");
 }

@@ -32,7 +32,12 @@ async fn until_waiting(place: &Place, key: &str) {
 }
 
 pub(crate) async fn the_exit_code_is_that_of_the_command(place: &Place) {
-    for (script, code) in [("exit 0", 0), ("exit 7", 7), ("exit 255", 255), ("kill -9 $$", 137)] {
+    for (script, code) in [
+        ("exit 0", 0),
+        ("exit 7", 7),
+        ("exit 255", 255),
+        ("kill -9 $$", 137),
+    ] {
         let said = place.locked(&["job"], script).await;
         assert_eq!((said.code, &*said.err), (Some(code), ""), "{script}");
         assert!(line_of(place, "job").await.is_none(), "it is given back");
@@ -46,7 +51,9 @@ pub(crate) async fn the_exit_code_is_that_of_the_command(place: &Place) {
 
 pub(crate) async fn the_command_is_told_its_token_and_key(place: &Place) {
     let script = "echo \"$COORD_FENCING_TOKEN\"; echo \"$COORD_LOCK_KEY\"; read -r _";
-    let mut command = place.command(&["lock", "order:42", "--label", "cron", "--", "sh", "-c", script]);
+    let mut command = place.command(&[
+        "lock", "order:42", "--label", "cron", "--", "sh", "-c", script,
+    ]);
     command.stdin(std::process::Stdio::piped());
     let mut running = crate::commands::Running::start(command);
     let token: u64 = running.line().await.parse().unwrap();
@@ -56,7 +63,9 @@ pub(crate) async fn the_command_is_told_its_token_and_key(place: &Place) {
     assert_eq!(&*lock.line[0].label, "cron");
     let said = running.end().await;
     assert_eq!(said.code, Some(1), "its input has ended: {said:?}");
-    let said = place.locked(&["order:42"], "echo \"$COORD_FENCING_TOKEN\"").await;
+    let said = place
+        .locked(&["order:42"], "echo \"$COORD_FENCING_TOKEN\"")
+        .await;
     assert!(said.out.trim().parse::<u64>().unwrap() > token);
 }
 
@@ -77,7 +86,10 @@ pub(crate) async fn waiting_ends(place: &Place) {
     for wait in ["0s", "30ms"] {
         let said = place.locked(&["job", "--wait", wait], "echo runs").await;
         assert_eq!((said.code, &*said.out), (HELD, ""));
-        assert!(said.err.starts_with("error: `job` was not free within "), "{said:?}");
+        assert!(
+            said.err.starts_with("error: `job` was not free within "),
+            "{said:?}"
+        );
     }
     let lock = line_of(place, "job").await.expect("it is held");
     assert_eq!(lock.line.len(), 1, "nobody waits any more");
@@ -96,7 +108,9 @@ pub(crate) async fn one_who_waits_gets_its_turn(place: &Place) {
 pub(crate) async fn readers_run_together_and_writers_alone(place: &Place) {
     let mut reader = place.lock(&["catalog", "--shared"], RUNS);
     assert_eq!(reader.line().await, "runs");
-    let other = place.locked(&["catalog", "--shared", "--skip"], "exit 3").await;
+    let other = place
+        .locked(&["catalog", "--shared", "--skip"], "exit 3")
+        .await;
     assert_eq!(other.code, Some(3));
     let writer = place.locked(&["catalog", "--skip"], "exit 3").await;
     assert_eq!(writer.code, HELD);
@@ -107,7 +121,11 @@ pub(crate) async fn readers_run_together_and_writers_alone(place: &Place) {
 pub(crate) async fn permits_are_counted(place: &Place) {
     let service = place.service().await;
     let one = service.semaphore("gateway", 2).acquire().await.unwrap();
-    let run = async || place.locked(&["gateway", "--permits", "2", "--skip"], "exit 3").await;
+    let run = async || {
+        place
+            .locked(&["gateway", "--permits", "2", "--skip"], "exit 3")
+            .await
+    };
     assert_eq!(run().await.code, Some(3));
     let _two = service.semaphore("gateway", 2).acquire().await.unwrap();
     assert_eq!(run().await.code, HELD);
@@ -116,7 +134,9 @@ pub(crate) async fn permits_are_counted(place: &Place) {
 }
 
 pub(crate) async fn at_least_outlasts_the_command(place: &Place) {
-    let said = place.locked(&["report", "--at-least", "10m"], "exit 4").await;
+    let said = place
+        .locked(&["report", "--at-least", "10m"], "exit 4")
+        .await;
     assert_eq!(said.code, Some(4));
     let lock = line_of(place, "report").await.expect("it is kept");
     assert!(lock.line[0].expires_in > Duration::from_secs(500));

@@ -5,33 +5,42 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+/// What stands over the options that every command has.
+const GLOBAL: &str = "Options of all commands";
+
 const EXIT_CODES: &str = "\
 Exit codes:
-  0    done
-  1    there is nothing of that name, or it is not in a state for what was asked; or somebody said no
-  2    what was said makes no sense: an unknown option, a malformed URL or key, a question without a terminal
-  69   the store cannot be reached, has failed, or does not offer what was asked
-  75   the lock is held elsewhere (coord lock)
-  76   the lock was lost while the command ran (coord lock)
-  77   the store refuses us: a wrong password, a missing permission
-  126  the command cannot be started, 127: there is none of that name (coord lock)
-  128+ ended by a signal; of coord lock also: the command was";
+  0     done
+  1     there is nothing of that name, or it is not in a state for what was asked, or
+        somebody said no
+  2     what was said makes no sense: an unknown option, a malformed URL or key, a question
+        without a terminal
+  69    the store cannot be reached, has failed, or does not offer what was asked
+  75    the lock is held elsewhere (coord lock)
+  76    the lock was lost while the command ran (coord lock)
+  77    the store refuses us: a wrong password, a missing permission
+  126   the command cannot be started, 127: there is none of that name (coord lock)
+  128+  ended by the signal of this number, as the command was (coord lock)
+  141   nobody reads the output any more";
 
 const AFTER_LOCK: &str = "\
-The command is given the fencing token of the lock in the environment, as COORD_FENCING_TOKEN, and the key as
-COORD_LOCK_KEY. Pass the token to whatever the command changes, so that a holder that was paused for too long is
-refused.
+The command finds the fencing token of the lock in its environment, as COORD_FENCING_TOKEN,
+and the key as COORD_LOCK_KEY. Pass the token on to whatever the command changes, so that a
+holder that was paused for too long is refused.
 
-The exit code is the command's own; 128 and the number of a signal if one ended it; 75 if the lock is held elsewhere,
-with --skip or when --wait is over; 76 if the lock was lost. SIGINT, SIGTERM and SIGHUP are passed on to the command;
-an interrupt from the keyboard reaches it anyway.
+The exit code is the command's own; 128 and the number of the signal that ended it; 75 if the
+lock is held elsewhere, with --skip or when --wait is over; 76 if the lock was lost.
 
-If the lock is lost (the store cannot be reached for the ttl, or this process stood still), another one may hold it:
-the command is sent SIGTERM, and SIGKILL after --kill-after.";
+SIGINT, SIGTERM and SIGHUP are passed on to the command. An interrupt from the keyboard
+reaches it anyway, so that one is not.
+
+If the lock is lost (the store cannot be reached for the ttl, or this process stood still),
+another may hold it: the command is sent SIGTERM, and SIGKILL after --kill-after.";
 
 const AFTER_RESUME: &str = "\
-This program does not know the types of sagas, so it does not run them: it marks the saga, and a process of the service
-that does and looks for orphans (`coord.recovery()`) goes on with it.";
+This program does not know the steps of sagas, so it does not run them. It marks the saga, and
+a process of the service that knows it and looks for orphans, with `coord.recover()` or
+`coord.recovery()`, goes on with it.";
 
 /// Looks at what a store has of locks, idempotent calls and sagas, sets it right, and runs commands under a lock.
 #[derive(Debug, Parser)]
@@ -48,25 +57,19 @@ pub(super) struct Arguments {
 pub(super) struct Global {
     /// Where everything is: `redis://…`, `postgres://…`, `zk://…`, `sqlite:coord.db`. Other users of this machine can see
     /// it in the list of processes; what is in `COORD_URL` they cannot.
-    #[arg(
-        long,
-        global = true,
-        value_name = "URL",
+    #[arg(long, global = true, help_heading = GLOBAL, value_name = "URL",
         env = "COORD_URL",
         hide_env_values = true
     )]
     pub(super) store: Option<String>,
     /// The namespace of the service, as it was given to its coordinator.
-    #[arg(
-        long,
-        global = true,
-        value_name = "NAME",
+    #[arg(long, global = true, help_heading = GLOBAL, hide_env_values = true, value_name = "NAME",
         env = "COORD_NAMESPACE",
         default_value = "coord"
     )]
     pub(super) namespace: String,
     /// Answer in JSON, for programs.
-    #[arg(long, global = true)]
+    #[arg(long, global = true, help_heading = GLOBAL)]
     pub(super) json: bool,
 }
 
@@ -215,20 +218,20 @@ pub(super) enum Saga {
     },
     /// Show one saga, with all that happened to it.
     Show {
-        /// Its name and its key: `NAME/KEY`.
+        /// Its name and its key, as `saga list` shows it: `PlaceOrder/order:42`.
         id: String,
     },
     /// Let a saga that is stuck go on, with one more attempt of what has failed.
     #[command(visible_alias = "retry", after_help = AFTER_RESUME)]
     Resume {
-        /// Its name and its key: `NAME/KEY`.
+        /// Its name and its key, as `saga list` shows it: `PlaceOrder/order:42`.
         id: String,
     },
     /// Let a saga that is stuck go on as if the compensation that failed had succeeded: somebody has undone the step by
     /// other means.
     #[command(after_help = AFTER_RESUME)]
     Skip {
-        /// Its name and its key: `NAME/KEY`.
+        /// Its name and its key, as `saga list` shows it: `PlaceOrder/order:42`.
         id: String,
         /// Why; it stands in the history.
         #[arg(long)]
@@ -238,7 +241,7 @@ pub(super) enum Saga {
     },
     /// Give a saga up as it is: nothing more is done or undone.
     Abandon {
-        /// Its name and its key: `NAME/KEY`.
+        /// Its name and its key, as `saga list` shows it: `PlaceOrder/order:42`.
         id: String,
         /// Why; those who wait for the saga get it.
         #[arg(long)]
@@ -248,7 +251,7 @@ pub(super) enum Saga {
     },
     /// Show what happens to a saga, until it has ended: with 0 if it is completed, otherwise with 1.
     Watch {
-        /// Its name and its key: `NAME/KEY`.
+        /// Its name and its key, as `saga list` shows it: `PlaceOrder/order:42`.
         id: String,
         /// How often to look.
         #[arg(long, value_name = "TIME", default_value = "1s", value_parser = humantime::parse_duration)]

@@ -85,8 +85,11 @@ fn without_users(text: &str) -> String {
         let end = behind.find(|one: char| one.is_whitespace() || "'\"`".contains(one));
         let (url, after) = behind.split_at(end.unwrap_or(behind.len()));
         match url.rsplit_once('@') {
-            Some((_, host)) => shown.extend([HIDDEN, "@", host]),
-            None => shown.push_str(url),
+            // What says how a URL is written has brackets there.
+            Some((user, host)) if !user.starts_with('[') => {
+                shown.extend([HIDDEN, "@", host]);
+            }
+            _ => shown.push_str(url),
         }
         rest = after;
     }
@@ -128,6 +131,10 @@ mod tests {
                 "postgres://***@db/shop?sslmode=disable",
             ),
             ("sqlite:a@b.db", "sqlite:a@b.db"),
+            (
+                "write redis://[user:password@]host",
+                "write redis://[user:password@]host",
+            ),
         ] {
             assert_eq!(url(given), shown);
         }

@@ -102,7 +102,9 @@ async fn found(coordinator: &Coordinator, id: &str) -> Outcome<SagaHistory> {
         let problem = if id.contains('/') {
             format!("there is no saga `{id}`")
         } else {
-            format!("there is no saga `{id}`: give its name and its key, as `order/42`")
+            format!(
+                "there is no saga `{id}`: give its name and its key, as in `PlaceOrder/order:42`"
+            )
         };
         Failure::new(NO, problem)
     })
