@@ -1,5 +1,7 @@
 //! What generated code calls. Not for people: anything here may change in any release.
 
+#[cfg(feature = "cli")]
+pub mod cli;
 mod policy;
 
 use std::future::Future;

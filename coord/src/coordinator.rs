@@ -180,6 +180,11 @@ impl Coordinator {
         [&self.inner.namespace, "/", kind, "/"].concat()
     }
 
+    /// What the names of everything in this namespace begin with.
+    pub(crate) fn everything(&self) -> String {
+        [&self.inner.namespace, "/"].concat()
+    }
+
     /// The service of type `S`, made by `make` if it is the first time.
     pub(crate) fn service<S: Service>(
         &self,

@@ -56,6 +56,8 @@
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+#[cfg(feature = "cli")]
+mod cli;
 mod clock;
 mod context;
 mod coordinator;

@@ -82,7 +82,8 @@ impl Store for Far {
     }
 
     fn capabilities(&self) -> Capabilities {
-        self.0.capabilities().with_round_trips(RoundTrips::each(1))
+        let of_memory = self.0.capabilities().with_scans(false);
+        of_memory.with_round_trips(RoundTrips::each(1))
     }
 }
 

@@ -97,6 +97,6 @@ impl Store for Server {
     }
 
     fn capabilities(&self) -> Capabilities {
-        MemoryStore::new().capabilities()
+        MemoryStore::new().capabilities().with_scans(false)
     }
 }

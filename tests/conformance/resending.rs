@@ -5,9 +5,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use coord::store::{
-    Acquired, Append, AppendRequest, Capabilities, Contender, DeleteRequest, Entry, LeaseId,
-    LeaseRequest, ListRequest, Page, Put, PutRequest, Renewal, Renewed, Result, Store, Watch,
-    Watched,
+    Acquired, Append, AppendRequest, Capabilities, Contender, DeleteRequest, Entry, Examination,
+    LeaseId, LeaseRequest, ListRequest, Page, Put, PutRequest, Renewal, Renewed, Result, ScanPage,
+    ScanRequest, Store, Watch, Watched,
 };
 use coord::testing::{Fault, FaultStore, Rule};
 
@@ -147,6 +147,14 @@ impl<N: Network> Store for Resending<N> {
 
     async fn watch(&self, watched: &Watched) -> Result<Watch> {
         until_answered!(self.watch(watched))
+    }
+
+    async fn scan(&self, request: &ScanRequest) -> Result<ScanPage> {
+        until_answered!(self.scan(request))
+    }
+
+    async fn examine(&self) -> Result<Examination> {
+        until_answered!(self.examine())
     }
 
     fn capabilities(&self) -> Capabilities {

@@ -14,7 +14,7 @@ const LAYERS: &[&[&str]] = &[
     &["lock"],
     &["idempotency"],
     &["saga"],
-    &["http", "admin", "testing", "guide"],
+    &["http", "testing", "guide", "cli"],
     &["__private"],
 ];
 

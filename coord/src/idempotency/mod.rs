@@ -16,6 +16,7 @@
 // `settle` is the table of what a call does about what the store has; `execute` runs the body under a record
 // that is ours, which `running` is what this process knows of. `record` is what is stored, `codec` what of it
 // is the result. `call` puts them together.
+// `inspect` is for people who look.
 // `transactional` is the same in a transaction of the caller's.
 
 mod builder;
@@ -25,6 +26,7 @@ mod codec;
 mod context;
 mod execute;
 mod fingerprint;
+mod inspect;
 mod outcome;
 mod record;
 mod running;
@@ -39,6 +41,9 @@ pub use codec::Codec;
 pub use context::IdempotencyContext;
 #[doc(hidden)]
 pub use fingerprint::FingerprintParts;
+pub use inspect::{
+    IdempotencyRecords, RecordDetails, RecordFilter, RecordPage, RecordState, RecordSummary,
+};
 pub use outcome::Outcome;
 #[cfg(feature = "http")]
 pub(crate) use record::State;

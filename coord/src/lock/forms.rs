@@ -11,7 +11,7 @@ use super::Few;
 use super::builder::{LockBuilder, Target};
 
 /// What a writer takes, which is everything; a reader takes one.
-const ALL: u32 = 1_000_000;
+pub(super) const ALL: u32 = 1_000_000;
 
 /// The form of a lock on whole keys.
 #[derive(Debug, Clone, Copy)]

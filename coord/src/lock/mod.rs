@@ -6,6 +6,7 @@
 // `acquire` gets one lease, and `together` several, all or none; `request` has checked what is asked for.
 // `holding` is what this process knows of one lease: where it stands and until when.
 // `keeper` renews all of them, and does in the background what a drop cannot wait for; `kept` says how.
+// `inspect` is for people who look.
 // `body` runs code while a lease is held, and drops it when the lease is lost.
 
 /// One of each in most locks, so the first needs no allocation.
@@ -17,6 +18,7 @@ mod builder;
 mod election;
 mod forms;
 mod holding;
+mod inspect;
 mod keeper;
 mod kept;
 mod lease;
@@ -30,5 +32,6 @@ pub(crate) use builder::Target;
 pub use election::{Election, Leader, Leadership, Observer};
 pub(crate) use forms::without_repeats;
 pub use forms::{ReadWriteLock, Semaphored, Whole};
+pub use inspect::{LockClaim, LockContender, LockFilter, LockKind, LockPage, LockSummary, Locks};
 pub(crate) use keeper::{Care, Keeper, Kept};
 pub use lease::Lease;

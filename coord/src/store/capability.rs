@@ -124,6 +124,8 @@ pub struct Capabilities {
     pub tokens: TokensGrow,
     /// How many requests follow each other in an operation, if it is known.
     pub round_trips: Option<RoundTrips>,
+    /// Whether the names of all that is stored can be told: [`Store::scan`](super::Store::scan).
+    pub scans: bool,
 }
 
 impl Capabilities {
@@ -139,6 +141,7 @@ impl Capabilities {
             replica_loss: ReplicaLoss::Unknown,
             tokens: TokensGrow::Unknown,
             round_trips: None,
+            scans: false,
         }
     }
 
@@ -193,6 +196,12 @@ impl Capabilities {
     /// These capabilities, with known numbers of round trips.
     pub const fn with_round_trips(mut self, round_trips: RoundTrips) -> Self {
         self.round_trips = Some(round_trips);
+        self
+    }
+
+    /// These capabilities, with scans or without.
+    pub const fn with_scans(mut self, scans: bool) -> Self {
+        self.scans = scans;
         self
     }
 }

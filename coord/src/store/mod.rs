@@ -31,6 +31,7 @@ mod connect;
 mod defaults;
 #[cfg(feature = "etcd")]
 mod etcd;
+mod examination;
 mod ext;
 mod lease;
 mod limits;
@@ -44,6 +45,7 @@ mod record;
 #[cfg(feature = "redis")]
 mod redis;
 mod released;
+mod scan;
 #[cfg(feature = "sqlite")]
 mod sqlite;
 #[cfg(any(feature = "redis", feature = "postgres"))]
@@ -66,6 +68,7 @@ pub use composite::{Fallback, Mirror, Quorum, Repaired, Routed};
 pub use connect::connect;
 #[cfg(feature = "etcd")]
 pub use etcd::{EtcdStore, EtcdStoreBuilder};
+pub use examination::Examination;
 pub use ext::StoreExt;
 pub use lease::{
     Acquired, Contender, FencingToken, LeaseId, LeaseRequest, OwnerId, Renewal, Renewed,
@@ -84,6 +87,7 @@ pub use record::{
 };
 #[cfg(feature = "redis")]
 pub use redis::{RedisStore, RedisStoreBuilder};
+pub use scan::{ScanPage, ScanRequest, Scanned};
 #[cfg(feature = "sqlite")]
 pub use sqlite::{SqliteStore, SqliteStoreBuilder, Synchronous};
 pub use watch::{Wake, WakeSender, Watch, Watched};
@@ -199,6 +203,28 @@ pub trait Store: Send + Sync + 'static {
     async fn put_watched(&self, request: &PutRequest) -> Result<(Put, Watch)> {
         let watch = self.watch(&Watched::Record(request.key.clone())).await?;
         Ok((self.put_record(request).await?, watch))
+    }
+
+    /// The names of all that is stored, in no order, a page at a time: for people who look. Nothing that works
+    /// needs it, and the cost may follow what is stored.
+    ///
+    /// What is there from the first page to the last is found; what comes or goes meanwhile may be, and a name can
+    /// come twice. Whether there is still something behind a name, [`get_record`](Self::get_record) or
+    /// [`inspect_lease`](Self::inspect_lease) tells.
+    ///
+    /// # Errors
+    ///
+    /// [`Unsupported`](crate::StoreErrorKind::Unsupported) if the store cannot tell, which is the default;
+    /// [`Capabilities::scans`] says so.
+    async fn scan(&self, request: &ScanRequest) -> Result<ScanPage> {
+        let _ = request;
+        scan::unsupported()
+    }
+
+    /// What there is to say of the server behind this store: its version, its clock, and settings that make it
+    /// unsafe. A few round trips. By default nothing is known.
+    async fn examine(&self) -> Result<Examination> {
+        Ok(Examination::unknown())
     }
 
     /// The store by its own type, for what only its kind can do. One that wraps another passes on that of the

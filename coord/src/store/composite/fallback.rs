@@ -10,8 +10,8 @@ use tokio::time::timeout;
 
 use super::super::{
     Acquired, Append, AppendRequest, Capabilities, Condition, Consistency, Contender,
-    DeleteRequest, Entry, LeaseId, LeaseRequest, ListRequest, Page, Put, PutRequest, Renewal,
-    Renewed, Result, Store, Watch, Watched, limits,
+    DeleteRequest, Entry, Examination, LeaseId, LeaseRequest, ListRequest, Page, Put, PutRequest,
+    Renewal, Renewed, Result, ScanPage, ScanRequest, Store, Watch, Watched, limits,
 };
 use super::{Away, copied, copy};
 use crate::error::{StoreError, StoreErrorKind};
@@ -32,7 +32,7 @@ const NOT_COPIED_FOR: Duration = Duration::from_secs(1);
 /// | reads of records and logs, listings | from the copy: what was there when it was last written through here, or older |
 /// | a write on condition that there is no record, where the copy has one | conflicts, and carries that. So results of idempotent calls are replayed |
 /// | any other write | fails as it does there, with `NotApplied` or `Unknown` |
-/// | leases: acquiring, renewing, releasing, inspecting | fail as they do there. What is held stays held until its ttl |
+/// | leases: acquiring, renewing, releasing, inspecting; scans | fail as they do there. What is held stays held until its ttl |
 /// | watches | poll |
 ///
 /// | what else fails | what happens |
@@ -223,6 +223,14 @@ impl Store for Fallback {
             Err(error) if error.is_retryable() => Ok(Watch::polling()),
             answer => answer,
         }
+    }
+
+    async fn scan(&self, request: &ScanRequest) -> Result<ScanPage> {
+        self.primary.scan(request).await
+    }
+
+    async fn examine(&self) -> Result<Examination> {
+        self.primary.examine().await
     }
 
     fn capabilities(&self) -> Capabilities {

@@ -8,9 +8,9 @@ use async_trait::async_trait;
 use bytes::Bytes;
 
 use super::super::{
-    Acquired, Append, AppendRequest, Capabilities, Contender, DeleteRequest, Entry, LeaseId,
-    LeaseRequest, ListRequest, Page, Put, PutRequest, Renewal, Renewed, Result, Store, Watch,
-    Watched,
+    Acquired, Append, AppendRequest, Capabilities, Contender, DeleteRequest, Entry, Examination,
+    LeaseId, LeaseRequest, ListRequest, Page, Put, PutRequest, Renewal, Renewed, Result, ScanPage,
+    ScanRequest, Store, Watch, Watched,
 };
 use super::{copied, copy};
 use crate::error::{StoreError, StoreErrorKind};
@@ -22,7 +22,7 @@ use crate::error::{StoreError, StoreErrorKind};
 /// | | |
 /// |---|---|
 /// | records, logs | the first decides; done when the second has it too |
-/// | reads, listings, watches | the first |
+/// | reads, listings, scans, watches | the first |
 /// | leases | the first alone: a copy of who holds would be a second opinion. After moving, each lock is free, with greater tokens; move while nobody holds any |
 ///
 /// | what fails | what happens |
@@ -155,6 +155,14 @@ impl Store for Mirror {
 
     async fn watch(&self, watched: &Watched) -> Result<Watch> {
         self.first.watch(watched).await
+    }
+
+    async fn scan(&self, request: &ScanRequest) -> Result<ScanPage> {
+        self.first.scan(request).await
+    }
+
+    async fn examine(&self) -> Result<Examination> {
+        self.first.examine().await
     }
 
     fn capabilities(&self) -> Capabilities {

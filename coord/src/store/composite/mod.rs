@@ -48,7 +48,8 @@ fn both(one: Capabilities, other: Capabilities) -> Capabilities {
             other.replica_loss,
             ReplicaLoss::Unknown,
         ))
-        .with_tokens(weaker(one.tokens, other.tokens, TokensGrow::Unknown));
+        .with_tokens(weaker(one.tokens, other.tokens, TokensGrow::Unknown))
+        .with_scans(one.scans && other.scans);
     match one.round_trips.zip(other.round_trips) {
         Some((one, other)) => together.with_round_trips(RoundTrips {
             acquire: one.acquire.max(other.acquire),

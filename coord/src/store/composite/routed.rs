@@ -9,11 +9,12 @@ use bytes::Bytes;
 use futures_util::future::{join_all, try_join_all};
 
 use super::super::{
-    Acquired, Append, AppendRequest, Capabilities, Contender, DeleteRequest, Entry, LeaseId,
-    LeaseRequest, ListRequest, Page, Put, PutRequest, Renewal, Renewed, Result, Store, Watch,
-    Watched,
+    Acquired, Append, AppendRequest, Capabilities, Contender, DeleteRequest, Entry, Examination,
+    LeaseId, LeaseRequest, ListRequest, Page, Put, PutRequest, Renewal, Renewed, Result, ScanPage,
+    ScanRequest, Store, Watch, Watched,
 };
 use super::together;
+use crate::store::scan;
 
 const SMALLEST_PAGE: usize = 50;
 
@@ -112,6 +113,16 @@ impl Routed {
         let mut page = store.list_records(&request).await?;
         // The store may have others that do not go through here, and those of another route.
         page.entries.retain(|(key, _)| self.index_of(key) == index);
+        Ok(page)
+    }
+
+    async fn scan_route(&self, index: usize, mut request: ScanRequest) -> Result<ScanPage> {
+        let Route { prefix, store } = &self.routes[index];
+        if prefix.len() > request.prefix.len() {
+            request.prefix.clone_from(prefix);
+        }
+        let mut page = store.scan(&request).await?;
+        page.names.retain(|name| self.index_of(name) == index);
         Ok(page)
     }
 }
@@ -223,6 +234,41 @@ impl Store for Routed {
 
     async fn put_watched(&self, request: &PutRequest) -> Result<(Put, Watch)> {
         self.store_of(&request.key).put_watched(request).await
+    }
+
+    /// One route after the other.
+    async fn scan(&self, request: &ScanRequest) -> Result<ScanPage> {
+        let (index, cursor) = match request.cursor.as_deref().map(|at| at.split_once(' ')) {
+            None => (0, None),
+            Some(Some((index, cursor))) => {
+                let index = index.parse().map_err(|_| scan::foreign_cursor())?;
+                (index, Some(cursor.to_owned()).filter(|at| !at.is_empty()))
+            }
+            Some(None) => return Err(scan::foreign_cursor()),
+        };
+        let mut routes = self.routes_under(&request.prefix).filter(|at| *at >= index);
+        let Some(index) = routes.next() else {
+            return Ok(ScanPage::default());
+        };
+        let mut page = self
+            .scan_route(index, request.clone().cursor(cursor))
+            .await?;
+        page.next = match page.next {
+            Some(next) => Some(format!("{index} {next}")),
+            None => routes.next().map(|index| format!("{index} ")),
+        };
+        Ok(page)
+    }
+
+    async fn examine(&self) -> Result<Examination> {
+        let all = self.routes.iter().map(|route| route.store.examine());
+        let mut together = Examination::unknown();
+        for (route, found) in self.routes.iter().zip(try_join_all(all).await?) {
+            for warning in found.warnings {
+                together = together.warn(format!("`{}`: {warning}", route.prefix));
+            }
+        }
+        Ok(together)
     }
 
     fn capabilities(&self) -> Capabilities {

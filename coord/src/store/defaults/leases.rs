@@ -39,6 +39,11 @@ pub(in crate::store) fn line_key(resource: &str) -> String {
     stored_line::key(resource)
 }
 
+/// The resource whose line is in the record of this key.
+pub(in crate::store) fn resource_of(key: &str) -> Option<&str> {
+    stored_line::resource_of(key)
+}
+
 pub(in crate::store) async fn acquire<S: Store + ?Sized>(
     store: &S,
     request: &LeaseRequest,

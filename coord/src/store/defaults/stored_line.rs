@@ -13,6 +13,9 @@ use super::damaged;
 /// How long the last token outlives the last use. Without it, the next one starts at the time.
 const TOKENS_KEPT: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
+/// What stands behind the name of the resource in the record's key.
+const BEHIND: &str = "\u{0}line";
+
 /// A line as it is stored. The members' remaining times are not part of it.
 pub(super) struct StoredLine {
     pub(super) members: Vec<Member<Duration>>,
@@ -66,7 +69,11 @@ impl StoredLine {
 }
 
 pub(super) fn key(resource: &str) -> String {
-    format!("{resource}\u{0}line")
+    [resource, BEHIND].concat()
+}
+
+pub(super) fn resource_of(key: &str) -> Option<&str> {
+    key.strip_suffix(BEHIND)
 }
 
 fn format<'m>(last_token: u64, members: impl Iterator<Item = &'m Member<Duration>>) -> String {

@@ -35,6 +35,11 @@ impl Root {
         format!("{}lines/{:04}/{resource}/", self.0, resource.len())
     }
 
+    /// All lines stand below it.
+    pub(super) fn lines(&self) -> String {
+        format!("{}lines/", self.0)
+    }
+
     /// What a release leaves.
     pub(super) fn stone(&self, lease: &LeaseId) -> String {
         let LeaseId { resource, owner } = lease;
@@ -49,6 +54,13 @@ impl Root {
     pub(super) fn log(&self, log: &str) -> String {
         format!("{}logs/{:04}/{log}/", self.0, log.len())
     }
+}
+
+/// The resource in whose line the member with this key is.
+pub(super) fn resource<'k>(lines: &str, key: &'k str) -> Option<&'k str> {
+    let (_, below) = key.strip_prefix(lines)?.split_once('/')?;
+    let (resource, _) = below.rsplit_once('/')?;
+    Some(resource)
 }
 
 pub(super) fn member(line: &str, owner: OwnerId) -> String {

@@ -5,6 +5,7 @@
 //! - [`keys`] says where things stand; [`grants`] lets them end.
 //! - [`records`], [`leases`] and [`logs`] turn requests into transactions; [`line`] is a line, [`lines`] are those in which
 //!   this process waits, and [`hearing`] wakes whoever waits.
+//! - [`scan`] finds the names of everything, and [`examine`] asks a server about itself, for people who look.
 //! - [`failure`] says of each error whether the operation may have been done.
 //!
 //! # Why it is correct
@@ -23,6 +24,7 @@
 //!    missed, it looks again.
 
 mod address;
+mod examine;
 mod failure;
 mod grants;
 mod hearing;
@@ -33,6 +35,7 @@ mod lines;
 mod link;
 mod logs;
 mod records;
+mod scan;
 mod tls;
 mod wire;
 
@@ -46,8 +49,9 @@ use bytes::Bytes;
 use self::link::Link;
 use super::{
     Acquired, Append, AppendRequest, Capabilities, ClockSource, Consistency, Contender,
-    DeleteRequest, Durability, Entry, LeaseId, LeaseRequest, ListRequest, Page, Put, PutRequest,
-    Renewal, Renewed, ReplicaLoss, Result, RoundTrips, Store, TokensGrow, Watch, Watched, limits,
+    DeleteRequest, Durability, Entry, Examination, LeaseId, LeaseRequest, ListRequest, Page, Put,
+    PutRequest, Renewal, Renewed, ReplicaLoss, Result, RoundTrips, ScanPage, ScanRequest, Store,
+    TokensGrow, Watch, Watched, limits,
 };
 use crate::error::Error;
 
@@ -221,8 +225,17 @@ impl Store for EtcdStore {
         records::put_watched(&self.link, request).await
     }
 
+    async fn scan(&self, request: &ScanRequest) -> Result<ScanPage> {
+        scan::scan(&self.link, request).await
+    }
+
+    async fn examine(&self) -> Result<Examination> {
+        examine::examine(&self.link).await
+    }
+
     fn capabilities(&self) -> Capabilities {
         Capabilities::unknown()
+            .with_scans(true)
             .with_consistency(Consistency::Linearizable)
             .with_native_wake_ups(true)
             .with_clock(ClockSource::Server)

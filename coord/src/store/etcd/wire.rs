@@ -65,6 +65,19 @@ pub(super) struct RangeResponse {
     pub(super) more: bool,
 }
 
+#[derive(Clone, Copy, PartialEq, Message)]
+pub(super) struct StatusRequest {}
+
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct StatusResponse {
+    #[prost(string, tag = "2")]
+    pub(super) version: String,
+    #[prost(uint64, tag = "4")]
+    pub(super) leader: u64,
+    #[prost(string, repeated, tag = "8")]
+    pub(super) errors: Vec<String>,
+}
+
 #[derive(Clone, PartialEq, Message)]
 pub(super) struct PutRequest {
     #[prost(bytes = "bytes", tag = "1")]

@@ -148,6 +148,15 @@ impl LeaseShard {
         .unwrap_or_default()
     }
 
+    /// The resources that have a line, although perhaps of none but those who have expired.
+    pub(super) fn names(&self, prefix: &str) -> Vec<String> {
+        self.lines
+            .keys()
+            .filter(|resource| resource.starts_with(prefix))
+            .map(ToString::to_string)
+            .collect()
+    }
+
     /// Does something to the line, without those who have expired, if there is one. Whoever watches it is
     /// told if somebody has left it.
     fn in_line<T>(

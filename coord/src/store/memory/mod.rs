@@ -24,9 +24,9 @@ use self::logs::LogShard;
 use self::records::RecordShard;
 use super::{
     Acquired, Append, AppendRequest, Capabilities, ClockSource, Consistency, Contender,
-    DeleteRequest, Durability, Entry, FencingToken, LeaseId, LeaseRequest, ListRequest, Page, Put,
-    PutRequest, Renewal, Renewed, ReplicaLoss, Result, RoundTrips, Store, TokensGrow, WakeSender,
-    Watch, Watched, lease, limits,
+    DeleteRequest, Durability, Entry, Examination, FencingToken, LeaseId, LeaseRequest,
+    ListRequest, Page, Put, PutRequest, Renewal, Renewed, ReplicaLoss, Result, RoundTrips,
+    ScanPage, ScanRequest, Scanned, Store, TokensGrow, WakeSender, Watch, Watched, lease, limits,
 };
 
 const SHARDS: usize = 32;
@@ -166,8 +166,31 @@ impl Store for MemoryStore {
         })
     }
 
+    async fn scan(&self, request: &ScanRequest) -> Result<ScanPage> {
+        let now = Instant::now();
+        let prefix = &*request.prefix;
+        let names = match request.what {
+            Scanned::Records => {
+                let shards = self.records.all();
+                shards.flat_map(|shard| shard.names(prefix, now)).collect()
+            }
+            Scanned::Leases => {
+                let shards = self.leases.all();
+                shards.flat_map(|shard| shard.names(prefix)).collect()
+            }
+        };
+        Ok(ScanPage { names, next: None })
+    }
+
+    async fn examine(&self) -> Result<Examination> {
+        Ok(Examination::unknown()
+            .server("this process's memory")
+            .warn("everything is in the memory of this process: no other process sees it, and it is gone with this one"))
+    }
+
     fn capabilities(&self) -> Capabilities {
         Capabilities::unknown()
+            .with_scans(true)
             .with_consistency(Consistency::SingleNode)
             .with_native_wake_ups(true)
             .with_clock(ClockSource::Process)

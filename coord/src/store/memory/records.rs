@@ -126,6 +126,16 @@ impl RecordShard {
         into.extend(found);
     }
 
+    pub(super) fn names(&self, prefix: &str, now: Instant) -> Vec<String> {
+        let from = (Bound::Included(prefix), Bound::Unbounded);
+        self.slots
+            .range::<str, _>(from)
+            .take_while(|(key, _)| key.starts_with(prefix))
+            .filter(|(_, slot)| slot.entry(now).is_some())
+            .map(|(key, _)| key.clone())
+            .collect()
+    }
+
     fn was_done(&self, key: &str, operation: u128, now: Instant) -> bool {
         let slot = self
             .slots

@@ -44,6 +44,7 @@ mod link;
 mod lock;
 mod logs;
 mod records;
+mod scan;
 mod schema;
 mod statement;
 mod tls;
@@ -65,8 +66,9 @@ pub(crate) use self::transaction::{Claim, Claimed};
 pub use self::transaction::{PostgresParameter, PostgresTransaction};
 use super::{
     Acquired, Append, AppendRequest, Capabilities, ClockSource, Consistency, Contender,
-    DeleteRequest, Durability, Entry, LeaseId, LeaseRequest, ListRequest, Page, Put, PutRequest,
-    Renewal, Renewed, ReplicaLoss, Result, RoundTrips, Store, TokensGrow, Watch, Watched, limits,
+    DeleteRequest, Durability, Entry, Examination, LeaseId, LeaseRequest, ListRequest, Page, Put,
+    PutRequest, Renewal, Renewed, ReplicaLoss, Result, RoundTrips, ScanPage, ScanRequest, Store,
+    TokensGrow, Watch, Watched, limits,
 };
 use crate::error::Error;
 
@@ -273,8 +275,17 @@ impl Store for PostgresStore {
         records::put_watched(&self.link, request).await
     }
 
+    async fn scan(&self, request: &ScanRequest) -> Result<ScanPage> {
+        scan::scan(&self.link, request).await
+    }
+
+    async fn examine(&self) -> Result<Examination> {
+        scan::examine(&self.link).await
+    }
+
     fn capabilities(&self) -> Capabilities {
         Capabilities::unknown()
+            .with_scans(true)
             .with_consistency(Consistency::AsyncReplicated)
             .with_native_wake_ups(true)
             .with_clock(ClockSource::Server)

@@ -115,7 +115,7 @@ fn listed(row: &Row) -> Option<(String, Entry)> {
 }
 
 /// The least that is behind every text with this prefix, if there is anything.
-fn end_of(prefix: &str) -> Option<Bytes> {
+pub(super) fn end_of(prefix: &str) -> Option<Bytes> {
     let mut end = prefix.as_bytes().to_vec();
     // No UTF-8 text has the byte that would carry over.
     *end.last_mut()? += 1;

@@ -29,10 +29,13 @@ pub(super) enum Statement {
     Sweep,
     SweepLine,
     SweepLog,
+    RecordScan,
+    LeaseScan,
+    Examine,
 }
 
 /// In the order of the variants.
-const ALL: [(Statement, &str); 18] = [
+const ALL: [(Statement, &str); 21] = [
     (Statement::LockAll, r#"SELECT FROM "coord".lock_all($1)"#),
     (
         Statement::Watch,
@@ -112,6 +115,24 @@ const ALL: [(Statement, &str); 18] = [
     (
         Statement::SweepLog,
         r#"SELECT FROM "coord".sweep_log($1, $2)"#,
+    ),
+    (
+        Statement::RecordScan,
+        r#"SELECT r.key FROM "coord".record r, (SELECT "coord".clock() AS now OFFSET 0) t
+           WHERE r.key > $1 AND r.key >= $2 AND ($3::bytea IS NULL OR r.key < $3)
+               AND r.value IS NOT NULL AND (r.expires_at IS NULL OR r.expires_at > t.now)
+           ORDER BY r.key LIMIT $4"#,
+    ),
+    (
+        Statement::LeaseScan,
+        r#"SELECT DISTINCT c.resource FROM "coord".contender c
+           WHERE c.state < 2 AND c.resource > $1 AND c.resource >= $2 AND ($3::bytea IS NULL OR c.resource < $3)
+           ORDER BY c.resource LIMIT $4"#,
+    ),
+    (
+        Statement::Examine,
+        r#"SELECT "coord".clock(), current_setting('server_version'), current_setting('fsync'),
+               current_setting('full_page_writes')"#,
     ),
 ];
 

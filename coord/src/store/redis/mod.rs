@@ -7,9 +7,11 @@
 //! - [`subscriptions`] asks for the server's messages to those who wait.
 //! - [`servers`] says which server to connect to, [`sentinel`] asks for it, and [`tls`] has certificates.
 //! - [`replicas`] waits until replicas have what was written.
+//! - [`scan`] finds the names of everything, and [`examine`] asks the server about itself, for people who look.
 //! - [`failure`] says of each error of the client library whether the operation may have been done.
 
 mod builder;
+mod examine;
 mod failure;
 mod leases;
 mod link;
@@ -18,6 +20,7 @@ mod past;
 mod receipts;
 mod records;
 mod replicas;
+mod scan;
 mod script;
 #[cfg(feature = "redis-sentinel")]
 mod sentinel;
@@ -37,8 +40,9 @@ use self::link::Link;
 use self::replicas::replicated;
 use super::{
     Acquired, Append, AppendRequest, Capabilities, ClockSource, Consistency, Contender,
-    DeleteRequest, Durability, Entry, LeaseId, LeaseRequest, ListRequest, Page, Put, PutRequest,
-    Renewal, Renewed, ReplicaLoss, Result, RoundTrips, Store, TokensGrow, Watch, Watched, limits,
+    DeleteRequest, Durability, Entry, Examination, LeaseId, LeaseRequest, ListRequest, Page, Put,
+    PutRequest, Renewal, Renewed, ReplicaLoss, Result, RoundTrips, ScanPage, ScanRequest, Store,
+    TokensGrow, Watch, Watched, limits,
 };
 use crate::error::Error;
 
@@ -201,8 +205,17 @@ impl Store for RedisStore {
         replicated(&self.link, "put", put, |(put, _)| is_stored(put)).await
     }
 
+    async fn scan(&self, request: &ScanRequest) -> Result<ScanPage> {
+        scan::scan(&self.link, request).await
+    }
+
+    async fn examine(&self) -> Result<Examination> {
+        examine::examine(&self.link).await
+    }
+
     fn capabilities(&self) -> Capabilities {
         Capabilities::unknown()
+            .with_scans(true)
             .with_consistency(Consistency::AsyncReplicated)
             .with_native_wake_ups(true)
             .with_clock(ClockSource::Server)

@@ -15,6 +15,7 @@ mod logs;
 mod queue;
 mod reader;
 mod records;
+mod scan;
 mod schema;
 mod sweep;
 mod wakes;
@@ -34,8 +35,9 @@ use self::reader::Reader;
 use self::writer::Writer;
 use super::{
     Acquired, Append, AppendRequest, Capabilities, ClockSource, Consistency, Contender,
-    DeleteRequest, Durability, Entry, LeaseId, LeaseRequest, ListRequest, Page, Put, PutRequest,
-    Renewal, Renewed, ReplicaLoss, Result, RoundTrips, Store, TokensGrow, Watch, Watched, limits,
+    DeleteRequest, Durability, Entry, Examination, LeaseId, LeaseRequest, ListRequest, Page, Put,
+    PutRequest, Renewal, Renewed, ReplicaLoss, Result, RoundTrips, ScanPage, ScanRequest, Store,
+    TokensGrow, Watch, Watched, limits,
 };
 use crate::error::{Error, StoreError, StoreErrorKind};
 
@@ -345,8 +347,28 @@ impl Store for SqliteStore {
         self.inner.writer.call("put", put).await
     }
 
+    async fn scan(&self, request: &ScanRequest) -> Result<ScanPage> {
+        let request = request.clone();
+        let reader = &self.inner.reader;
+        reader
+            .call("scan", move |view| scan::scan(view, &request))
+            .await
+    }
+
+    async fn examine(&self) -> Result<Examination> {
+        let found = Examination::unknown().server(format!("SQLite {}", rusqlite::version()));
+        Ok(match self.inner.synchronous {
+            Synchronous::Full => found,
+            Synchronous::Normal => found.warn(
+                "`Synchronous::Normal`: a power failure can undo the last of what was acknowledged; use \
+                 `Synchronous::Full` unless that is meant",
+            ),
+        })
+    }
+
     fn capabilities(&self) -> Capabilities {
         Capabilities::unknown()
+            .with_scans(true)
             .with_consistency(Consistency::SingleNode)
             .with_native_wake_ups(true)
             .with_clock(ClockSource::Host)

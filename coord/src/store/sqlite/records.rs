@@ -126,7 +126,7 @@ pub(super) fn list(view: &View<'_>, request: &ListRequest) -> rusqlite::Result<P
 }
 
 /// The least that is behind every text with this prefix.
-fn end_of(prefix: &str) -> Value {
+pub(super) fn end_of(prefix: &str) -> Value {
     let mut end = prefix.to_owned();
     while let Some(last) = end.pop() {
         let mut behind = last..=char::MAX;

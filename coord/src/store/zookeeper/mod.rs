@@ -39,6 +39,7 @@ mod listing;
 mod logs;
 mod path;
 mod records;
+mod scan;
 mod stored_line;
 mod sweep;
 mod tls;
@@ -46,7 +47,7 @@ mod wire;
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -54,8 +55,9 @@ use bytes::Bytes;
 use self::link::Link;
 use super::{
     Acquired, Append, AppendRequest, Capabilities, ClockSource, Consistency, Contender,
-    DeleteRequest, Durability, Entry, LeaseId, LeaseRequest, ListRequest, Page, Put, PutRequest,
-    Renewal, Renewed, ReplicaLoss, Result, RoundTrips, Store, TokensGrow, Watch, Watched, limits,
+    DeleteRequest, Durability, Entry, Examination, LeaseId, LeaseRequest, ListRequest, Page, Put,
+    PutRequest, Renewal, Renewed, ReplicaLoss, Result, RoundTrips, ScanPage, ScanRequest, Store,
+    TokensGrow, Watch, Watched, limits,
 };
 use crate::error::Error;
 
@@ -260,8 +262,20 @@ impl Store for ZookeeperStore {
         records::put_watched(&self.link, request).await
     }
 
+    async fn scan(&self, request: &ScanRequest) -> Result<ScanPage> {
+        scan::scan(&self.link, request).await
+    }
+
+    async fn examine(&self) -> Result<Examination> {
+        let now = Duration::from_millis(self.link.now().await?);
+        Ok(Examination::unknown()
+            .server("ZooKeeper")
+            .time(SystemTime::UNIX_EPOCH.checked_add(now)))
+    }
+
     fn capabilities(&self) -> Capabilities {
         Capabilities::unknown()
+            .with_scans(true)
             .with_consistency(Consistency::Linearizable)
             .with_native_wake_ups(true)
             .with_clock(ClockSource::Server)

@@ -28,6 +28,14 @@ macro_rules! __store_conformance_cases {
                 a_version_from_before_a_deletion_is_stale
                 a_version_says_nothing_about_another_key
             }
+            scans {
+                a_scan_finds_records_that_are_not_listed
+                a_scan_of_nothing_ends
+                what_a_scan_begins_with_is_no_pattern
+                a_scan_finds_what_is_held_and_waited_for
+                what_is_gone_shows_as_gone_behind_its_name
+                a_store_tells_of_itself
+            }
             listing {
                 an_empty_listing_ends_at_once
                 a_listing_is_in_the_order_of_the_bytes

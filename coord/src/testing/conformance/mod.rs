@@ -25,6 +25,7 @@ mod records;
 mod replays_leases;
 mod replays_logs;
 mod replays_records;
+mod scans;
 mod tokens;
 mod wake_ups;
 

@@ -18,9 +18,9 @@ pub(in crate::testing) use self::hold::{Gate, gate};
 pub use self::rule::{Fault, Operation, Rule};
 use crate::error::{StoreError, StoreErrorKind};
 use crate::store::{
-    Acquired, Append, AppendRequest, Capabilities, Contender, DeleteRequest, Entry, LeaseId,
-    LeaseRequest, ListRequest, Page, Put, PutRequest, Renewal, Renewed, Result, Store, Watch,
-    Watched,
+    Acquired, Append, AppendRequest, Capabilities, Contender, DeleteRequest, Entry, Examination,
+    LeaseId, LeaseRequest, ListRequest, Page, Put, PutRequest, Renewal, Renewed, Result, ScanPage,
+    ScanRequest, Store, Watch, Watched,
 };
 
 /// A store that passes everything on to another one, except for what it is told to fail, delay, cut or hold.
@@ -423,6 +423,27 @@ impl Store for FaultStore {
             )
             .await?;
         Ok(if self.hears_nothing() { deaf() } else { watch })
+    }
+
+    async fn scan(&self, request: &ScanRequest) -> Result<ScanPage> {
+        let (inner, request) = (Arc::clone(&self.inner), request.clone());
+        let keys = vec![request.prefix.clone()];
+        self.pass(
+            Operation::Scan,
+            keys,
+            Box::pin(async move { inner.scan(&request).await }),
+        )
+        .await
+    }
+
+    async fn examine(&self) -> Result<Examination> {
+        let inner = Arc::clone(&self.inner);
+        self.pass(
+            Operation::Examine,
+            Vec::new(),
+            Box::pin(async move { inner.examine().await }),
+        )
+        .await
     }
 
     fn native(&self) -> Option<&dyn Any> {

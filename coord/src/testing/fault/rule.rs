@@ -30,6 +30,10 @@ pub enum Operation {
     Expire,
     /// [`Store::watch`](crate::store::Store::watch).
     Watch,
+    /// [`Store::scan`](crate::store::Store::scan).
+    Scan,
+    /// [`Store::examine`](crate::store::Store::examine).
+    Examine,
 }
 
 impl Operation {
@@ -48,6 +52,8 @@ impl Operation {
             Self::Read => "read",
             Self::Expire => "expire",
             Self::Watch => "watch",
+            Self::Scan => "scan",
+            Self::Examine => "examine",
         }
     }
 }

@@ -7,7 +7,7 @@ use futures_util::FutureExt;
 use super::super::super::{ListRequest, Page, Result};
 use super::Inner;
 use super::decide::Verdict;
-use super::state::{Content, Seen};
+use super::state::{Content, Live, Seen};
 use crate::error::{StoreError, StoreErrorKind};
 
 const SMALLEST_PAGE: usize = 50;
@@ -34,7 +34,12 @@ impl Merged {
 }
 
 impl Inner {
-    pub(super) async fn list(&self, request: &ListRequest) -> Result<Page> {
+    /// Those that `takes` takes of what there is.
+    pub(super) async fn list(
+        &self,
+        request: &ListRequest,
+        takes: fn(&Live) -> bool,
+    ) -> Result<Page> {
         let mut entries = Vec::new();
         let page_of = request
             .limit
@@ -48,7 +53,7 @@ impl Inner {
                 let Some(entry) = content
                     .live
                     .as_ref()
-                    .filter(|live| live.listed)
+                    .filter(|live| takes(live))
                     .and(content.entry())
                 else {
                     continue;

@@ -28,7 +28,8 @@ pub use self::membership::Repaired;
 use self::state::{BESIDE, Live};
 use super::super::{
     Capabilities, Condition, Consistency, DeleteRequest, Entry, ListRequest, Page, Put, PutRequest,
-    ReplicaLoss, Result, RoundTrips, Store, TokensGrow, Watch, Watched, defaults, limits,
+    ReplicaLoss, Result, RoundTrips, ScanPage, ScanRequest, Scanned, Store, TokensGrow, Watch,
+    Watched, defaults, limits,
 };
 use super::together;
 
@@ -325,7 +326,26 @@ impl Store for Quorum {
     }
 
     async fn list_records(&self, request: &ListRequest) -> Result<Page> {
-        self.inner.list(request).await
+        self.inner.list(request, |live| live.listed).await
+    }
+
+    /// The members list all that they have, and leases are records.
+    async fn scan(&self, request: &ScanRequest) -> Result<ScanPage> {
+        let list = ListRequest::new(&*request.prefix)
+            .after(request.cursor.clone())
+            .limit(request.limit.max(1));
+        let page = self.inner.list(&list, |_| true).await?;
+        let names = page.entries.into_iter().map(|(name, _)| name);
+        let names = match request.what {
+            Scanned::Records => names.collect(),
+            Scanned::Leases => names
+                .filter_map(|name| Some(defaults::leases::resource_of(&name)?.to_owned()))
+                .collect(),
+        };
+        Ok(ScanPage {
+            names,
+            next: page.next,
+        })
     }
 
     async fn watch(&self, watched: &Watched) -> Result<Watch> {
@@ -361,5 +381,6 @@ impl Store for Quorum {
             .with_replica_loss(ReplicaLoss::Nothing)
             .with_tokens(TokensGrow::AcrossDataLoss)
             .with_largest_value(self.inner.largest_value())
+            .with_scans(true)
     }
 }

@@ -1,0 +1,118 @@
+//! Signals that ask a process to end, and children that get them passed on.
+
+use std::process::ExitStatus;
+
+/// A signal that asks to end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Signal {
+    Interrupt,
+    Terminate,
+    HangUp,
+}
+
+impl Signal {
+    /// What a shell says of a command that was ended by it.
+    pub(super) fn exit_code(self) -> u8 {
+        match self {
+            Self::Interrupt => 130,
+            Self::Terminate => 143,
+            Self::HangUp => 129,
+        }
+    }
+}
+
+/// Hears signals, from when it is made on. They end the process no more.
+#[cfg(unix)]
+pub(super) struct Signals {
+    interrupt: tokio::signal::unix::Signal,
+    terminate: tokio::signal::unix::Signal,
+    hang_up: tokio::signal::unix::Signal,
+}
+
+#[cfg(unix)]
+impl Signals {
+    pub(super) fn hear() -> std::io::Result<Self> {
+        use tokio::signal::unix::{SignalKind, signal};
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+            hang_up: signal(SignalKind::hangup())?,
+        })
+    }
+
+    pub(super) async fn next(&mut self) -> Signal {
+        tokio::select! {
+            _ = self.interrupt.recv() => Signal::Interrupt,
+            _ = self.terminate.recv() => Signal::Terminate,
+            _ = self.hang_up.recv() => Signal::HangUp,
+        }
+    }
+}
+
+#[cfg(not(unix))]
+pub(super) struct Signals(());
+
+#[cfg(not(unix))]
+impl Signals {
+    #[expect(clippy::unnecessary_wraps, reason = "elsewhere it can fail")]
+    pub(super) fn hear() -> std::io::Result<Self> {
+        Ok(Self(()))
+    }
+
+    pub(super) async fn next(&mut self) -> Signal {
+        if tokio::signal::ctrl_c().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+        Signal::Interrupt
+    }
+}
+
+/// Passes a signal on to a child that has not been waited for yet.
+#[cfg(unix)]
+pub(super) fn send(child: &mut tokio::process::Child, signal: Signal) {
+    use rustix::process::{Pid, Signal as Raw, kill_process};
+    let raw = match signal {
+        Signal::Interrupt => Raw::INT,
+        Signal::Terminate => Raw::TERM,
+        Signal::HangUp => Raw::HUP,
+    };
+    let id = child.id().and_then(|id| i32::try_from(id).ok());
+    if let Some(id) = id.and_then(Pid::from_raw) {
+        // One that has ended meanwhile needs no signal.
+        let _ = kill_process(id, raw);
+    }
+}
+
+/// There is nothing gentler.
+#[cfg(not(unix))]
+pub(super) fn send(child: &mut tokio::process::Child, _: Signal) {
+    let _ = child.start_kill();
+}
+
+/// Whether a key on the terminal that sends this signal sends it to the child as well: both are in the foreground.
+#[cfg(unix)]
+pub(super) fn reaches_child_anyway(signal: Signal) -> bool {
+    let is_foreground = || {
+        let group = rustix::termios::tcgetpgrp(std::io::stdin()).ok()?;
+        Some(group == rustix::process::getpgrp())
+    };
+    signal == Signal::Interrupt && is_foreground().unwrap_or(false)
+}
+
+#[cfg(not(unix))]
+pub(super) fn reaches_child_anyway(_: Signal) -> bool {
+    true
+}
+
+/// The code of a child as a shell would say it: its own, or 128 and the number of the signal that ended it.
+pub(super) fn code_of(status: ExitStatus) -> u8 {
+    #[cfg(unix)]
+    {
+        use std::os::unix::process::ExitStatusExt as _;
+        if let Some(signal) = status.signal() {
+            return u8::try_from(128 + signal).unwrap_or(u8::MAX);
+        }
+    }
+    let code = status.code().unwrap_or(1);
+    u8::try_from(code & 0xff).unwrap_or(1)
+}

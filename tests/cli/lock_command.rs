@@ -1,0 +1,200 @@
+//! `coord lock`, with real commands.
+
+use std::time::Duration;
+
+use coord::lock::{LockKind, LockSummary};
+use coord::store::LeaseId;
+use coord_tests::until;
+use rustix::process::Signal;
+
+use crate::commands::Place;
+
+const HELD: Option<i32> = Some(75);
+const LOST: Option<i32> = Some(76);
+/// Says that it runs, and does until it is told otherwise.
+const RUNS: &str = "echo runs; while :; do sleep 0.02; done";
+/// The same, and ends in a way of its own when it is asked to.
+const ENDS_WELL: &str =
+    "trap 'echo asked; exit 9' TERM INT HUP; echo runs; while :; do sleep 0.02; done";
+
+async fn line_of(place: &Place, key: &str) -> Option<LockSummary> {
+    let service = place.service().await;
+    service.locks().get(LockKind::Lock, key).await.unwrap()
+}
+
+async fn until_waiting(place: &Place, key: &str) {
+    let service = place.service().await;
+    until("somebody to wait", async || {
+        let lock = service.locks().get(LockKind::Lock, key).await.unwrap()?;
+        lock.line.iter().any(|one| !one.holds).then_some(())
+    })
+    .await;
+}
+
+pub(crate) async fn the_exit_code_is_that_of_the_command(place: &Place) {
+    for (script, code) in [
+        ("exit 0", 0),
+        ("exit 7", 7),
+        ("exit 255", 255),
+        ("kill -9 $$", 137),
+    ] {
+        let said = place.locked(&["job"], script).await;
+        assert_eq!((said.code, &*said.err), (Some(code), ""), "{script}");
+        assert!(line_of(place, "job").await.is_none(), "it is given back");
+    }
+    let missing = place.run(&["lock", "job", "--", "/nowhere/at-all"]).await;
+    assert_eq!(missing.code, Some(127), "{missing:?}");
+    let not_a_program = place.run(&["lock", "job", "--", "/etc/passwd"]).await;
+    assert_eq!(not_a_program.code, Some(126), "{not_a_program:?}");
+    assert!(line_of(place, "job").await.is_none(), "it is given back");
+}
+
+pub(crate) async fn the_command_is_told_its_token_and_key(place: &Place) {
+    let script = "echo \"$COORD_FENCING_TOKEN\"; echo \"$COORD_LOCK_KEY\"; read -r _";
+    let mut command = place.command(&[
+        "lock", "order:42", "--label", "cron", "--", "sh", "-c", script,
+    ]);
+    command.stdin(std::process::Stdio::piped());
+    let mut running = crate::commands::Running::start(command);
+    let token: u64 = running.line().await.parse().unwrap();
+    assert_eq!(running.line().await, "order:42");
+    let lock = line_of(place, "order:42").await.expect("it is held");
+    assert_eq!(u64::from(lock.line[0].token), token);
+    assert_eq!(&*lock.line[0].label, "cron");
+    let said = running.end().await;
+    assert_eq!(said.code, Some(1), "its input has ended: {said:?}");
+    let said = place
+        .locked(&["order:42"], "echo \"$COORD_FENCING_TOKEN\"")
+        .await;
+    assert!(said.out.trim().parse::<u64>().unwrap() > token);
+}
+
+pub(crate) async fn a_lock_that_is_held_elsewhere_is_skipped(place: &Place) {
+    let service = place.service().await;
+    let lease = service.lock("job").acquire().await.unwrap();
+    let said = place.locked(&["job", "--skip"], "echo runs").await;
+    assert_eq!((said.code, &*said.out), (HELD, ""));
+    crate::golden::assert_golden("lock_skipped", &said.err);
+    lease.release().await.unwrap();
+    let said = place.locked(&["job", "--skip"], "echo runs").await;
+    assert_eq!((said.code, &*said.out), (Some(0), "runs\n"));
+}
+
+pub(crate) async fn waiting_ends(place: &Place) {
+    let service = place.service().await;
+    let _lease = service.lock("job").acquire().await.unwrap();
+    for wait in ["0s", "30ms"] {
+        let said = place.locked(&["job", "--wait", wait], "echo runs").await;
+        assert_eq!((said.code, &*said.out), (HELD, ""));
+        assert!(
+            said.err.starts_with("error: `job` was not free within "),
+            "{said:?}"
+        );
+    }
+    let lock = line_of(place, "job").await.expect("it is held");
+    assert_eq!(lock.line.len(), 1, "nobody waits any more");
+}
+
+pub(crate) async fn one_who_waits_gets_its_turn(place: &Place) {
+    let service = place.service().await;
+    let lease = service.lock("job").acquire().await.unwrap();
+    let waiting = place.lock(&["job"], "echo runs");
+    until_waiting(place, "job").await;
+    lease.release().await.unwrap();
+    let said = waiting.end().await;
+    assert_eq!((said.code, &*said.out), (Some(0), "runs\n"));
+}
+
+pub(crate) async fn readers_run_together_and_writers_alone(place: &Place) {
+    let mut reader = place.lock(&["catalog", "--shared"], RUNS);
+    assert_eq!(reader.line().await, "runs");
+    let other = place
+        .locked(&["catalog", "--shared", "--skip"], "exit 3")
+        .await;
+    assert_eq!(other.code, Some(3));
+    let writer = place.locked(&["catalog", "--skip"], "exit 3").await;
+    assert_eq!(writer.code, HELD);
+    reader.signal(Signal::TERM);
+    assert_eq!(reader.end().await.code, Some(143));
+}
+
+pub(crate) async fn permits_are_counted(place: &Place) {
+    let service = place.service().await;
+    let one = service.semaphore("gateway", 2).acquire().await.unwrap();
+    let run = async || {
+        place
+            .locked(&["gateway", "--permits", "2", "--skip"], "exit 3")
+            .await
+    };
+    assert_eq!(run().await.code, Some(3));
+    let _two = service.semaphore("gateway", 2).acquire().await.unwrap();
+    assert_eq!(run().await.code, HELD);
+    one.release().await.unwrap();
+    assert_eq!(run().await.code, Some(3));
+}
+
+pub(crate) async fn at_least_outlasts_the_command(place: &Place) {
+    let said = place
+        .locked(&["report", "--at-least", "10m"], "exit 4")
+        .await;
+    assert_eq!(said.code, Some(4));
+    let lock = line_of(place, "report").await.expect("it is kept");
+    assert!(lock.line[0].expires_in > Duration::from_secs(500));
+    let said = place.locked(&["report", "--skip"], "exit 4").await;
+    assert_eq!(said.code, HELD);
+}
+
+pub(crate) async fn signals_reach_the_command(place: &Place) {
+    for signal in [Signal::TERM, Signal::INT, Signal::HUP] {
+        let mut running = place.lock(&["job"], ENDS_WELL);
+        assert_eq!(running.line().await, "runs");
+        running.signal(signal);
+        let said = running.end().await;
+        assert_eq!((said.code, &*said.out), (Some(9), "asked\n"), "{signal:?}");
+        assert!(line_of(place, "job").await.is_none(), "it is given back");
+    }
+}
+
+pub(crate) async fn a_signal_while_waiting_leaves_the_line(place: &Place) {
+    let service = place.service().await;
+    let _lease = service.lock("job").acquire().await.unwrap();
+    for (signal, code) in [(Signal::TERM, 143), (Signal::INT, 130)] {
+        let waiting = place.lock(&["job"], "echo runs");
+        until_waiting(place, "job").await;
+        waiting.signal(signal);
+        let said = waiting.end().await;
+        assert_eq!((said.code, &*said.out), (Some(code), ""));
+        let lock = line_of(place, "job").await.expect("it is held");
+        assert_eq!(lock.line.len(), 1, "nobody waits any more");
+    }
+}
+
+/// Takes a lock away from who holds it.
+async fn take_away(place: &Place, key: &str) {
+    let service = place.service().await;
+    let lock = line_of(place, key).await.expect("it is held");
+    let lease = LeaseId {
+        resource: format!("{}/lock/{key}", place.namespace).into(),
+        owner: lock.line[0].owner,
+    };
+    assert!(service.store().release_lease(&lease).await.unwrap());
+}
+
+pub(crate) async fn a_lost_lock_ends_the_command(place: &Place) {
+    let mut running = place.lock(&["job", "--ttl", "600ms"], ENDS_WELL);
+    assert_eq!(running.line().await, "runs");
+    take_away(place, "job").await;
+    let said = running.end().await;
+    assert_eq!((said.code, &*said.out), (LOST, "asked\n"));
+    crate::golden::assert_golden("lock_lost", &said.err);
+}
+
+pub(crate) async fn a_command_that_does_not_end_is_killed(place: &Place) {
+    let script = "trap '' TERM; echo runs; while :; do sleep 0.02; done";
+    let mut running = place.lock(&["job", "--ttl", "600ms", "--kill-after", "100ms"], script);
+    assert_eq!(running.line().await, "runs");
+    take_away(place, "job").await;
+    let said = running.end().await;
+    assert_eq!((said.code, &*said.out), (LOST, ""));
+    crate::golden::assert_golden("lock_killed", &said.err);
+}

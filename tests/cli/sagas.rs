@@ -1,0 +1,237 @@
+//! `coord saga`.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use coord::{Coordinator, SagaError, SagaState, saga};
+use coord_tests::{store_at, until};
+use serde::{Deserialize, Serialize};
+use tokio::sync::Notify;
+
+use crate::commands::{Place, Running};
+use crate::golden::assert_golden;
+
+const ID: &str = "Trip/trip:7";
+
+/// What the steps ask.
+#[derive(Clone, Default)]
+struct Agency {
+    refunds: Arc<AtomicBool>,
+    opened: Arc<Notify>,
+}
+
+#[saga("trip:<trip>")]
+#[derive(Serialize, Deserialize)]
+struct Trip {
+    trip: u64,
+    flies: bool,
+    waits: bool,
+}
+
+#[saga(name = "Trip")]
+impl Trip {
+    #[step(compensate = refund, retry(max_retries = 1, initial_delay = "1ms", max_delay = "1ms"))]
+    async fn charge(&self, #[dep] agency: &Agency) -> Result<String, String> {
+        if self.waits {
+            agency.opened.notified().await;
+        }
+        Ok("charged".to_owned())
+    }
+
+    async fn refund(&self, _charge: &String, #[dep] agency: &Agency) -> Result<(), String> {
+        if agency.refunds.load(Ordering::SeqCst) {
+            return Ok(());
+        }
+        Err("the bank is \u{1b}[1mclosed".to_owned())
+    }
+
+    #[step(retry(max_retries = 0))]
+    async fn fly(&self) -> Result<u32, String> {
+        if self.flies {
+            return Ok(12);
+        }
+        Err("no plane".to_owned())
+    }
+}
+
+/// A process of the service, which knows the saga.
+async fn service(place: &Place, agency: &Agency) -> Coordinator {
+    Coordinator::builder()
+        .store_arc(store_at(&place.url).await)
+        .namespace(&place.namespace)
+        .provide(agency.clone())
+        .build()
+}
+
+async fn travel(service: &Coordinator, trip: u64, flies: bool) -> Result<(), SagaError> {
+    let trip = Trip {
+        trip,
+        flies,
+        waits: false,
+    };
+    trip.run_with(service).await.map(drop)
+}
+
+/// A trip that was charged, does not fly, and cannot be refunded.
+async fn stuck(place: &Place) -> (Coordinator, Agency) {
+    let agency = Agency::default();
+    let service = service(place, &agency).await;
+    let error = travel(&service, 7, false).await.unwrap_err();
+    assert!(matches!(error, SagaError::Stuck { .. }), "{error:?}");
+    (service, agency)
+}
+
+async fn state(service: &Coordinator) -> SagaState {
+    let saga = service.sagas().history(ID).await.unwrap();
+    saga.expect("it is stored").summary.state
+}
+
+pub(crate) async fn sagas_are_listed_and_shown(place: &Place) {
+    assert_eq!(
+        place.answer(&["saga", "list"]).await,
+        "There are no sagas.\n"
+    );
+    let (service, _) = stuck(place).await;
+    travel(&service, 8, true).await.unwrap();
+    assert_golden("saga_list", &place.answer(&["saga", "list"]).await);
+    assert_golden("saga_show", &place.answer(&["saga", "show", ID]).await);
+    let json = place.json(&["saga", "show", "Trip/trip:8"]).await;
+    assert_eq!(
+        json["input"],
+        serde_json::json!({"trip": 8, "flies": true, "waits": false})
+    );
+    assert_eq!(json["state"], "completed");
+    let outputs = json["history"].as_array().unwrap().iter();
+    let outputs: Vec<_> = outputs
+        .map(|event| &event["output"])
+        .filter(|one| !one.is_null())
+        .collect();
+    assert_eq!(
+        outputs,
+        [&serde_json::json!("charged"), &serde_json::json!(12)]
+    );
+    let json = place.json(&["saga", "list", "--state", "stuck"]).await;
+    assert_eq!(json["sagas"].as_array().unwrap().len(), 1);
+    assert_eq!(
+        (&json["sagas"][0]["id"], &json["more"]),
+        (&ID.into(), &false.into())
+    );
+    assert_eq!(json["sagas"][0]["failure"]["step"], "charge");
+    let json = place.json(&["saga", "list", "--limit", "1"]).await;
+    assert_eq!(
+        (json["sagas"].as_array().unwrap().len(), &json["more"]),
+        (1, &true.into())
+    );
+    let json = place.json(&["saga", "list", "--name", "Other"]).await;
+    assert_eq!(json["sagas"], serde_json::json!([]));
+    service.shutdown().await;
+}
+
+pub(crate) async fn a_stuck_saga_is_resumed_by_a_process_of_the_service(place: &Place) {
+    let (service, agency) = stuck(place).await;
+    agency.refunds.store(true, Ordering::SeqCst);
+    assert_golden("saga_resume", &place.answer(&["saga", "retry", ID]).await);
+    assert_eq!(state(&service).await, SagaState::Running);
+    assert_eq!(service.recover().await.unwrap().resumed, 1);
+    until("it to be undone", async || {
+        (state(&service).await == SagaState::Compensated).then_some(())
+    })
+    .await;
+    service.shutdown().await;
+}
+
+pub(crate) async fn a_stuck_saga_is_skipped(place: &Place) {
+    let (service, _) = stuck(place).await;
+    let skip = ["saga", "skip", ID, "--reason", "refunded by hand"];
+    let said = place.run(&skip).await;
+    assert_eq!(said.code, Some(2), "nobody is there to be asked");
+    assert_eq!(state(&service).await, SagaState::Stuck);
+    let json = place.json(&[&skip[..], &["--yes"]].concat()).await;
+    assert_eq!(json, serde_json::json!({"id": ID, "done": "skipped"}));
+    service.recover().await.unwrap();
+    until("it to be undone", async || {
+        (state(&service).await == SagaState::Compensated).then_some(())
+    })
+    .await;
+    let shown = place.answer(&["saga", "show", ID]).await;
+    assert!(shown.contains("refunded by hand"), "{shown}");
+    service.shutdown().await;
+}
+
+pub(crate) async fn a_stuck_saga_is_abandoned(place: &Place) {
+    let (service, _) = stuck(place).await;
+    let abandon = ["saga", "abandon", ID, "--reason", "the bank is gone"];
+    assert_eq!(place.run(&abandon).await.code, Some(2));
+    let said = place.answer(&[&abandon[..], &["--yes"]].concat()).await;
+    assert_eq!(said, "`Trip/trip:7` is abandoned.\n");
+    assert_eq!(state(&service).await, SagaState::Abandoned);
+    let json = place.json(&["saga", "show", ID]).await;
+    assert_eq!(json["failure"]["error"], "the bank is gone");
+    service.shutdown().await;
+}
+
+pub(crate) async fn a_saga_is_watched_to_its_end(place: &Place) {
+    let agency = Agency::default();
+    let service = service(place, &agency).await;
+    let traveller = service.clone();
+    let trip = tokio::spawn(async move {
+        let trip = Trip {
+            trip: 7,
+            flies: true,
+            waits: true,
+        };
+        trip.run_with(&traveller).await.map(drop)
+    });
+    until("it to be stored", async || {
+        service.sagas().history(ID).await.unwrap().map(drop)
+    })
+    .await;
+    let watch = ["saga", "watch", ID, "--every", "50ms"];
+    let mut watching = Running::start(place.command(&watch));
+    let first = watching.line().await;
+    assert!(first.ends_with("  started  charge"), "{first}");
+    assert_eq!(watching.line().await, "it is running");
+    agency.opened.notify_one();
+    trip.await.unwrap().unwrap();
+    let said = watching.end().await;
+    assert_eq!(said.code, Some(0), "{said:?}");
+    assert_golden("saga_watch", &said.out);
+
+    let said = place.run(&[&watch[..], &["--json"]].concat()).await;
+    let lines: Vec<serde_json::Value> = said
+        .out
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    assert_eq!(lines[0]["event"], "started");
+    assert_eq!(lines.last().unwrap()["state"], "completed");
+    service.shutdown().await;
+}
+
+pub(crate) async fn only_what_is_stuck_is_set_right(place: &Place) {
+    let agency = Agency::default();
+    let service = service(place, &agency).await;
+    travel(&service, 7, true).await.unwrap();
+    let mut said_all = String::new();
+    for (arguments, id) in [
+        (&["resume"][..], ID),
+        (&["skip", "--reason", "because", "--yes"], ID),
+        (&["abandon", "--reason", "because", "--yes"], ID),
+        (&["skip", "--reason", " ", "--yes"], ID),
+        (&["resume"], "Trip/9"),
+        (&["show"], "Trip/9"),
+        (&["show"], "nothing"),
+        (&["watch"], "Trip/9"),
+    ] {
+        let said = place.run(&[&["saga"], arguments, &[id]].concat()).await;
+        let is_usage = arguments.contains(&" ");
+        assert_eq!(
+            (said.code, &*said.out),
+            (Some(if is_usage { 2 } else { 1 }), ""),
+            "{said:?}"
+        );
+        said_all += &said.err;
+    }
+    assert_golden("saga_refusals", &said_all);
+    service.shutdown().await;
+}
