@@ -14,6 +14,8 @@
 //!   they end otherwise, [`StepContext`] what a step can ask.
 //! - `testing`, with the feature of that name: the suite for stores, a store that fails, sagas that are killed
 //!   everywhere.
+//! - [`Coordinator::locks`] and [`Coordinator::idempotency_records`]: what is held and stored, for people who look. The
+//!   command line, feature `cli`, shows it.
 //! - [`store`]: the contract for backends, and the backends.
 //! - [`Error`]: what can go wrong, and what to do about it.
 //!

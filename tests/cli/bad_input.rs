@@ -51,7 +51,7 @@ async fn what_makes_no_sense_is_said_with_what_to_do() {
         &["idempotency", "show", ""],
         &["store", "bench", "--for", "0s"],
     ] {
-        let said = refused(&[arguments, &store].concat()).await;
+        let said = refused(&[&store[..], arguments].concat()).await;
         assert_eq!(said.code, Some(2), "{said:?}");
         let shown = arguments.join(" ").replace(&"k".repeat(600), "kkk…");
         said_all += &format!("$ coord {shown}\n{}\n", said.err);

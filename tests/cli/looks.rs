@@ -1,5 +1,8 @@
 //! `coord doctor` and `coord store bench`.
 
+use coord_tests::RedisServer;
+use coord_tests::redis::Persistence;
+
 use crate::commands::Place;
 use crate::golden::assert_golden;
 
@@ -21,10 +24,8 @@ pub(crate) async fn a_doctor_looks_at_the_store(place: &Place) {
             .any(|name| line.starts_with(&format!("{name} ")))
     });
     assert_eq!(told.len(), measured.len(), "{said:?}");
-    assert_golden(
-        &format!("doctor_{scheme}"),
-        &(guaranteed.join("\n") + "\n" + &said.err),
-    );
+    let guaranteed = guaranteed.join("\n") + "\n";
+    assert_golden(&format!("doctor_{scheme}"), &guaranteed);
 
     let json = place.json(&["doctor"]).await;
     let server = json["server"].as_str().unwrap();
@@ -41,7 +42,13 @@ pub(crate) async fn a_doctor_looks_at_the_store(place: &Place) {
     );
     assert!(json["round_trip"]["median_seconds"].as_f64().unwrap() > 0.0);
     assert_eq!(json["clock_skew"].is_null(), scheme == "sqlite", "{json}");
-    let warnings = json["warnings"].as_array().unwrap().len();
+    let warnings = json["warnings"].as_array().unwrap();
+    let told: String = warnings
+        .iter()
+        .map(|warning| format!("warning: {}\n", warning.as_str().unwrap()))
+        .collect();
+    assert_eq!(said.err, told);
+    let warnings = warnings.len();
     let strict = place.run(&["doctor", "--strict"]).await;
     assert_eq!(strict.code, Some(i32::from(warnings > 0)));
 }
@@ -65,4 +72,17 @@ pub(crate) async fn a_bench_measures(place: &Place) {
     );
     assert_eq!(said.out.lines().count(), 4, "{said:?}");
     assert_eq!(place.answer(&["locks"]).await, "Nothing is held.\n");
+}
+
+#[tokio::test]
+async fn dangerous_settings_are_told() {
+    let careless = RedisServer::builder().config("maxmemory-policy allkeys-lru");
+    let careless = careless.start().await;
+    let said = Place::at(careless.url()).run(&["doctor"]).await;
+    assert_eq!(said.code, Some(0), "{said:?}");
+    assert_golden("doctor_careless", &said.err);
+    let careful = RedisServer::builder().persistence(Persistence::Log);
+    let careful = careful.start().await;
+    let said = Place::at(careful.url()).run(&["doctor", "--strict"]).await;
+    assert_eq!((said.code, &*said.err), (Some(0), ""));
 }

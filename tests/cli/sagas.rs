@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
-use coord::{Coordinator, SagaError, SagaState, saga};
+use coord::{Coordinator, Jitter, RetryPolicy, SagaError, SagaState, saga};
 use coord_tests::{store_at, until};
 use serde::{Deserialize, Serialize};
 use tokio::sync::Notify;
@@ -20,6 +21,12 @@ struct Agency {
     opened: Arc<Notify>,
 }
 
+/// One more attempt, always after the same time.
+fn once_more() -> RetryPolicy {
+    let policy = RetryPolicy::builder().max_retries(1).jitter(Jitter::None);
+    policy.initial_delay(Duration::from_millis(1)).build()
+}
+
 #[saga("trip:<trip>")]
 #[derive(Serialize, Deserialize)]
 struct Trip {
@@ -30,7 +37,7 @@ struct Trip {
 
 #[saga(name = "Trip")]
 impl Trip {
-    #[step(compensate = refund, retry(max_retries = 1, initial_delay = "1ms", max_delay = "1ms"))]
+    #[step(compensate = refund, retry = once_more())]
     async fn charge(&self, #[dep] agency: &Agency) -> Result<String, String> {
         if self.waits {
             agency.opened.notified().await;

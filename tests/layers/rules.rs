@@ -14,7 +14,7 @@ const LAYERS: &[&[&str]] = &[
     &["lock"],
     &["idempotency"],
     &["saga"],
-    &["http", "testing", "guide", "cli"],
+    &["http", "admin", "testing", "guide", "cli"],
     &["__private"],
 ];
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use coord::StoreErrorKind;
-use coord::store::{AppendRequest, ListRequest, PutRequest, Watched};
+use coord::store::{AppendRequest, ListRequest, PutRequest, ScanRequest, Scanned, Watched};
 use coord_tests::RedisServer;
 
 use crate::{builder, connect, refused};
@@ -67,6 +67,13 @@ async fn it_can_do_all_that_the_store_does() {
             .len(),
         1
     );
+    for what in [Scanned::Records, Scanned::Leases] {
+        store.scan(&ScanRequest::new(what, "shop/")).await.unwrap();
+    }
+    // It may not read the server's settings, and is told so.
+    let found = store.examine().await.unwrap();
+    assert!(found.server.is_some() && found.time.is_some(), "{found:?}");
+    assert!(found.warnings[0].contains("CONFIG GET"), "{found:?}");
     store.get_record("shop/x").await.unwrap().unwrap();
     store.watch(&Watched::Log("shop/log".into())).await.unwrap();
     store

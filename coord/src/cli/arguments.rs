@@ -35,7 +35,8 @@ SIGINT, SIGTERM and SIGHUP are passed on to the command. An interrupt from the k
 reaches it anyway, so that one is not.
 
 If the lock is lost (the store cannot be reached for the ttl, or this process stood still),
-another may hold it: the command is sent SIGTERM, and SIGKILL after --kill-after.";
+another may hold it: the command is sent SIGTERM, and SIGKILL after --kill-after. If this
+process is killed itself, the command goes on, and the lock ends after --ttl.";
 
 const AFTER_RESUME: &str = "\
 This program does not know the steps of sagas, so it does not run them. It marks the saga, and

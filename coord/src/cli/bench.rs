@@ -51,8 +51,8 @@ pub(super) async fn run(
     if lasts.is_zero() || lasts > Duration::from_secs(60 * 60) {
         return Err(Failure::new(USAGE, "`--for` is between 1ms and 1h"));
     }
-    let mut signals = Signals::hear()?;
     let coordinator = connect(global).await?;
+    let mut signals = Signals::hear()?;
     let wanted = ALL
         .into_iter()
         .filter(|one| what.is_empty() || what.contains(one));

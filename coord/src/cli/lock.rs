@@ -18,7 +18,10 @@ const KEY: &str = "COORD_LOCK_KEY";
 
 pub(super) async fn run(global: &Global, said: arguments::Lock) -> Outcome<u8> {
     let mut signals = Signals::hear()?;
-    let coordinator = connect(global).await?;
+    let coordinator = tokio::select! {
+        connected = connect(global) => connected?,
+        signal = signals.next() => return Ok(signal.exit_code()),
+    };
     let acquired = tokio::select! {
         acquired = acquire(&coordinator, &said) => acquired,
         // Dropping it has left the line.

@@ -7,7 +7,8 @@ use crate::error::{StoreError, StoreErrorKind};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Scanned {
-    /// Records, whether they were put with [`PutRequest::listed`](super::PutRequest::listed) or not.
+    /// Records, whether they were put with [`PutRequest::listed`](super::PutRequest::listed) or not. In a store that keeps
+    /// leases and logs in records, those are among them.
     Records,
     /// Resources that somebody holds, or waits for.
     Leases,

@@ -9,25 +9,25 @@ use redis::{FromRedisValue, Pipeline, Value};
 use super::link::Link;
 use crate::store::{Examination, Result};
 
+/// What is looked at. Others can be secret, so not all are asked for.
+const SETTINGS: [&str; 3] = ["maxmemory-policy", "appendonly", "save"];
+
 /// One round trip. A user who may not ask for something does not get to know it.
 pub(super) async fn examine(link: &Arc<Link>) -> Result<Examination> {
-    let mut asked = Pipeline::with_capacity(3);
-    asked
-        .cmd("TIME")
-        .cmd("INFO")
-        .arg("server")
-        .cmd("CONFIG")
-        .arg("GET")
-        .arg("*");
+    let mut asked = Pipeline::with_capacity(2 + SETTINGS.len());
+    asked.cmd("TIME").cmd("INFO").arg("server");
+    for setting in SETTINGS {
+        asked.cmd("CONFIG").arg("GET").arg(setting);
+    }
     let connection = link.current().await?;
     let mut replies = connection.send_all("examine", &asked).await?.into_iter();
     let time = replies.next().and_then(time);
     let info: String = replies.next().and_then(read).unwrap_or_default();
-    let settings: Option<HashMap<String, String>> = replies.next().and_then(read);
+    let settings: Option<Vec<HashMap<String, String>>> = replies.map(read).collect();
     let mut found = Examination::unknown().time(time);
     found.server = server(&info);
     Ok(match settings {
-        Some(settings) => warnings(found, &settings),
+        Some(settings) => warnings(found, &settings.into_iter().flatten().collect()),
         None => found.warn(
             "this user may not read the server's settings, so they were not looked at: `CONFIG GET` is refused",
         ),

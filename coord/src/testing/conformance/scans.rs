@@ -58,21 +58,28 @@ pub(super) async fn a_scan_of_nothing_ends(f: &Fixture<'_>) -> Result<()> {
 }
 
 pub(super) async fn what_a_scan_begins_with_is_no_pattern(f: &Fixture<'_>) -> Result<()> {
-    for name in ["s*", "s*a", "sa", "s?", "s[a]", "s_", "s%", "s\\", "s^"] {
-        stored(f.store(), &PutRequest::new(f.key(name), "")).await?;
-        granted(f.store(), &f.exclusive(name)).await?;
+    for name in ["*", "*a", "a", "?", "[a]", "_", "%", "\\", "^"] {
+        stored(f.store(), &PutRequest::new(f.key(&format!("r{name}")), "")).await?;
+        granted(f.store(), &f.exclusive(&format!("l{name}"))).await?;
     }
     for (prefix, expected) in [
-        ("s*", &["s*", "s*a"][..]),
-        ("s?", &["s?"]),
-        ("s[a", &["s[a]"]),
-        ("s_", &["s_"]),
-        ("s%", &["s%"]),
-        ("s\\", &["s\\"]),
-        ("s^", &["s^"]),
+        ("*", &["*", "*a"][..]),
+        ("?", &["?"]),
+        ("[a", &["[a]"]),
+        ("_", &["_"]),
+        ("%", &["%"]),
+        ("\\", &["\\"]),
+        ("^", &["^"]),
     ] {
-        assert_found(scan(f, Scanned::Records, prefix, 1_000).await?, expected);
-        assert_found(scan(f, Scanned::Leases, prefix, 1_000).await?, expected);
+        for (what, kind) in [(Scanned::Records, "r"), (Scanned::Leases, "l")] {
+            let expected: Vec<_> = expected
+                .iter()
+                .map(|name| format!("{kind}{name}"))
+                .collect();
+            let expected: Vec<_> = expected.iter().map(String::as_str).collect();
+            let found = scan(f, what, &format!("{kind}{prefix}"), 1_000).await?;
+            assert_found(found, &expected);
+        }
     }
     Ok(())
 }
@@ -92,20 +99,20 @@ pub(super) async fn a_scan_finds_what_is_held_and_waited_for(f: &Fixture<'_>) ->
 
 /// A name that is found tells nothing; what is behind it does.
 pub(super) async fn what_is_gone_shows_as_gone_behind_its_name(f: &Fixture<'_>) -> Result<()> {
-    let held = f.exclusive("s/released");
+    let held = f.exclusive("l/released");
     granted(f.store(), &held).await?;
     release(f.store(), &held).await?;
-    stored(f.store(), &PutRequest::new(f.key("s/deleted"), "")).await?;
-    let delete = DeleteRequest::new(f.key("s/deleted"));
+    stored(f.store(), &PutRequest::new(f.key("r/deleted"), "")).await?;
+    let delete = DeleteRequest::new(f.key("r/deleted"));
     assert!(f.store().delete_record(&delete).await?);
-    for name in scan(f, Scanned::Leases, "s/", 100)
+    for name in scan(f, Scanned::Leases, "l/", 100)
         .await?
         .unwrap_or_default()
     {
         let line = f.store().inspect_lease(&f.key(&name)).await?;
         assert!(line.is_empty(), "{name}: {line:?}");
     }
-    for name in scan(f, Scanned::Records, "s/", 100)
+    for name in scan(f, Scanned::Records, "r/", 100)
         .await?
         .unwrap_or_default()
     {
