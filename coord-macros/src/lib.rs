@@ -19,6 +19,7 @@ mod key_part;
 mod locked;
 mod paths;
 mod policy_args;
+mod registered;
 mod render;
 mod retry;
 mod saga;

@@ -3,6 +3,7 @@
 mod policy;
 
 use std::future::Future;
+use std::panic::Location;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,6 +17,7 @@ pub use crate::idempotency::{Codec, FingerprintParts, IdempotencyContext};
 pub use crate::key::{Key, KeyPart, KeyWriter, Renderer};
 pub use crate::lock::Lease;
 use crate::lock::{LockBuilder, Target, run_held, without_repeats};
+pub use crate::registry::{Annotated, AnnotatedKind};
 pub use crate::saga::{
     Attempt, Call, Definition, Diagram, Failed, Finished, Make, OutputOf, Registered, Returned,
     Saga, SagaError, SagaHandle, SagaKey, SagaSteps, Shown, ShownAnyway, Step, StepContext,
@@ -227,10 +229,12 @@ pub struct Locked {
     renew: Option<bool>,
     shared: bool,
     permits: Option<u32>,
+    place: &'static Location<'static>,
 }
 
 impl Locked {
-    /// A call that locks every one of `keys`, each as it was rendered.
+    /// A call that locks every one of `keys`, each as it was rendered, and is made where this is.
+    #[track_caller]
     pub fn new(keys: impl IntoIterator<Item = Result<Key, Error>>) -> Self {
         Self {
             coordinator: None,
@@ -241,6 +245,7 @@ impl Locked {
             renew: None,
             shared: false,
             permits: None,
+            place: Location::caller(),
         }
     }
 
@@ -335,7 +340,7 @@ impl Locked {
             (None, false) => Target::exclusive(&coordinator, key),
         };
         let targets = self.keys.map(|keys| without_repeats(keys, target));
-        let mut builder = LockBuilder::new(coordinator.clone(), targets);
+        let mut builder = LockBuilder::new(coordinator.clone(), targets).at(self.place);
         if let Some(ttl) = self.ttl {
             builder = builder.ttl(ttl);
         }

@@ -13,7 +13,7 @@ use std::time::Duration;
 pub(crate) use self::dependencies::{Dependencies, Dependency};
 use crate::error::Error;
 use crate::key::{Key, Renderer};
-use crate::store::{self, MemoryStore, Store};
+use crate::store::{self, MemoryStore, Store, Timed};
 
 const DEFAULT_NAMESPACE: &str = "coord";
 const DEFAULT_SAGA_RETENTION: Duration = Duration::from_secs(7 * 24 * 60 * 60);
@@ -146,7 +146,7 @@ impl Coordinator {
         }
     }
 
-    /// The store.
+    /// The store. What it is asked for here is in its metrics too.
     pub fn store(&self) -> &Arc<dyn Store> {
         &self.inner.store
     }
@@ -306,7 +306,7 @@ impl CoordinatorBuilder {
         let store = self.store.unwrap_or_else(|| Arc::new(MemoryStore::new()));
         Coordinator {
             inner: Arc::new(Inner {
-                store,
+                store: Arc::new(Timed::new(store)),
                 namespace: Renderer::encoded(&self.namespace),
                 lock_ttl: self.lock_ttl,
                 idempotency_cache: self.idempotency_cache,

@@ -69,6 +69,7 @@ pub mod lock;
 pub mod metrics;
 mod observe;
 pub mod policy;
+pub mod registry;
 pub mod saga;
 pub mod store;
 #[cfg(feature = "testing")]
@@ -84,7 +85,8 @@ pub use coordinator::{Coordinator, CoordinatorBuilder};
 pub use error::{Error, StoreError, StoreErrorKind};
 pub use idempotency::{IdempotencyContext, Outcome};
 pub use key::{IntoKey, Key, KeyPart};
-pub use lock::Lease;
+pub use lock::{Lease, lock_order};
 pub use policy::{BreakerError, CircuitBreaker, Jitter, RetryPolicy};
+pub use registry::registry;
 pub use saga::{ClosureSaga, SagaError, SagaHandle, SagaState, StepContext, StepError};
 pub use store::FencingToken;

@@ -6,6 +6,7 @@
 // `acquire` gets one lease, and `together` several, all or none; `request` has checked what is asked for.
 // `holding` is what this process knows of one lease: where it stands and until when.
 // `keeper` renews all of them, and does in the background what a drop cannot wait for; `kept` says how.
+// `order` records which lock is asked for inside the body of which.
 // `body` runs code while a lease is held, and drops it when the lease is lost.
 
 /// One of each in most locks, so the first needs no allocation.
@@ -20,6 +21,7 @@ mod holding;
 mod keeper;
 mod kept;
 mod lease;
+mod order;
 mod request;
 mod together;
 
@@ -32,3 +34,4 @@ pub(crate) use forms::without_repeats;
 pub use forms::{ReadWriteLock, Semaphored, Whole};
 pub(crate) use keeper::{Care, Keeper, Kept};
 pub use lease::Lease;
+pub use order::{LockCycle, LockEdge, LockOrder, LockSite, lock_order};

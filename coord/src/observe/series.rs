@@ -1,6 +1,7 @@
 //! What series are made of. Their names and labels are put together once, and looked up in whatever recorder
 //! there is at each use, so that one installed late misses nothing from then on.
 
+use std::ptr;
 use std::sync::{LazyLock, PoisonError, RwLock};
 
 pub(super) use metrics::Label;
@@ -10,6 +11,14 @@ use rapidhash::fast::RapidHashMap;
 use crate::metrics::Metric;
 
 static METADATA: Metadata<'static> = Metadata::new("coord", Level::INFO, Some("coord"));
+
+/// Whether there is a recorder, so that what costs something to find out is worth it.
+pub(crate) fn is_anybody_listening() -> bool {
+    // What takes the place of a recorder has no fields. One without fields that was installed is at no real address.
+    with_recorder(|recorder| {
+        size_of_val(recorder) > 0 || ptr::from_ref(recorder).addr() == align_of_val(recorder)
+    })
+}
 
 /// The series of one template or policy.
 pub(super) trait Series {
@@ -81,6 +90,13 @@ impl Gauge {
 impl Histogram {
     pub(super) fn new(metric: &Metric, labels: &[Label]) -> Self {
         Self(key(metric, labels))
+    }
+
+    /// One that is there before anything is recorded, as far as the recorder shows such.
+    pub(super) fn shown(metric: &Metric, labels: &[Label]) -> Self {
+        let histogram = Self::new(metric, labels);
+        let _ = with_recorder(|recorder| recorder.register_histogram(&histogram.0, &METADATA));
+        histogram
     }
 
     pub(super) fn record(&self, value: f64) {

@@ -46,6 +46,7 @@ mod released;
 mod sqlite;
 #[cfg(any(feature = "redis", feature = "postgres"))]
 mod standing;
+mod timed;
 #[cfg(any(feature = "redis", feature = "postgres", feature = "zookeeper"))]
 mod wakes;
 mod watch;
@@ -82,6 +83,7 @@ pub use record::{
 pub use redis::{RedisStore, RedisStoreBuilder};
 #[cfg(feature = "sqlite")]
 pub use sqlite::{SqliteStore, SqliteStoreBuilder, Synchronous};
+pub(crate) use timed::Timed;
 pub use watch::{Wake, WakeSender, Watch, Watched};
 #[cfg(feature = "zookeeper")]
 pub use zookeeper::{ZookeeperStore, ZookeeperStoreBuilder};
@@ -195,6 +197,12 @@ pub trait Store: Send + Sync + 'static {
     async fn put_watched(&self, request: &PutRequest) -> Result<(Put, Watch)> {
         let watch = self.watch(&Watched::Record(request.key.clone())).await?;
         Ok((self.put_record(request).await?, watch))
+    }
+
+    /// What kind of store this is: the label of its metrics, as `redis`. One that wraps another passes on that of the
+    /// other. There is one name for all of a kind, whatever server it is at.
+    fn name(&self) -> &'static str {
+        "custom"
     }
 
     /// The store by its own type, for what only its kind can do. One that wraps another passes on that of the

@@ -225,6 +225,10 @@ impl Store for Fallback {
         }
     }
 
+    fn name(&self) -> &'static str {
+        "fallback"
+    }
+
     fn capabilities(&self) -> Capabilities {
         // What is read may be older than what was acknowledged.
         copied(self.primary.capabilities(), self.secondary.capabilities())

@@ -157,6 +157,10 @@ impl Store for Mirror {
         self.first.watch(watched).await
     }
 
+    fn name(&self) -> &'static str {
+        "mirror"
+    }
+
     fn capabilities(&self) -> Capabilities {
         copied(self.first.capabilities(), self.second.capabilities())
     }

@@ -225,6 +225,10 @@ impl Store for Routed {
         self.store_of(&request.key).put_watched(request).await
     }
 
+    fn name(&self) -> &'static str {
+        "routed"
+    }
+
     fn capabilities(&self) -> Capabilities {
         together(self.routes.iter().map(|route| route.store.capabilities()))
     }

@@ -166,6 +166,10 @@ impl Store for MemoryStore {
         })
     }
 
+    fn name(&self) -> &'static str {
+        "memory"
+    }
+
     fn capabilities(&self) -> Capabilities {
         Capabilities::unknown()
             .with_consistency(Consistency::SingleNode)

@@ -272,6 +272,10 @@ impl Store for PostgresStore {
         records::put_watched(&self.link, request).await
     }
 
+    fn name(&self) -> &'static str {
+        "postgres"
+    }
+
     fn capabilities(&self) -> Capabilities {
         Capabilities::unknown()
             .with_consistency(Consistency::AsyncReplicated)

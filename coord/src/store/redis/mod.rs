@@ -201,6 +201,10 @@ impl Store for RedisStore {
         replicated(&self.link, "put", put, |(put, _)| is_stored(put)).await
     }
 
+    fn name(&self) -> &'static str {
+        "redis"
+    }
+
     fn capabilities(&self) -> Capabilities {
         Capabilities::unknown()
             .with_consistency(Consistency::AsyncReplicated)

@@ -344,6 +344,10 @@ impl Store for SqliteStore {
         self.inner.writer.call("put", put).await
     }
 
+    fn name(&self) -> &'static str {
+        "sqlite"
+    }
+
     fn capabilities(&self) -> Capabilities {
         Capabilities::unknown()
             .with_consistency(Consistency::SingleNode)

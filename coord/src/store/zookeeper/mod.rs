@@ -260,6 +260,10 @@ impl Store for ZookeeperStore {
         records::put_watched(&self.link, request).await
     }
 
+    fn name(&self) -> &'static str {
+        "zookeeper"
+    }
+
     fn capabilities(&self) -> Capabilities {
         Capabilities::unknown()
             .with_consistency(Consistency::Linearizable)
