@@ -100,7 +100,11 @@ async fn pay(order: u64) -> Result<u64, ShopError> {
 #[retry(max_retries = 2, initial_delay = "1ms", max_delay = "2ms")]
 #[circuit_breaker(name = "gateway", failures = 5, reset = "200ms")]
 async fn call_gateway(works: bool) -> Result<(), ShopError> {
-    if works { Ok(()) } else { Err(ShopError::Declined) }
+    if works {
+        Ok(())
+    } else {
+        Err(ShopError::Declined)
+    }
 }
 
 /// Ships some orders, undoes others, and for order 0 cannot even do that.
@@ -119,20 +123,33 @@ impl Shipping {
     }
 
     async fn put_back(&self, reserve: &u64) -> Result<(), ShopError> {
-        if *reserve == 0 { Err(ShopError::Declined) } else { Ok(()) }
+        if *reserve == 0 {
+            Err(ShopError::Declined)
+        } else {
+            Ok(())
+        }
     }
 
     #[step(retry(max_retries = 1, initial_delay = "1ms"))]
     async fn ship(&self) -> Result<(), ShopError> {
-        if self.order % 5 == 0 { Err(ShopError::Declined) } else { Ok(()) }
+        if self.order % 5 == 0 {
+            Err(ShopError::Declined)
+        } else {
+            Ok(())
+        }
     }
 }
 
 /// Everything once, for one order.
 async fn round(coord: &Coordinator, order: u64) -> Outcome<()> {
     let same = order % 3;
-    let turns = (process(same), process(same), report(), report(), hurry(same));
-    let (first, second, ..) = tokio::join!(turns.0, turns.1, turns.2, turns.3, turns.4);
+    let (first, second, ..) = tokio::join!(
+        process(same),
+        process(same),
+        report(),
+        report(),
+        hurry(same)
+    );
     first.and(second)?;
     // One that goes away before it gets what it wants.
     let id = same;
@@ -141,11 +158,16 @@ async fn round(coord: &Coordinator, order: u64) -> Outcome<()> {
     held.release().await?;
     drop(gone);
     // One whose lease ends before it is done.
-    let short = coord.lock(key!("short:<id>")).ttl(Duration::from_millis(20)).renew(false);
-    let _ = short.run(async |lease| Ok::<_, coord::Error>(lease.lost().await)).await;
+    let short = coord
+        .lock(key!("short:<id>"))
+        .ttl(Duration::from_millis(20))
+        .renew(false);
+    let _ = short
+        .run(async |lease| Ok::<_, coord::Error>(lease.lost().await))
+        .await;
 
     let _ = (pay(order).await, pay(order).await);
-    let _ = call_gateway(order % 4 != 0).await;
+    let _ = call_gateway(order % 8 > 1).await;
     match (Shipping { order }).run().await {
         Ok(_) | Err(SagaError::Compensated { .. } | SagaError::Stuck { .. }) => Ok(()),
         Err(other) => Err(other.into()),
@@ -167,7 +189,9 @@ async fn main() -> Outcome<()> {
     let coord = Coordinator::connect(&url).await?;
     coord.install()?;
 
-    let address = std::env::args().nth(1).unwrap_or_else(|| "127.0.0.1:9464".to_owned());
+    let address = std::env::args()
+        .nth(1)
+        .unwrap_or_else(|| "127.0.0.1:9464".to_owned());
     let listener = TcpListener::bind(address.parse::<SocketAddr>()?).await?;
     println!("http://{}/metrics", listener.local_addr()?);
     let app = Router::new().route("/metrics", get(move || std::future::ready(page.render())));

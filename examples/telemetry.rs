@@ -48,7 +48,8 @@ impl Telemetry {
             .with_resource(resource)
             .with_periodic_exporter(exporter)
             .build();
-        let mut recorder = OpenTelemetryRecorder::new(OpenTelemetryMetrics::new(meters.meter("shop")));
+        let mut recorder =
+            OpenTelemetryRecorder::new(OpenTelemetryMetrics::new(meters.meter("shop")));
         // The same buckets as for Prometheus.
         for metric in coord::metrics::ALL {
             if !metric.buckets.is_empty() {
@@ -94,7 +95,11 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .await?;
     coord.shutdown().await;
 
-    match tokio::task::spawn_blocking(move || telemetry.shut_down().map_err(|error| error.to_string())).await? {
+    match tokio::task::spawn_blocking(move || {
+        telemetry.shut_down().map_err(|error| error.to_string())
+    })
+    .await?
+    {
         Ok(()) => println!("spans and metrics are with the collector"),
         Err(problem) => println!("no collector took them ({problem}); start one and try again"),
     }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use coord::store::MemoryStore;
 use coord::testing::{Fault, FaultStore, Operation};
-use coord::{Coordinator, metrics};
+use coord::{Coordinator, key, metrics};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusRecorder};
 
 fn recorder() -> PrometheusRecorder {
@@ -79,6 +79,22 @@ async fn a_recorder_that_is_installed_later_is_told_from_then_on() {
         .await
         .unwrap();
     assert_eq!(count(&recorder, "acquire", "ok"), Some(1));
+}
+
+#[tokio::test]
+async fn counters_are_at_zero_in_a_recorder_that_is_installed_later_too() {
+    let coord = Coordinator::builder().build();
+    let id = 1;
+    let lock = || coord.lock(key!("later:<id>"));
+    drop(lock().acquire().await.unwrap());
+    let recorder = recorder();
+    let _guard = ::metrics::set_default_local_recorder(&recorder);
+    drop(lock().acquire().await.unwrap());
+    let page = recorder.handle().render();
+    for name in ["lost", "timeout", "failed", "cancelled", "order_cycles"] {
+        let line = format!("coord_lock_{name}_total{{template=\"later:<id>\"}} 0");
+        assert!(page.lines().any(|one| one == line), "{line}\n{page}");
+    }
 }
 
 #[tokio::test]

@@ -44,7 +44,10 @@ pub(crate) fn alerts() -> Vec<Alert> {
         },
         Alert {
             name: "CoordLockTimeouts",
-            value: share(&metrics::LOCK_TIMEOUT, &[&metrics::LOCK_ACQUIRED, &metrics::LOCK_TIMEOUT]),
+            value: share(
+                &metrics::LOCK_TIMEOUT,
+                &[&metrics::LOCK_ACQUIRED, &metrics::LOCK_TIMEOUT],
+            ),
             bound: 0.1,
             lasts: "10m",
             severity: "ticket",
@@ -62,7 +65,10 @@ pub(crate) fn alerts() -> Vec<Alert> {
         },
         Alert {
             name: "CoordIdempotencyFailures",
-            value: share(&metrics::IDEMPOTENCY_FAILED, &[&metrics::IDEMPOTENCY_MISS, &metrics::IDEMPOTENCY_HIT]),
+            value: share(
+                &metrics::IDEMPOTENCY_FAILED,
+                &[&metrics::IDEMPOTENCY_MISS, &metrics::IDEMPOTENCY_HIT],
+            ),
             bound: 0.1,
             lasts: "10m",
             severity: "ticket",
@@ -89,7 +95,10 @@ pub(crate) fn alerts() -> Vec<Alert> {
         },
         Alert {
             name: "CoordCircuitOpen",
-            value: format!("max by (name) ({}{{state=\"open\"}})", metrics::BREAKER_STATE.name),
+            value: format!(
+                "max by (name) ({}{{state=\"open\"}})",
+                metrics::BREAKER_STATE.name
+            ),
             bound: 0.0,
             lasts: "5m",
             severity: "ticket",
@@ -98,7 +107,10 @@ pub(crate) fn alerts() -> Vec<Alert> {
         },
         Alert {
             name: "CoordRetriesExhausted",
-            value: format!("sum by (name) (rate({}[5m]))", metrics::RETRY_EXHAUSTED.name),
+            value: format!(
+                "sum by (name) (rate({}[5m]))",
+                metrics::RETRY_EXHAUSTED.name
+            ),
             bound: 1.0,
             lasts: "10m",
             severity: "ticket",
@@ -116,7 +128,10 @@ pub(crate) fn alerts() -> Vec<Alert> {
         },
         Alert {
             name: "CoordStoreSlow",
-            value: format!("histogram_quantile(0.99, sum by (le, store, operation) (rate({}_bucket[5m])))", metrics::STORE_OPERATION_SECONDS.name),
+            value: format!(
+                "histogram_quantile(0.99, sum by (le, store, operation) (rate({}_bucket[5m])))",
+                metrics::STORE_OPERATION_SECONDS.name
+            ),
             bound: 0.5,
             lasts: "5m",
             severity: "ticket",
@@ -153,7 +168,9 @@ pub(crate) fn text(alerts: &[Alert]) -> String {
 /// knows only what lies between two samples.
 pub(crate) fn grown(metric: &Metric, chosen: &str, within: &str) -> String {
     let counter = format!("{}{chosen}", metric.name);
-    format!("sum by (template) (({counter} unless {counter} offset {within}) or increase({counter}[{within}]))")
+    format!(
+        "sum by (template) (({counter} unless {counter} offset {within}) or increase({counter}[{within}]))"
+    )
 }
 
 fn share(one: &Metric, all: &[&Metric]) -> String {

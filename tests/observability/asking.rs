@@ -35,7 +35,10 @@ impl Watched {
     /// What the server answers, which must be an answer.
     async fn get(&self, path: &str) -> Value {
         let connection = TcpStream::connect(self.server.address()).await.unwrap();
-        let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(connection)).await.unwrap();
+        let (mut sender, connection) =
+            hyper::client::conn::http1::handshake(TokioIo::new(connection))
+                .await
+                .unwrap();
         tokio::spawn(connection);
         let request = Request::get(path).header("host", self.server.address());
         let request = request.body(Empty::<Bytes>::new()).unwrap();
@@ -49,9 +52,13 @@ impl Watched {
 
     /// The values of an expression, and `None` while there are none.
     async fn values(&self, expression: &str) -> Option<Vec<String>> {
-        let data = self.get(&format!("/api/v1/query?query={}", encoded(expression))).await;
+        let data = self
+            .get(&format!("/api/v1/query?query={}", encoded(expression)))
+            .await;
         let series = data["result"].as_array().unwrap();
-        let values = series.iter().map(|series| series["value"][1].as_str().unwrap().to_owned());
+        let values = series
+            .iter()
+            .map(|series| series["value"][1].as_str().unwrap().to_owned());
         (!series.is_empty()).then(|| values.collect())
     }
 
@@ -89,7 +96,9 @@ async fn every_query_of_the_dashboard_and_of_the_alerts_has_data_and_what_is_wro
     for row in panels::rows() {
         for panel in row.panels {
             for query in panel.queries {
-                watched.until_it_has_data(&as_asked(&query.expression)).await;
+                watched
+                    .until_it_has_data(&as_asked(&query.expression))
+                    .await;
             }
         }
     }
@@ -99,7 +108,10 @@ async fn every_query_of_the_dashboard_and_of_the_alerts_has_data_and_what_is_wro
     let rules = until("all rules to be evaluated", async || {
         let data = watched.get("/api/v1/rules").await;
         let rules = data["groups"][0]["rules"].as_array().unwrap().clone();
-        rules.iter().all(|rule| rule["health"] != "unknown").then_some(rules)
+        rules
+            .iter()
+            .all(|rule| rule["health"] != "unknown")
+            .then_some(rules)
     })
     .await;
     assert_eq!(rules.len(), alerts::alerts().len());
@@ -111,7 +123,9 @@ async fn every_query_of_the_dashboard_and_of_the_alerts_has_data_and_what_is_wro
         until(&format!("{name} to fire"), async || {
             let data = watched.get("/api/v1/alerts").await;
             let alerts = data["alerts"].as_array().unwrap();
-            let fires = alerts.iter().any(|alert| alert["labels"]["alertname"] == name && alert["state"] == "firing");
+            let fires = alerts
+                .iter()
+                .any(|alert| alert["labels"]["alertname"] == name && alert["state"] == "firing");
             fires.then_some(())
         })
         .await;

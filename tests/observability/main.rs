@@ -39,7 +39,12 @@ fn check(name: &str, text: &str) {
         fs::write(&file, text).unwrap();
     }
     let written = fs::read_to_string(&file).unwrap_or_default();
-    assert_eq!(text, written, "{} is not what the metrics make of it", file.display());
+    assert_eq!(
+        text,
+        written,
+        "{} is not what the metrics make of it",
+        file.display()
+    );
 }
 
 #[test]
@@ -60,7 +65,10 @@ fn the_dashboard_shows_every_metric_and_no_other() {
         let is_shown = all.iter().any(|query| query.contains(metric.name));
         assert!(is_shown, "{} is on no panel", metric.name);
     }
-    let alerts: Vec<_> = alerts::alerts().iter().map(alerts::Alert::expression).collect();
+    let alerts: Vec<_> = alerts::alerts()
+        .iter()
+        .map(alerts::Alert::expression)
+        .collect();
     for query in all.into_iter().chain(alerts.iter().map(String::as_str)) {
         for name in names(query) {
             assert!(is_a_series(name), "{name} is no metric: {query}");
@@ -75,9 +83,11 @@ fn names(query: &str) -> impl Iterator<Item = &str> {
 }
 
 fn is_a_series(name: &str) -> bool {
-    metrics::ALL.iter().any(|metric| match name.strip_prefix(metric.name) {
-        Some("") => metric.kind != Kind::Histogram,
-        Some("_bucket" | "_sum" | "_count") => metric.kind == Kind::Histogram,
-        _ => false,
-    })
+    metrics::ALL
+        .iter()
+        .any(|metric| match name.strip_prefix(metric.name) {
+            Some("") => metric.kind != Kind::Histogram,
+            Some("_bucket" | "_sum" | "_count") => metric.kind == Kind::Histogram,
+            _ => false,
+        })
 }

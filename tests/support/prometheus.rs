@@ -81,6 +81,10 @@ impl PrometheusServer {
     fn check_it_runs(&self) {
         let mut process = self.process.lock().unwrap_or_else(PoisonError::into_inner);
         let exited = process.exited().expect("the state of Prometheus");
-        assert!(exited.is_none(), "Prometheus ended at its start: {exited:?}\n{}", self.log());
+        assert!(
+            exited.is_none(),
+            "Prometheus ended at its start: {exited:?}\n{}",
+            self.log()
+        );
     }
 }

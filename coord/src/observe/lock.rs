@@ -123,4 +123,16 @@ impl Series for LockSeries {
             contention_attempts: Histogram::new(&metrics::LOCK_ATTEMPTS, labels),
         }
     }
+
+    fn counters(&self) -> Vec<&Counter> {
+        vec![
+            &self.acquired,
+            &self.failed,
+            &self.released,
+            &self.timeout,
+            &self.cancelled,
+            &self.lost,
+            &self.order_cycles,
+        ]
+    }
 }

@@ -2,6 +2,7 @@
 //! there is at each use, so that one installed late misses nothing from then on.
 
 use std::ptr;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{LazyLock, PoisonError, RwLock};
 
 pub(super) use metrics::Label;
@@ -23,10 +24,23 @@ pub(crate) fn is_anybody_listening() -> bool {
 /// The series of one template or policy.
 pub(super) trait Series {
     fn new(name: &'static str) -> Self;
+
+    /// Those that are shown at zero, so that a recorder which comes later has them too.
+    fn counters(&self) -> Vec<&Counter> {
+        Vec::new()
+    }
 }
 
 /// Series by the template or policy that they are about. Like these, they stay for as long as the process runs.
-pub(super) struct Registry<S: 'static>(LazyLock<RwLock<RapidHashMap<&'static str, &'static S>>>);
+pub(super) struct Registry<S: 'static>(
+    LazyLock<RwLock<RapidHashMap<&'static str, &'static Registered<S>>>>,
+);
+
+struct Registered<S> {
+    series: S,
+    /// Whether there was a recorder to show them to.
+    is_shown: AtomicBool,
+}
 
 /// A number that only grows.
 #[derive(Debug)]
@@ -52,11 +66,20 @@ impl<S: Series> Registry<S> {
             .unwrap_or_else(PoisonError::into_inner)
             .get(name)
             .copied();
-        known.unwrap_or_else(|| {
+        let found = known.unwrap_or_else(|| {
             let mut all = self.0.write().unwrap_or_else(PoisonError::into_inner);
-            all.entry(name)
-                .or_insert_with(|| Box::leak(Box::new(S::new(name))))
-        })
+            all.entry(name).or_insert_with(|| {
+                Box::leak(Box::new(Registered {
+                    series: S::new(name),
+                    is_shown: AtomicBool::new(is_anybody_listening()),
+                }))
+            })
+        });
+        if !found.is_shown.load(Ordering::Relaxed) && is_anybody_listening() {
+            found.is_shown.store(true, Ordering::Relaxed);
+            found.series.counters().into_iter().for_each(Counter::show);
+        }
+        &found.series
     }
 }
 
@@ -64,8 +87,12 @@ impl Counter {
     /// A rate over a counter misses the first event unless the counter was seen at zero before, so it is.
     pub(super) fn new(metric: &Metric, labels: &[Label]) -> Self {
         let counter = Self(key(metric, labels));
-        counter.add(0);
+        counter.show();
         counter
+    }
+
+    fn show(&self) {
+        self.add(0);
     }
 
     pub(super) fn increment(&self) {

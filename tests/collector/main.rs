@@ -1,10 +1,10 @@
 //! What reaches an OpenTelemetry collector: the example sends, and a receiver here takes it in.
 
-mod collector;
+mod receiver;
 
 use std::process::Stdio;
 
-use collector::Collector;
+use receiver::Collector;
 use opentelemetry_proto::tonic::metrics::v1::metric::Data;
 use tokio::process::Command;
 
@@ -26,7 +26,12 @@ async fn spans_reach_a_collector_with_their_fields_and_within_each_other() {
     let said = run_example(&collector.endpoint()).await;
     assert!(said.contains("with the collector"), "{said}");
     let spans = collector.spans();
-    let named = |name: &str| spans.iter().filter(|span| span.name == name).collect::<Vec<_>>();
+    let named = |name: &str| {
+        spans
+            .iter()
+            .filter(|span| span.name == name)
+            .collect::<Vec<_>>()
+    };
     let (locks, calls) = (named("coord.lock"), named("coord.idempotency"));
     assert_eq!((locks.len(), calls.len()), (2, 2), "{spans:?}");
     for lock in &locks {
@@ -36,7 +41,10 @@ async fn spans_reach_a_collector_with_their_fields_and_within_each_other() {
         let held = lock.field("hold_seconds").unwrap().parse::<f64>();
         assert!(held.unwrap() > 0.0);
     }
-    let outcomes: Vec<_> = calls.iter().map(|call| call.field("outcome").unwrap()).collect();
+    let outcomes: Vec<_> = calls
+        .iter()
+        .map(|call| call.field("outcome").unwrap())
+        .collect();
     assert_eq!(outcomes, ["executed", "replayed"]);
     for (call, lock) in calls.iter().zip(&locks) {
         assert_eq!(call.trace, lock.trace);
@@ -54,12 +62,18 @@ async fn metrics_reach_a_collector_with_units_and_buckets() {
         found.unwrap_or_else(|| panic!("{name} did not come"))
     };
     let acquired = named("coord_lock_acquired_total");
-    assert_eq!(acquired.description, coord::metrics::LOCK_ACQUIRED.description);
+    assert_eq!(
+        acquired.description,
+        coord::metrics::LOCK_ACQUIRED.description
+    );
     let Some(Data::Sum(sum)) = &acquired.data else {
         panic!("{acquired:?}");
     };
     assert!(sum.is_monotonic);
-    assert_eq!(collector::labels(&sum.data_points[0].attributes), "template=order:<id>");
+    assert_eq!(
+        receiver::labels(&sum.data_points[0].attributes),
+        "template=order:<id>"
+    );
 
     let held = named("coord_lock_held_duration_seconds");
     assert!(["s", "seconds"].contains(&&*held.unit), "{}", held.unit);
@@ -67,14 +81,24 @@ async fn metrics_reach_a_collector_with_units_and_buckets() {
         panic!("{held:?}");
     };
     let point = &histogram.data_points[0];
-    assert_eq!((point.count, &*point.explicit_bounds), (2, coord::metrics::LOCK_HELD_SECONDS.buckets));
+    assert_eq!(
+        (point.count, &*point.explicit_bounds),
+        (2, coord::metrics::LOCK_HELD_SECONDS.buckets)
+    );
 
     let store = named("coord_store_operation_duration_seconds");
     let Some(Data::Histogram(histogram)) = &store.data else {
         panic!("{store:?}");
     };
-    let labels: Vec<_> = histogram.data_points.iter().map(|point| collector::labels(&point.attributes)).collect();
-    assert!(labels.contains(&"operation=acquire outcome=ok store=memory".to_owned()), "{labels:?}");
+    let labels: Vec<_> = histogram
+        .data_points
+        .iter()
+        .map(|point| receiver::labels(&point.attributes))
+        .collect();
+    assert!(
+        labels.contains(&"operation=acquire outcome=ok store=memory".to_owned()),
+        "{labels:?}"
+    );
 }
 
 #[tokio::test]

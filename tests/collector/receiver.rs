@@ -90,7 +90,10 @@ impl Span {
 
 /// Labels in the order of their names.
 pub(crate) fn labels(labels: &[KeyValue]) -> String {
-    let mut labels: Vec<_> = labels.iter().map(|label| format!("{}={}", label.key, text(label))).collect();
+    let mut labels: Vec<_> = labels
+        .iter()
+        .map(|label| format!("{}={}", label.key, text(label)))
+        .collect();
     labels.sort_unstable();
     labels.join(" ")
 }
@@ -109,7 +112,10 @@ async fn take_spans(State(received): State<Shared>, body: Bytes) -> StatusCode {
     let Ok(request) = ExportTraceServiceRequest::decode(body) else {
         return StatusCode::BAD_REQUEST;
     };
-    let scopes = request.resource_spans.into_iter().flat_map(|resource| resource.scope_spans);
+    let scopes = request
+        .resource_spans
+        .into_iter()
+        .flat_map(|resource| resource.scope_spans);
     let spans = scopes.flat_map(|scope| scope.spans).map(|span| Span {
         name: span.name,
         trace: span.trace_id,
@@ -126,7 +132,10 @@ async fn take_metrics(State(received): State<Shared>, body: Bytes) -> StatusCode
     let Ok(request) = ExportMetricsServiceRequest::decode(body) else {
         return StatusCode::BAD_REQUEST;
     };
-    let scopes = request.resource_metrics.into_iter().flat_map(|resource| resource.scope_metrics);
+    let scopes = request
+        .resource_metrics
+        .into_iter()
+        .flat_map(|resource| resource.scope_metrics);
     received.lock().unwrap().metrics = scopes.flat_map(|scope| scope.metrics).collect();
     StatusCode::OK
 }
