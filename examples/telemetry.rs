@@ -101,7 +101,10 @@ async fn main() -> Result<(), Box<dyn Error>> {
     .await?
     {
         Ok(()) => println!("spans and metrics are with the collector"),
-        Err(problem) => println!("no collector took them ({problem}); start one and try again"),
+        Err(problem) => println!(
+            "no collector took them at OTEL_EXPORTER_OTLP_ENDPOINT, or else http://localhost:4318: start one and try \
+             again ({problem})"
+        ),
     }
     Ok(())
 }

@@ -97,7 +97,9 @@ impl Coordinator {
     /// # Errors
     ///
     /// [`Error::AlreadyInstalled`] if there is one; [`Error::MissingDependency`] if a saga that is compiled in
-    /// asks for something that the coordinator was not given; [`Error::SagaNameTaken`] if two have one name.
+    /// asks for something that the coordinator was not given; [`Error::SagaNameTaken`] if two have one name;
+    /// [`Error::TemplateTaken`] if the key templates of two idempotent functions differ in no more than the names of
+    /// arguments, so that a call of the one could be answered with a result of the other.
     pub fn install(&self) -> Result<(), Error> {
         for InstallCheck(check) in inventory::iter::<InstallCheck> {
             check(self)?;

@@ -4,8 +4,8 @@ mod receiver;
 
 use std::process::Stdio;
 
-use receiver::Collector;
 use opentelemetry_proto::tonic::metrics::v1::metric::Data;
+use receiver::Collector;
 use tokio::process::Command;
 
 /// Runs the example until it has sent everything.
@@ -38,6 +38,7 @@ async fn spans_reach_a_collector_with_their_fields_and_within_each_other() {
         assert_eq!(lock.field("template").as_deref(), Some("order:<id>"));
         assert_eq!(lock.field("correlation_id").as_deref(), Some("request-7"));
         assert_eq!(lock.field("outcome").as_deref(), Some("released"));
+        assert!(lock.has_each_field_once(), "{lock:?}");
         let held = lock.field("hold_seconds").unwrap().parse::<f64>();
         assert!(held.unwrap() > 0.0);
     }

@@ -1,5 +1,6 @@
 //! A receiver of OTLP over HTTP, which writes down what it is sent.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 
 use axum::Router;
@@ -81,6 +82,12 @@ impl Drop for Collector {
 }
 
 impl Span {
+    /// Whether no field came twice.
+    pub(crate) fn has_each_field_once(&self) -> bool {
+        let names: BTreeSet<_> = self.fields.iter().map(|field| &field.key).collect();
+        names.len() == self.fields.len()
+    }
+
     /// A field, as text.
     pub(crate) fn field(&self, name: &str) -> Option<String> {
         let found = self.fields.iter().find(|field| field.key == name)?;
