@@ -2,11 +2,13 @@
 
 use std::ffi::OsString;
 use std::fs::{self, File};
+use std::io;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::{Mutex, PoisonError};
 
 use tempfile::TempDir;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
 use crate::leash::Leashed;
@@ -56,9 +58,9 @@ impl PrometheusServer {
             folder,
             process: Mutex::new(process),
         };
-        until("Prometheus to listen", async || {
+        until("Prometheus to be ready", async || {
             server.check_it_runs();
-            TcpStream::connect(server.port.addr()).await.ok()
+            server.is_ready().await.then_some(())
         })
         .await;
         server
@@ -72,6 +74,23 @@ impl PrometheusServer {
     /// What it has logged.
     pub fn log(&self) -> String {
         fs::read_to_string(self.folder().join("prometheus.log")).unwrap_or_default()
+    }
+
+    async fn is_ready(&self) -> bool {
+        let asked = async {
+            let mut connection = TcpStream::connect(self.port.addr()).await?;
+            connection
+                .write_all(b"GET /-/ready HTTP/1.0\r\n\r\n")
+                .await?;
+            let mut answer = String::new();
+            connection.read_to_string(&mut answer).await?;
+            Ok::<_, io::Error>(answer)
+        };
+        let answer = asked.await.unwrap_or_default();
+        answer
+            .lines()
+            .next()
+            .is_some_and(|line| line.contains(" 200 "))
     }
 
     fn folder(&self) -> &Path {
