@@ -61,7 +61,7 @@ async fn options(limit: Duration) -> Result<(), FetchError> {
     my::coord::__private::inventory::submit! {
         my::coord::__private::Annotated::new(my::coord::__private::AnnotatedKind::Retry,
         & [], ::core::option::Option::Some("gateway"),
-        "policy = self::POLICY, if = FetchError::is_transient, retry_after =  | error | error.retry_after(), deadline = \"1m\", attempt_timeout = limit, budget = BUDGET, breaker = BREAKER, name = \"gateway\"",
+        "policy = self::POLICY, if = FetchError::is_transient, retry_after = |error|error.retry_after(), deadline = \"1m\", attempt_timeout = limit, budget = BUDGET, breaker = BREAKER, name = \"gateway\"",
         ::core::concat!(::core::module_path!(), "::", "options"))
     }
     #[allow(clippy::used_underscore_binding)]
