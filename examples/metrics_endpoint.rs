@@ -91,7 +91,7 @@ async fn audit_of(day: u64) -> Result<(), ShopError> {
 /// Every seventh card is declined.
 #[idempotent("payment:<order>", ttl = "1h")]
 async fn pay(order: u64) -> Result<u64, ShopError> {
-    if order % 7 == 0 {
+    if order.is_multiple_of(7) {
         return Err(ShopError::Declined);
     }
     Ok(order * 100)
@@ -123,20 +123,21 @@ impl Shipping {
     }
 
     async fn put_back(&self, reserve: &u64) -> Result<(), ShopError> {
-        if *reserve == 0 {
-            Err(ShopError::Declined)
-        } else {
-            Ok(())
-        }
+        call_warehouse(*reserve != 0).await
     }
 
     #[step(retry(max_retries = 1, initial_delay = "1ms"))]
     async fn ship(&self) -> Result<(), ShopError> {
-        if self.order % 5 == 0 {
-            Err(ShopError::Declined)
-        } else {
-            Ok(())
-        }
+        call_warehouse(!self.order.is_multiple_of(5)).await
+    }
+}
+
+async fn call_warehouse(works: bool) -> Result<(), ShopError> {
+    sleep(Duration::from_millis(1)).await;
+    if works {
+        Ok(())
+    } else {
+        Err(ShopError::Declined)
     }
 }
 
@@ -162,9 +163,11 @@ async fn round(coord: &Coordinator, order: u64) -> Outcome<()> {
         .lock(key!("short:<id>"))
         .ttl(Duration::from_millis(20))
         .renew(false);
-    let _ = short
-        .run(async |lease| Ok::<_, coord::Error>(lease.lost().await))
-        .await;
+    let outlives_it = short.run(async |lease| {
+        lease.lost().await;
+        Ok::<_, coord::Error>(())
+    });
+    let _ = outlives_it.await;
 
     let _ = (pay(order).await, pay(order).await);
     let _ = call_gateway(order % 8 > 1).await;
@@ -201,14 +204,14 @@ async fn main() -> Outcome<()> {
         audit(1).await?;
         close(2).await?;
         for order in 0.. {
-            round(&coord, order).await?;
+            Box::pin(round(&coord, order)).await?;
         }
         Ok::<_, Box<dyn Error + Send + Sync>>(())
     };
     let (mut input, mut read) = (tokio::io::stdin(), [0]);
     let until_the_end = async { while input.read(&mut read).await.is_ok_and(|bytes| bytes > 0) {} };
     // One round at least, for who looks at nothing but whether it works.
-    round(&coord, 1).await?;
+    Box::pin(round(&coord, 1)).await?;
     tokio::select! {
         worked = working => worked?,
         () = until_the_end => {}
