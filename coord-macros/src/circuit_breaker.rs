@@ -12,11 +12,13 @@ use std::time::Duration;
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, quote, quote_spanned};
 use syn::Type;
+use syn::ext::IdentExt as _;
 
 use crate::args::{self, Options as _};
 use crate::diagnose::{Mistakes, listed};
 use crate::paths::Paths;
 use crate::policy_args::{CircuitBreakerArgs, TextArg};
+use crate::registered::Entry;
 use crate::render::borrowed;
 use crate::retry::function_or;
 use crate::wrap::{Calls, Layer};
@@ -61,6 +63,22 @@ impl CircuitBreaker {
             parameter: TokenStream::new(),
             bindings: TokenStream::new(),
         }
+    }
+
+    /// The item that makes it known to the program, on the function `function`. The name of a breaker that is made
+    /// elsewhere is not known here.
+    pub(crate) fn registration(&self, options: &str, function: &Ident) -> TokenStream {
+        let own = self.args.breaker.is_none();
+        let entry = Entry {
+            kind: "CircuitBreaker",
+            templates: Vec::new(),
+            name: own
+                .then(|| TextArg::known(self.args.name.as_ref(), function))
+                .flatten(),
+            options,
+            item: function.unraw().to_string(),
+        };
+        entry.registration(&self.paths)
     }
 
     /// What to say about a second `#[circuit_breaker]`.

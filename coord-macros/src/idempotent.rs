@@ -19,6 +19,7 @@ use crate::args::{self, DurationArg, ExprArg};
 use crate::diagnose::Mistakes;
 use crate::idempotent_args::{FingerprintArg, IdempotentArgs, InProgressArg};
 use crate::paths::Paths;
+use crate::registered::Entry;
 use crate::render::{borrowed, render};
 use crate::scope::{Roots, Scope};
 use crate::template::Template;
@@ -81,6 +82,22 @@ impl Idempotent {
     /// What to say about a second `#[idempotent]`.
     pub(crate) fn repeated() -> String {
         "this function is `#[idempotent]` already; keep one of the two".to_owned()
+    }
+
+    /// The item that makes it known to the program, on the function `item`.
+    pub(crate) fn registration(&self, options: &str, item: String) -> TokenStream {
+        let templates = self.templates.iter().map(|template| {
+            let text = template.text();
+            quote!(#text)
+        });
+        let entry = Entry {
+            kind: "Idempotent",
+            templates: templates.collect(),
+            name: None,
+            options,
+            item,
+        };
+        entry.registration(&self.paths)
     }
 
     /// The names that the body counts on, bound to nothing, for a body that is not wrapped.

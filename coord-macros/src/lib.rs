@@ -19,6 +19,7 @@ mod key_part;
 mod locked;
 mod paths;
 mod policy_args;
+mod registered;
 mod render;
 mod retry;
 mod saga;
@@ -175,6 +176,11 @@ pub fn locked(args: TokenStream, item: TokenStream) -> TokenStream {
 ///
 /// The function returns a `Result` whose success implements serde's `Serialize` and `DeserializeOwned`, and
 /// whose error implements `From<coord::Error>`. An error is not stored: the next call runs the body.
+///
+/// Results belong to keys, not to functions: two functions whose templates differ in no more than the names of
+/// arguments would be answered with each other's. `Coordinator::install` refuses them, so begin each template with a
+/// word of its own. So would several implementations of one trait's method with one template: put something of `self`
+/// that tells them apart into it, and a word of each.
 ///
 /// Dropping the call's future, at any point, lets the next call run the body. If the process dies, the next call
 /// runs it after `lease`. So a body can begin more than once; what it asks of others it should ask under

@@ -18,6 +18,7 @@ use syn::Type;
 use crate::args::{self, DurationArg, ExprArg, LockedArgs};
 use crate::diagnose::Mistakes;
 use crate::paths::Paths;
+use crate::registered::Entry;
 use crate::render::{borrowed, render};
 use crate::scope::{Roots, Scope};
 use crate::template::Template;
@@ -72,6 +73,22 @@ impl Locked {
             parameter: self.parameter(),
             bindings: self.bindings(),
         }
+    }
+
+    /// The item that makes it known to the program, on the function `item`.
+    pub(crate) fn registration(&self, options: &str, item: String) -> TokenStream {
+        let templates = self.templates.iter().map(|template| {
+            let text = template.text();
+            quote!(#text)
+        });
+        let entry = Entry {
+            kind: "Locked",
+            templates: templates.collect(),
+            name: None,
+            options,
+            item,
+        };
+        entry.registration(&self.paths)
     }
 
     /// The names that the body counts on, bound to nothing, for a body that is not wrapped.

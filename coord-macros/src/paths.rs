@@ -219,9 +219,25 @@ impl Paths {
         self.private("ShownAnyway")
     }
 
+    /// Where things are made known to the whole program.
+    pub(crate) fn inventory(&self) -> TokenStream {
+        self.private("inventory")
+    }
+
+    /// The entry of an annotated function.
+    pub(crate) fn annotated(&self) -> TokenStream {
+        self.private("Annotated")
+    }
+
+    /// What kind of annotation it has.
+    pub(crate) fn annotated_kind(&self, kind: &Ident) -> TokenStream {
+        let kinds = self.private("AnnotatedKind");
+        quote!(#kinds::#kind)
+    }
+
     /// The item that makes a saga known by its name.
     pub(crate) fn registration(&self, saga: &Type) -> TokenStream {
-        let (inventory, registered) = (self.private("inventory"), self.private("Registered"));
+        let (inventory, registered) = (self.inventory(), self.private("Registered"));
         quote!(#inventory::submit! { #registered::of::<#saga>() })
     }
 

@@ -8,6 +8,7 @@ use syn::{Expr, Lit, Meta};
 
 use crate::args::{DurationArg, Options, PathArg, literal, value_of, wrong};
 use crate::diagnose::{listed, nearest};
+use crate::registered;
 
 /// The options of `#[retry]`.
 #[derive(Debug, Default, FromMeta)]
@@ -221,6 +222,14 @@ impl TextArg {
             },
             |given| given.0.clone(),
         )
+    }
+
+    /// The same as a constant, if it can be one.
+    pub(crate) fn known(given: Option<&Self>, function: &Ident) -> Option<TokenStream> {
+        match given {
+            None => Some(Self::or_path_of(None, function)),
+            Some(given) => registered::literal(&given.0),
+        }
     }
 }
 

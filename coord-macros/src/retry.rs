@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, quote, quote_spanned};
+use syn::ext::IdentExt as _;
 use syn::{FnArg, Lit, Receiver, ReceiverKind, Type};
 
 use crate::args;
@@ -19,6 +20,7 @@ use crate::diagnose::{Mistakes, listed, nearest};
 use crate::function::Function;
 use crate::paths::Paths;
 use crate::policy_args::{FunctionArg, JitterArg, RetryArgs, TextArg};
+use crate::registered::Entry;
 use crate::render::borrowed;
 use crate::wrap::{Calls, Layer};
 
@@ -69,6 +71,18 @@ impl Retry {
             parameter: TokenStream::new(),
             bindings: TokenStream::new(),
         }
+    }
+
+    /// The item that makes it known to the program, on the function `function`.
+    pub(crate) fn registration(&self, options: &str, function: &Ident) -> TokenStream {
+        let entry = Entry {
+            kind: "Retry",
+            templates: Vec::new(),
+            name: TextArg::known(self.args.name.as_ref(), function),
+            options,
+            item: function.unraw().to_string(),
+        };
+        entry.registration(&self.paths)
     }
 
     /// What to say about a second `#[retry]`.

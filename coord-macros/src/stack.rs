@@ -5,8 +5,11 @@
 //! the lowest would end up outermost. The topmost therefore takes them all off, and wraps the body in
 //! their written order.
 
+use std::ops::Deref;
+
 use proc_macro2::{Ident, TokenStream};
 use quote::{ToTokens, quote};
+use syn::ext::IdentExt as _;
 use syn::{Attribute, Meta, Path, Type};
 
 use crate::circuit_breaker::CircuitBreaker;
@@ -15,6 +18,7 @@ use crate::function::Function;
 use crate::idempotent::Idempotent;
 use crate::locked::Locked;
 use crate::paths::Paths;
+use crate::registered;
 use crate::retry::{self, Retry};
 use crate::scope::{Roots, Scope};
 use crate::wrap::{Layer, nameable, unwrapped, wrapped};
@@ -54,14 +58,44 @@ impl Kind {
             .find(|kind| ours && last.ident == kind.name())
     }
 
-    fn read(self, args: TokenStream, mistakes: &mut Mistakes) -> Stacked {
-        match self {
+    fn read(self, args: TokenStream, mistakes: &mut Mistakes) -> Attached {
+        let options = registered::options(&args);
+        let stacked = match self {
             Self::Locked => Stacked::Locked(Locked::read(args, mistakes).into()),
             Self::Idempotent => Stacked::Idempotent(Idempotent::read(args, mistakes).into()),
             Self::Retry => Stacked::Retry(Retry::read(args, mistakes).into()),
             Self::CircuitBreaker => {
                 Stacked::CircuitBreaker(CircuitBreaker::read(args, mistakes).into())
             }
+        };
+        Attached { stacked, options }
+    }
+}
+
+/// One attribute of the stack, with its options as they were written.
+#[derive(Debug)]
+struct Attached {
+    stacked: Stacked,
+    options: String,
+}
+
+impl Deref for Attached {
+    type Target = Stacked;
+
+    fn deref(&self) -> &Stacked {
+        &self.stacked
+    }
+}
+
+impl Attached {
+    /// The item that makes the attribute of the function `name` known to the program.
+    fn registration(&self, name: &Ident) -> TokenStream {
+        let item = name.unraw().to_string();
+        match &self.stacked {
+            Stacked::Locked(locked) => locked.registration(&self.options, item),
+            Stacked::Idempotent(idempotent) => idempotent.registration(&self.options, item),
+            Stacked::Retry(retry) => retry.registration(&self.options, name),
+            Stacked::CircuitBreaker(breaker) => breaker.registration(&self.options, name),
         }
     }
 }
@@ -164,7 +198,7 @@ pub(crate) fn expand(first: Kind, args: TokenStream, item: &TokenStream) -> Toke
     let shape = mistakes.catch(function.shape(first.name()));
     match (mistakes.finish(), shape) {
         (None, Some(shape)) => {
-            let raising = stack.iter().find_map(Stacked::policy);
+            let raising = stack.iter().find_map(|attribute| attribute.policy());
             let output = nameable(shape.output());
             let raised = raising.map(|paths| paths.raised_output(&output));
             let site = Site {
@@ -179,7 +213,10 @@ pub(crate) fn expand(first: Kind, args: TokenStream, item: &TokenStream) -> Toke
                 .collect();
             if let Some(outermost) = layers.first_mut() {
                 let setup = &outermost.setup;
-                outermost.setup = quote!(#absorbed #setup);
+                let known = stack
+                    .iter()
+                    .map(|attribute| attribute.registration(site.name));
+                outermost.setup = quote!(#absorbed #(#known)* #setup);
             }
             wrapped(&function, shape, &layers, raising)
         }
@@ -198,7 +235,7 @@ pub(crate) fn expand(first: Kind, args: TokenStream, item: &TokenStream) -> Toke
 /// more, so what is returned uses their names: an import of one is not unused, and a missing one is missed.
 fn absorb(
     function: &mut Function,
-    stack: &mut Vec<Stacked>,
+    stack: &mut Vec<Attached>,
     mistakes: &mut Mistakes,
 ) -> TokenStream {
     let mut uses = TokenStream::new();

@@ -5,6 +5,7 @@ pub mod cli;
 mod policy;
 
 use std::future::Future;
+use std::panic::Location;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,6 +19,7 @@ pub use crate::idempotency::{Codec, FingerprintParts, IdempotencyContext};
 pub use crate::key::{Key, KeyPart, KeyWriter, Renderer};
 pub use crate::lock::Lease;
 use crate::lock::{LockBuilder, Target, run_held, without_repeats};
+pub use crate::registry::{Annotated, AnnotatedKind};
 pub use crate::saga::{
     Attempt, Call, Definition, Diagram, Failed, Finished, Make, OutputOf, Registered, Returned,
     Saga, SagaError, SagaHandle, SagaKey, SagaSteps, Shown, ShownAnyway, Step, StepContext,
@@ -229,10 +231,12 @@ pub struct Locked {
     renew: Option<bool>,
     shared: bool,
     permits: Option<u32>,
+    place: &'static Location<'static>,
 }
 
 impl Locked {
-    /// A call that locks every one of `keys`, each as it was rendered.
+    /// A call that locks every one of `keys`, each as it was rendered, and is made where this is.
+    #[track_caller]
     pub fn new(keys: impl IntoIterator<Item = Result<Key, Error>>) -> Self {
         Self {
             coordinator: None,
@@ -243,6 +247,7 @@ impl Locked {
             renew: None,
             shared: false,
             permits: None,
+            place: Location::caller(),
         }
     }
 
@@ -337,7 +342,7 @@ impl Locked {
             (None, false) => Target::exclusive(&coordinator, key),
         };
         let targets = self.keys.map(|keys| without_repeats(keys, target));
-        let mut builder = LockBuilder::new(coordinator.clone(), targets);
+        let mut builder = LockBuilder::new(coordinator.clone(), targets).at(self.place);
         if let Some(ttl) = self.ttl {
             builder = builder.ttl(ttl);
         }

@@ -1,6 +1,7 @@
 //! What travels with a task: a correlation id, and what the code around the current call holds.
 
 use std::future::Future;
+use std::panic::Location;
 use std::sync::Arc;
 
 tokio::task_local! {
@@ -31,10 +32,21 @@ pub struct Context {
 struct Held {
     resource: Arc<str>,
     /// The key, if it is a lock.
-    lock: Option<Arc<str>>,
+    lock: Option<(Arc<str>, LockName)>,
     /// The id, if it is a saga.
     saga: Option<Arc<str>>,
     outer: Option<Arc<Held>>,
+}
+
+/// A lock as others may be told of it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct LockName {
+    /// What it is: a lock, a semaphore, an election.
+    pub(crate) kind: &'static str,
+    /// The template of its key.
+    pub(crate) template: &'static str,
+    /// Where it is asked for.
+    pub(crate) place: &'static Location<'static>,
 }
 
 impl Context {
@@ -69,7 +81,9 @@ impl Context {
 
     /// The key of the innermost lock whose body this is, if it is one's.
     pub fn lock_key(&self) -> Option<&str> {
-        self.chain().find_map(|held| held.lock.as_deref())
+        self.chain()
+            .find_map(|held| held.lock.as_ref())
+            .map(|(key, _)| &**key)
     }
 
     /// The id of the innermost saga one of whose steps this is, if it is one's.
@@ -77,13 +91,15 @@ impl Context {
         self.chain().find_map(|held| held.saga.as_deref())
     }
 
-    /// The current context, or a new one, inside the body of a lock of `resources`, each with its key.
-    pub(crate) fn holding(resources: impl IntoIterator<Item = (Arc<str>, Arc<str>)>) -> Self {
+    /// The current context, or a new one, inside the body of a lock of `resources`, each with its key and name.
+    pub(crate) fn holding(
+        resources: impl IntoIterator<Item = (Arc<str>, Arc<str>, LockName)>,
+    ) -> Self {
         let context = Self::current().unwrap_or_else(Self::create);
         resources
             .into_iter()
-            .fold(context, |context, (resource, key)| {
-                context.within(resource, Some(key), None)
+            .fold(context, |context, (resource, key, name)| {
+                context.within(resource, Some((key, name)), None)
             })
     }
 
@@ -103,6 +119,20 @@ impl Context {
         self.within(resource, None, Some(id))
     }
 
+    /// Whether the current code is inside the body of a lock of `resource`. If it is not, `outer` is shown the locks
+    /// whose bodies it is inside of, from the innermost outwards.
+    pub(crate) fn holds_or(resource: &str, mut outer: impl FnMut(LockName)) -> bool {
+        let look = |context: &Self| {
+            if context.chain().any(|held| &*held.resource == resource) {
+                return true;
+            }
+            let locks = context.chain().filter_map(|held| held.lock.as_ref());
+            locks.for_each(|(_, name)| outer(*name));
+            false
+        };
+        CURRENT.try_with(look).unwrap_or(false)
+    }
+
     /// Whether the current code is inside the body of a lock of `resource`, or of the idempotent call that
     /// has this record.
     pub(crate) fn holds(resource: &str) -> bool {
@@ -114,7 +144,7 @@ impl Context {
     fn within(
         mut self,
         resource: Arc<str>,
-        lock: Option<Arc<str>>,
+        lock: Option<(Arc<str>, LockName)>,
         saga: Option<Arc<str>>,
     ) -> Self {
         self.held = Some(Arc::new(Held {

@@ -13,7 +13,7 @@ use std::time::Duration;
 pub(crate) use self::dependencies::{Dependencies, Dependency};
 use crate::error::Error;
 use crate::key::{Key, Renderer};
-use crate::store::{self, MemoryStore, Store};
+use crate::store::{self, MemoryStore, Store, Timed};
 
 const DEFAULT_NAMESPACE: &str = "coord";
 const DEFAULT_SAGA_RETENTION: Duration = Duration::from_secs(7 * 24 * 60 * 60);
@@ -97,7 +97,9 @@ impl Coordinator {
     /// # Errors
     ///
     /// [`Error::AlreadyInstalled`] if there is one; [`Error::MissingDependency`] if a saga that is compiled in
-    /// asks for something that the coordinator was not given; [`Error::SagaNameTaken`] if two have one name.
+    /// asks for something that the coordinator was not given; [`Error::SagaNameTaken`] if two have one name;
+    /// [`Error::TemplateTaken`] if the key templates of two idempotent functions differ in no more than the names of
+    /// arguments, so that a call of the one could be answered with a result of the other.
     pub fn install(&self) -> Result<(), Error> {
         for InstallCheck(check) in inventory::iter::<InstallCheck> {
             check(self)?;
@@ -146,7 +148,7 @@ impl Coordinator {
         }
     }
 
-    /// The store.
+    /// The store. What it is asked for here is in its metrics too.
     pub fn store(&self) -> &Arc<dyn Store> {
         &self.inner.store
     }
@@ -311,7 +313,7 @@ impl CoordinatorBuilder {
         let store = self.store.unwrap_or_else(|| Arc::new(MemoryStore::new()));
         Coordinator {
             inner: Arc::new(Inner {
-                store,
+                store: Arc::new(Timed::new(store)),
                 namespace: Renderer::encoded(&self.namespace),
                 lock_ttl: self.lock_ttl,
                 idempotency_cache: self.idempotency_cache,

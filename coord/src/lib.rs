@@ -17,6 +17,7 @@
 //! - [`Coordinator::locks`] and [`Coordinator::idempotency_records`]: what is held and stored, for people who look. The
 //!   command line, feature `cli`, shows it.
 //! - [`store`]: the contract for backends, and the backends.
+//! - [`registry`](fn@registry): what is annotated in this program. [`lock_order`]: which lock is taken inside of which.
 //! - [`Error`]: what can go wrong, and what to do about it.
 //!
 //! # Metrics
@@ -25,7 +26,8 @@
 //!
 //! Through the `metrics` facade, labelled `template` with the key's template. Counters:
 //! `coord_lock_acquired_total`, `coord_lock_failed_total`, `coord_lock_released_total`,
-//! `coord_lock_timeout_total`, `coord_lock_lost_total`. Histograms, in seconds:
+//! `coord_lock_timeout_total`, `coord_lock_cancelled_total` (each acquisition ends in one of these four: acquired, failed,
+//! timeout, cancelled), `coord_lock_lost_total` and `coord_lock_order_cycles_total`. Histograms, in seconds:
 //! `coord_lock_acquisition_duration_seconds`, `coord_lock_held_duration_seconds`; and, counting requests,
 //! `coord_lock_contention_attempts`. Each lock is a span `coord.lock` with the fields `template`,
 //! `correlation_id`, `outcome`, `wait_seconds` and `hold_seconds`. No rendered key stands in any of them.
@@ -47,6 +49,10 @@
 //! `coord.saga.compensation`, with the fields `template`, `correlation_id`, `step`, `item`, `attempt` and `outcome`
 //! (`done` or `failed`). The correlation id is that of the call that began the saga, in whatever process it goes on,
 //! which leads to its trace.
+//!
+//! Of the store: `coord_store_operation_duration_seconds`, a histogram with the labels `store` (`redis`, say), `operation`
+//! and `outcome`: `ok`, `failed` (surely not done), `unknown` (perhaps done, and asked again with the same id) or
+//! `cancelled` (whoever asked went away). It is measured if there is a recorder when the operation begins.
 //!
 //! Policies are labelled `name`. `coord_retry_attempts` is a histogram of attempts per call that did not succeed at
 //! once (buckets 1, 2, 3, 5, 8 fit; 1 is an error that was not worth a retry), and
@@ -73,6 +79,7 @@ pub mod lock;
 pub mod metrics;
 mod observe;
 pub mod policy;
+pub mod registry;
 pub mod saga;
 pub mod store;
 #[cfg(feature = "testing")]
@@ -88,7 +95,8 @@ pub use coordinator::{Coordinator, CoordinatorBuilder};
 pub use error::{Error, StoreError, StoreErrorKind};
 pub use idempotency::{IdempotencyContext, Outcome};
 pub use key::{IntoKey, Key, KeyPart};
-pub use lock::Lease;
+pub use lock::{Lease, lock_order};
 pub use policy::{BreakerError, CircuitBreaker, Jitter, RetryPolicy};
+pub use registry::registry;
 pub use saga::{ClosureSaga, SagaError, SagaHandle, SagaState, StepContext, StepError};
 pub use store::FencingToken;

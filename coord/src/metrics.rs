@@ -20,6 +20,10 @@ const WAITS: &[f64] = &[
 const WORKS: &[f64] = &[
     0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0,
 ];
+/// Buckets for an operation of a store, from memory to one that hardly answers, in seconds.
+const OPERATIONS: &[f64] = &[
+    0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0,
+];
 /// Buckets for sagas, which may wait for hours, in seconds.
 const SAGAS: &[f64] = &[
     0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0, 30.0, 60.0, 300.0, 900.0, 3_600.0, 14_400.0, 86_400.0,
@@ -81,10 +85,12 @@ const TEMPLATE: &[&str] = &["template"];
 
 metrics! {
     LOCK_ACQUIRED = Counter "coord_lock_acquired_total", Count, TEMPLATE, &[], "Locks that were got.";
-    LOCK_FAILED = Counter "coord_lock_failed_total", Count, TEMPLATE, &[], "Locks that were not got: not free, not free in time, or the store failed.";
+    LOCK_FAILED = Counter "coord_lock_failed_total", Count, TEMPLATE, &[], "Locks that were not got: not free for one who does not wait, or the store failed.";
     LOCK_TIMEOUT = Counter "coord_lock_timeout_total", Count, TEMPLATE, &[], "Locks that were not free within the time that was waited.";
+    LOCK_CANCELLED = Counter "coord_lock_cancelled_total", Count, TEMPLATE, &[], "Locks whose caller went away before they were got.";
     LOCK_RELEASED = Counter "coord_lock_released_total", Count, TEMPLATE, &[], "Locks that were given back.";
     LOCK_LOST = Counter "coord_lock_lost_total", Count, TEMPLATE, &[], "Locks that were lost while they were needed.";
+    LOCK_ORDER_CYCLES = Counter "coord_lock_order_cycles_total", Count, TEMPLATE, &[], "Orders of locks that can deadlock, each counted once.";
     LOCK_ACQUISITION_SECONDS = Histogram "coord_lock_acquisition_duration_seconds", Seconds, TEMPLATE, WAITS, "The time it took to get a lock.";
     LOCK_HELD_SECONDS = Histogram "coord_lock_held_duration_seconds", Seconds, TEMPLATE, WORKS, "The time a lock was held.";
     LOCK_ATTEMPTS = Histogram "coord_lock_contention_attempts", Count, TEMPLATE, ATTEMPTS, "Requests to the store until a lock was got.";
@@ -104,6 +110,7 @@ metrics! {
     RETRY_ATTEMPTS = Histogram "coord_retry_attempts", Count, &["name"], ATTEMPTS, "Attempts of a call that did not succeed at once.";
     RETRY_EXHAUSTED = Counter "coord_retry_exhausted_total", Count, &["name", "reason"], &[], "Calls that were given up.";
     BREAKER_STATE = Gauge "coord_breaker_state", Count, &["name", "state"], &[], "1 for the state that a circuit breaker is in, 0 for the others.";
+    STORE_OPERATION_SECONDS = Histogram "coord_store_operation_duration_seconds", Seconds, &["store", "operation", "outcome"], OPERATIONS, "The time an operation of the store took.";
     BREAKER_TRANSITIONS = Counter "coord_breaker_transitions_total", Count, &["name", "to"], &[], "Changes of a circuit breaker to a state.";
 }
 

@@ -1,6 +1,11 @@
 use coord::{Error, idempotent};
 /// Everything by default.
 async fn pay(order: u64) -> Result<Payment, PayError> {
+    ::coord::__private::inventory::submit! {
+        ::coord::__private::Annotated::new(::coord::__private::AnnotatedKind::Idempotent,
+        & ["payment:<order>"], ::core::option::Option::None, "",
+        ::core::concat!(::core::module_path!(), "::", "pay"))
+    }
     #[allow(clippy::used_underscore_binding)]
     let idempotent = {
         ::coord::__private::Idempotent::new({
@@ -37,6 +42,12 @@ pub(crate) async fn arguments_of_every_kind<'a, T: KeyPart + Serialize>(
     r#type: u8,
     mut count: usize,
 ) -> Result<impl Stored, Error> {
+    ::coord::__private::inventory::submit! {
+        ::coord::__private::Annotated::new(::coord::__private::AnnotatedKind::Idempotent,
+        & ["payment:<order.id>:<r#type>"], ::core::option::Option::None,
+        "ttl = \"24h\", lease = lease(), wait = \"1m\", fingerprint, context = ctx",
+        ::core::concat!(::core::module_path!(), "::", "arguments_of_every_kind"))
+    }
     #[allow(clippy::used_underscore_binding)]
     let idempotent = {
         ::coord::__private::Idempotent::new({
@@ -82,6 +93,12 @@ impl Service {
         amount: u64,
         r#type: Type,
     ) -> impl Future<Output = Result<(), ImportError>> + Send {
+        my::coord::__private::inventory::submit! {
+            my::coord::__private::Annotated::new(my::coord::__private::AnnotatedKind::Idempotent,
+            & ["import:<id>"], ::core::option::Option::None,
+            "in_progress = \"reject\", fingerprint(amount, r#type), remember_errors, coord = self.coord",
+            ::core::concat!(::core::module_path!(), "::", "import"))
+        }
         #[allow(clippy::used_underscore_binding)]
         let idempotent = {
             let coordinator = &self.coord;
@@ -124,6 +141,16 @@ impl Service {
 async fn stacked(id: u64) -> Result<u64, Error> {
     #[allow(unused_imports)]
     use locked as _;
+    ::coord::__private::inventory::submit! {
+        ::coord::__private::Annotated::new(::coord::__private::AnnotatedKind::Idempotent,
+        & ["order:<id>"], ::core::option::Option::None, "context = ctx",
+        ::core::concat!(::core::module_path!(), "::", "stacked"))
+    }
+    ::coord::__private::inventory::submit! {
+        ::coord::__private::Annotated::new(::coord::__private::AnnotatedKind::Locked, &
+        ["order:<id>"], ::core::option::Option::None, "lease = lease",
+        ::core::concat!(::core::module_path!(), "::", "stacked"))
+    }
     #[allow(clippy::used_underscore_binding)]
     let idempotent = {
         ::coord::__private::Idempotent::new({

@@ -1,6 +1,11 @@
 use coord::{Error, locked};
 /// Everything by default.
 async fn process(id: u64) -> Result<Receipt, OrderError> {
+    ::coord::__private::inventory::submit! {
+        ::coord::__private::Annotated::new(::coord::__private::AnnotatedKind::Locked, &
+        ["order:<id>"], ::core::option::Option::None, "",
+        ::core::concat!(::core::module_path!(), "::", "process"))
+    }
     #[allow(clippy::used_underscore_binding)]
     let locked = {
         ::coord::__private::Locked::new([
@@ -38,6 +43,12 @@ pub(crate) async fn arguments_of_every_kind<'a, T: KeyPart>(
     #[allow(unused)]
     mut count: usize,
 ) -> Result<impl Iterator<Item = &'a str>, Error> {
+    ::coord::__private::inventory::submit! {
+        ::coord::__private::Annotated::new(::coord::__private::AnnotatedKind::Locked, &
+        ["order:<order.id>:<order.lines.0.type>%<a><b>"], ::core::option::Option::None,
+        "ttl = \"30s\", wait = patience(), lease = lease",
+        ::core::concat!(::core::module_path!(), "::", "arguments_of_every_kind"))
+    }
     #[allow(clippy::used_underscore_binding)]
     let locked = {
         ::coord::__private::Locked::new([
@@ -84,6 +95,12 @@ pub(crate) async fn arguments_of_every_kind<'a, T: KeyPart>(
 }
 #[inline]
 async fn options() -> Result<(), Error> {
+    my::coord::__private::inventory::submit! {
+        my::coord::__private::Annotated::new(my::coord::__private::AnnotatedKind::Locked,
+        & ["report:daily"], ::core::option::Option::None,
+        "skip, at_least = \"1m 250ms\", renew = false, shared",
+        ::core::concat!(::core::module_path!(), "::", "options"))
+    }
     #[allow(clippy::used_underscore_binding)]
     let locked = {
         my::coord::__private::Locked::new([
@@ -115,6 +132,12 @@ async fn options() -> Result<(), Error> {
 }
 impl Service {
     async fn transfer(&mut self, from: AccountId, to: AccountId) -> Result<(), Error> {
+        ::coord::__private::inventory::submit! {
+            ::coord::__private::Annotated::new(::coord::__private::AnnotatedKind::Locked,
+            & ["account:<from>", "account:<to>"], ::core::option::Option::None,
+            "coord = self.coord", ::core::concat!(::core::module_path!(), "::",
+            "transfer"))
+        }
         #[allow(clippy::used_underscore_binding)]
         let locked = {
             let coordinator = &self.coord;
@@ -152,6 +175,12 @@ impl Service {
             .await
     }
     fn call<'a>(&'a self) -> impl Future<Output = Result<&'a str, Error>> + Send {
+        ::coord::__private::inventory::submit! {
+            ::coord::__private::Annotated::new(::coord::__private::AnnotatedKind::Locked,
+            & ["gateway:<self.name>"], ::core::option::Option::None,
+            "permits = self.permits", ::core::concat!(::core::module_path!(), "::",
+            "call"))
+        }
         #[allow(clippy::used_underscore_binding)]
         let locked = {
             ::coord::__private::Locked::new([
@@ -190,6 +219,11 @@ trait Stock {
     where
         'life0: 'async_trait,
     {
+        ::coord::__private::inventory::submit! {
+            ::coord::__private::Annotated::new(::coord::__private::AnnotatedKind::Locked,
+            & ["stock:<sku>"], ::core::option::Option::None, "lease = lease",
+            ::core::concat!(::core::module_path!(), "::", "reserve"))
+        }
         #[allow(clippy::used_underscore_binding)]
         let locked = {
             ::coord::__private::Locked::new([

@@ -1,5 +1,10 @@
 use coord::{Error, circuit_breaker, locked, retry};
 async fn fetch(url: &str, owned: String, _: u8) -> Result<Page, FetchError> {
+    ::coord::__private::inventory::submit! {
+        ::coord::__private::Annotated::new(::coord::__private::AnnotatedKind::Retry, &
+        [], ::core::option::Option::Some(::core::concat!(::core::module_path!(), "::",
+        "fetch")), "", ::core::concat!(::core::module_path!(), "::", "fetch"))
+    }
     #[allow(clippy::used_underscore_binding)]
     let retried = {
         static SITE: ::coord::__private::RetrySite = ::coord::__private::RetrySite::new(
@@ -53,6 +58,12 @@ async fn fetch(url: &str, owned: String, _: u8) -> Result<Page, FetchError> {
     )
 }
 async fn options(limit: Duration) -> Result<(), FetchError> {
+    my::coord::__private::inventory::submit! {
+        my::coord::__private::Annotated::new(my::coord::__private::AnnotatedKind::Retry,
+        & [], ::core::option::Option::Some("gateway"),
+        "policy = self::POLICY, if = FetchError::is_transient, retry_after = |error|error.retry_after(), deadline = \"1m\", attempt_timeout = limit, budget = BUDGET, breaker = BREAKER, name = \"gateway\"",
+        ::core::concat!(::core::module_path!(), "::", "options"))
+    }
     #[allow(clippy::used_underscore_binding)]
     let retried = {
         static SITE: my::coord::__private::RetrySite = my::coord::__private::RetrySite::new(
@@ -98,6 +109,12 @@ async fn options(limit: Duration) -> Result<(), FetchError> {
     )
 }
 async fn guarded() -> Result<impl Iterator<Item = u8>, Error> {
+    ::coord::__private::inventory::submit! {
+        ::coord::__private::Annotated::new(::coord::__private::AnnotatedKind::CircuitBreaker,
+        & [], ::core::option::Option::Some(::core::concat!(::core::module_path!(), "::",
+        "guarded")), "failures = 5, reset = \"1m\"",
+        ::core::concat!(::core::module_path!(), "::", "guarded"))
+    }
     #[allow(clippy::used_underscore_binding)]
     let guarded = ::coord::__private::Guarded::new({
         static BREAKER: ::std::sync::LazyLock<::coord::__private::CircuitBreaker> = ::std::sync::LazyLock::new(||
@@ -135,6 +152,13 @@ async fn guarded() -> Result<impl Iterator<Item = u8>, Error> {
     )
 }
 fn by_rate() -> BoxFuture<'static, Result<(), Error>> {
+    ::coord::__private::inventory::submit! {
+        ::coord::__private::Annotated::new(::coord::__private::AnnotatedKind::CircuitBreaker,
+        & [], ::core::option::Option::Some(::core::concat!(::core::module_path!(), "::",
+        "by_rate")),
+        "failure_rate = 0.5, window = \"10s\", minimum_calls = 20, probes = 2, successes = 3, is_failure = is_down",
+        ::core::concat!(::core::module_path!(), "::", "by_rate"))
+    }
     #[allow(clippy::used_underscore_binding)]
     let guarded = ::coord::__private::Guarded::new({
         static BREAKER: ::std::sync::LazyLock<::coord::__private::CircuitBreaker> = ::std::sync::LazyLock::new(||
@@ -190,6 +214,23 @@ impl Service {
         use circuit_breaker as _;
         #[allow(unused_imports)]
         use locked as _;
+        ::coord::__private::inventory::submit! {
+            ::coord::__private::Annotated::new(::coord::__private::AnnotatedKind::Retry,
+            & [], ::core::option::Option::Some(::core::concat!(::core::module_path!(),
+            "::", "ship")),
+            "max_retries = 3, initial_delay = \"200ms\", max_delay = \"5s\", multiplier = 1.5, jitter = \"25%\"",
+            ::core::concat!(::core::module_path!(), "::", "ship"))
+        }
+        ::coord::__private::inventory::submit! {
+            ::coord::__private::Annotated::new(::coord::__private::AnnotatedKind::CircuitBreaker,
+            & [], ::core::option::Option::None, "breaker = self.breaker",
+            ::core::concat!(::core::module_path!(), "::", "ship"))
+        }
+        ::coord::__private::inventory::submit! {
+            ::coord::__private::Annotated::new(::coord::__private::AnnotatedKind::Locked,
+            & ["order:<order.id>"], ::core::option::Option::None, "lease = lease",
+            ::core::concat!(::core::module_path!(), "::", "ship"))
+        }
         #[allow(clippy::used_underscore_binding)]
         let retried = {
             static SITE: ::coord::__private::RetrySite = ::coord::__private::RetrySite::new(
@@ -297,6 +338,17 @@ impl Service {
     async fn by_value(self, id: u64) -> Result<(), Error> {
         #[allow(unused_imports)]
         use coord::retry as _;
+        ::coord::__private::inventory::submit! {
+            ::coord::__private::Annotated::new(::coord::__private::AnnotatedKind::Locked,
+            & ["order:<id>"], ::core::option::Option::None, "skip",
+            ::core::concat!(::core::module_path!(), "::", "by_value"))
+        }
+        ::coord::__private::inventory::submit! {
+            ::coord::__private::Annotated::new(::coord::__private::AnnotatedKind::Retry,
+            & [], ::core::option::Option::Some(::core::concat!(::core::module_path!(),
+            "::", "by_value")), "", ::core::concat!(::core::module_path!(), "::",
+            "by_value"))
+        }
         #[allow(clippy::used_underscore_binding)]
         let locked = {
             ::coord::__private::Locked::new([

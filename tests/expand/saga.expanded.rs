@@ -7,6 +7,7 @@ pub struct PlaceOrder {
 }
 #[automatically_derived]
 impl ::coord::__private::SagaKey for PlaceOrder {
+    const TEMPLATE: &'static str = "order:<order_id>";
     fn saga_key(
         &self,
     ) -> ::core::result::Result<::coord::__private::Key, ::coord::__private::Error> {
@@ -258,5 +259,11 @@ const _: () = {
     }
     ::coord::__private::inventory::submit! {
         ::coord::__private::Registered::of:: < PlaceOrder > ()
+    }
+    ::coord::__private::inventory::submit! {
+        ::coord::__private::Annotated::new(::coord::__private::AnnotatedKind::Saga, & [<
+        PlaceOrder as ::coord::__private::SagaKey > ::TEMPLATE],
+        ::core::option::Option::Some("PlaceOrder"), "",
+        ::core::concat!(::core::module_path!(), "::", "PlaceOrder"))
     }
 };

@@ -6,7 +6,7 @@ use crate::sources::{Source, Sources};
 const LAYERS: &[&[&str]] = &[
     &["error"],
     &["clock"],
-    &["context", "key", "metrics"],
+    &["context", "key", "metrics", "registry"],
     &["observe"],
     &["policy"],
     &["store"],

@@ -1,5 +1,6 @@
 //! Locks as their users see them: each case over every store.
 
+mod accounting;
 mod attribute;
 mod bodies;
 mod cancelling;
@@ -13,6 +14,7 @@ mod refusals;
 mod several;
 mod sharing;
 mod shutting_down;
+mod store_times;
 mod telemetry;
 mod urls;
 
@@ -165,5 +167,9 @@ coord_tests::over_every_store! {
         a_lock_is_a_span_with_template_outcome_wait_and_hold
         no_rendered_key_gets_into_spans_and_events
         a_body_runs_inside_the_span
+        an_acquisition_that_is_dropped_is_a_span_that_says_so
+    }
+    accounting {
+        each_acquisition_ends_in_one_of_four_ways
     }
 }

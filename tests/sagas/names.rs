@@ -71,7 +71,9 @@ impl Alone {
 #[track_caller]
 fn taken(refused: Error, called: &str) -> [&'static str; 2] {
     match refused {
-        Error::SagaNameTaken { name, one, other } if name == called => [one, other],
+        Error::SagaNameTaken {
+            name, one, other, ..
+        } if name == called => [one, other],
         other => panic!("{other:?}"),
     }
 }
@@ -80,7 +82,11 @@ fn taken(refused: Error, called: &str) -> [&'static str; 2] {
 async fn two_sagas_of_one_name_cannot_be_installed() {
     let coord = Coordinator::builder().build();
     let refused = coord.install().unwrap_err();
-    assert!(matches!(refused, Error::SagaNameTaken { .. }), "{refused}");
+    let Error::SagaNameTaken { places, .. } = &refused else {
+        panic!("{refused}");
+    };
+    // Both places are named, by file and line.
+    assert_eq!(places.matches("names.rs:").count(), 2, "{places}");
 }
 
 #[tokio::test]

@@ -11,6 +11,7 @@
 //! - [`ZookeeperServer`] and [`shared_zookeeper`] are the same for ZooKeeper, and
 //!   [`ZookeeperEnsemble`] is three servers of it.
 //! - [`EtcdServer`], [`shared_etcd`] and [`EtcdCluster`] are the same for etcd.
+//! - [`PrometheusServer`](prometheus::PrometheusServer) runs a Prometheus server of a test's own.
 //! - [`Proxy`] stands between a client and a server: it counts, delays, swallows and cuts.
 //! - [`Wire`] only cuts, whatever is spoken.
 //! - [`fleet`] is several processes' coordinators on one store, and what tests of them need.
@@ -27,6 +28,7 @@ mod names;
 mod polls;
 mod port;
 pub mod postgres;
+pub mod prometheus;
 pub mod proxy;
 pub mod recording;
 pub mod redis;

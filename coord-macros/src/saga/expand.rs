@@ -15,9 +15,11 @@ use crate::diagnose::Mistakes;
 use crate::function::ungrouped;
 use crate::paths::located;
 use crate::policy_args::FunctionArg;
+use crate::registered::{self, Entry};
 
 pub(super) fn expand(args: TokenStream, item: Steps) -> TokenStream {
     let mut mistakes = Mistakes::new();
+    let options = registered::options(&args);
     let declared = Declared::read(args, item, &mut mistakes);
     let steps = check(&declared, &mut mistakes);
     let written = &declared.written;
@@ -38,9 +40,10 @@ pub(super) fn expand(args: TokenStream, item: Steps) -> TokenStream {
         &all_outputs(&declared),
     );
     let registration = declared.paths.registration(&written.saga);
+    let known = known(&declared, &options);
     quote! {
         #written
-        const _: () = { #implementation #registration };
+        const _: () = { #implementation #registration #known };
     }
 }
 
@@ -86,18 +89,33 @@ fn implementation(declared: &Declared, steps: &TokenStream, outputs: &TokenStrea
     }
 }
 
+/// The saga's place among what is annotated. Its template stands on the struct.
+fn known(declared: &Declared, options: &str) -> TokenStream {
+    let (saga, saga_key) = (&declared.written.saga, declared.paths.saga_key());
+    let name = name(declared);
+    let entry = Entry {
+        kind: "Saga",
+        templates: vec![quote!(<#saga as #saga_key>::TEMPLATE)],
+        name: Some(quote!(#name)),
+        options,
+        item: written_name(declared),
+    };
+    entry.registration(&declared.paths)
+}
+
 fn name(declared: &Declared) -> LitStr {
-    declared.name.clone().unwrap_or_else(|| {
-        let saga = match ungrouped(&declared.written.saga) {
-            Type::Path(path) => path
-                .path
-                .segments
-                .last()
-                .map(|last| last.ident.unraw().to_string()),
-            _ => None,
-        };
-        LitStr::new(&saga.unwrap_or_default(), Span::call_site())
-    })
+    let given = declared.name.clone();
+    given.unwrap_or_else(|| LitStr::new(&written_name(declared), Span::call_site()))
+}
+
+/// What the type is called, without its path.
+fn written_name(declared: &Declared) -> String {
+    let saga = match ungrouped(&declared.written.saga) {
+        Type::Path(path) => path.path.segments.last(),
+        _ => None,
+    };
+    saga.map(|last| last.ident.unraw().to_string())
+        .unwrap_or_default()
 }
 
 /// The outputs, each taken out of those that are stored.

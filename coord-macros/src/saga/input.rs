@@ -41,7 +41,8 @@ pub(super) fn expand(args: TokenStream, item: &ItemStruct) -> TokenStream {
         keys.map(|(template, roots)| key(template, roots, &paths))
             .collect()
     };
-    let keyed = keyed(item, &key, &paths);
+    let template = templates.first().map(Template::text).unwrap_or_default();
+    let keyed = keyed(item, template, &key, &paths);
     let (outputs, methods) = (outputs(item, &paths), methods(item, &paths));
     quote!(#item #keyed #outputs #methods #errors)
 }
@@ -63,12 +64,14 @@ fn key(template: &Template, roots: &[Ident], paths: &Paths) -> TokenStream {
     quote!(#bound #rendered)
 }
 
-fn keyed(item: &ItemStruct, key: &TokenStream, paths: &Paths) -> TokenStream {
+fn keyed(item: &ItemStruct, template: &str, key: &TokenStream, paths: &Paths) -> TokenStream {
     let (saga_key, rendered, name) = (paths.saga_key(), paths.rendered(), &item.ident);
     let (parameters, arguments, conditions) = item.generics.split_for_impl();
     quote! {
         #[automatically_derived]
         impl #parameters #saga_key for #name #arguments #conditions {
+            const TEMPLATE: &'static str = #template;
+
             fn saga_key(&self) -> #rendered { #key }
         }
     }

@@ -220,7 +220,7 @@ pub enum Error {
     /// Two sagas that are compiled in have one name, so that what is stored of the one would be taken for the
     /// other.
     #[error(
-        "`{one}` and `{other}` are both called `{name}` in the store: give one of them another name with \
+        "`{one}` and `{other}` are both called `{name}` in the store ({places}): give one of them another name with \
          `#[saga(name = \"…\")]` on its impl"
     )]
     SagaNameTaken {
@@ -230,6 +230,23 @@ pub enum Error {
         one: &'static str,
         /// The type of another.
         other: &'static str,
+        /// Where they stand in the source.
+        places: String,
+    },
+
+    /// Two idempotent functions have key templates of the same form, so that a call of the one could be answered with a
+    /// result of the other.
+    #[error(
+        "`{one}` and `{other}` are both idempotent with keys of the form `{template}`, so that a call of the one could be \
+         answered with a result of the other: begin one of the templates with another word"
+    )]
+    TemplateTaken {
+        /// The template of the second.
+        template: &'static str,
+        /// One of the functions, with its place in the source.
+        one: String,
+        /// The other.
+        other: String,
     },
 
     /// The store failed.

@@ -23,6 +23,7 @@ mod builder;
 mod cache;
 mod call;
 mod codec;
+mod collisions;
 mod context;
 mod execute;
 mod fingerprint;

@@ -10,6 +10,7 @@ use tracing::debug;
 use super::holding::{Holding, Standing, Times};
 use super::keeper::Keeper;
 use crate::clock::{Deadline, Moment};
+use crate::context::LockName;
 use crate::error::{Error, StoreError};
 use crate::store::{Acquired, FencingToken, LeaseId, LeaseRequest, OwnerId, Wake, Watch};
 
@@ -25,7 +26,7 @@ const LONGEST_RETRY: Duration = Duration::from_millis(250);
 pub(super) struct Wanted {
     pub(super) resource: Arc<str>,
     pub(super) key: Arc<str>,
-    pub(super) template: &'static str,
+    pub(super) name: LockName,
     pub(super) weight: u32,
     pub(super) capacity: u32,
     pub(super) ttl: Duration,
@@ -161,7 +162,7 @@ impl Wanted {
         Holding::new(
             request.lease.clone(),
             Arc::clone(&self.key),
-            self.template,
+            self.name,
             times,
             asked,
         )

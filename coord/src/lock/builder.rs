@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::marker::PhantomData;
+use std::panic::Location;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -34,6 +35,8 @@ pub struct LockBuilder<Form = Whole> {
     at_least: Duration,
     renews: bool,
     label: Arc<str>,
+    /// Where it is asked for.
+    place: &'static Location<'static>,
     form: PhantomData<fn() -> Form>,
 }
 
@@ -43,9 +46,18 @@ struct NotFree {
     waited: Duration,
 }
 
+/// A request for locks that is under way. Dropped before it is over, it says so.
+struct Asking<'a> {
+    targets: &'a Result<Few<Target>, Error>,
+    span: &'a Span,
+    is_over: bool,
+}
+
 /// One resource to be locked.
 #[derive(Debug, Clone)]
 pub(crate) struct Target {
+    /// What it is: a lock, a semaphore, an election.
+    pub(crate) kind: &'static str,
     pub(crate) resource: Arc<str>,
     pub(crate) key: Key,
     pub(crate) weight: u32,
@@ -53,6 +65,8 @@ pub(crate) struct Target {
 }
 
 impl<Form> LockBuilder<Form> {
+    /// One that is asked for where this is called.
+    #[track_caller]
     pub(crate) fn new(coordinator: Coordinator, targets: Result<Few<Target>, Error>) -> Self {
         Self {
             ttl: coordinator.lock_ttl(),
@@ -62,8 +76,15 @@ impl<Form> LockBuilder<Form> {
             at_least: Duration::ZERO,
             renews: true,
             label: Arc::default(),
+            place: Location::caller(),
             form: PhantomData,
         }
+    }
+
+    /// Asked for at another place.
+    pub(crate) fn at(mut self, place: &'static Location<'static>) -> Self {
+        self.place = place;
+        self
     }
 
     /// How long the store keeps the lease if this process dies. The default is the coordinator's, 30 seconds.
@@ -109,20 +130,8 @@ impl<Form> LockBuilder<Form> {
     /// the store fails for longer than a few seconds.
     pub async fn acquire(self) -> Result<Lease, Error> {
         let span = self.span();
-        let wait = self.wait;
-        match self.get(&span).instrument(span.clone()).await? {
-            Ok(lease) => Ok(lease),
-            Err(NotFree { template, waited }) => {
-                span.record("outcome", "timeout");
-                let event = if wait.is_zero() {
-                    LockEvent::Refused
-                } else {
-                    LockEvent::TimedOut { waited }
-                };
-                span.in_scope(|| emit(template, event));
-                Err(Error::LockTimeout { template, waited })
-            }
-        }
+        let got = self.get(&span, "timeout").instrument(span.clone()).await?;
+        got.map_err(|NotFree { template, waited }| Error::LockTimeout { template, waited })
     }
 
     /// Gets the lease if it is free now, whatever was said of `wait`. Otherwise `None`, and nothing is left
@@ -134,14 +143,8 @@ impl<Form> LockBuilder<Form> {
     pub async fn try_acquire(mut self) -> Result<Option<Lease>, Error> {
         self.wait = Duration::ZERO;
         let span = self.span();
-        match self.get(&span).instrument(span.clone()).await? {
-            Ok(lease) => Ok(Some(lease)),
-            Err(NotFree { template, .. }) => {
-                span.record("outcome", "busy");
-                span.in_scope(|| emit(template, LockEvent::Refused));
-                Ok(None)
-            }
-        }
+        let got = self.get(&span, "busy").instrument(span.clone()).await?;
+        Ok(got.ok())
     }
 
     /// Gets the lease, runs `body`, and gives it back. If the lease is lost meanwhile, the body is dropped at
@@ -174,39 +177,55 @@ impl<Form> LockBuilder<Form> {
         .await
     }
 
-    /// The lease; or, within `Ok`, what was not free.
-    async fn get(self, span: &Span) -> Result<Result<Lease, NotFree>, Error> {
+    /// The lease; or, within `Ok`, what was not free, which the span calls `not_free`.
+    async fn get(
+        self,
+        span: &Span,
+        not_free: &'static str,
+    ) -> Result<Result<Lease, NotFree>, Error> {
         let started = Moment::now();
+        let mut asking = Asking {
+            targets: &self.targets,
+            span,
+            is_over: false,
+        };
         let asked = async {
             let request = self.request(started)?;
             let keeper = self.coordinator.service(Keeper::new)?;
             let got = request.acquire(&keeper).await?;
             Ok::<_, Error>((got, keeper))
         };
-        let (got, keeper) = match asked.await {
+        let asked = asked.await;
+        asking.is_over = true;
+        let (got, keeper) = match asked {
             Ok((Ok(got), keeper)) => (got, keeper),
             Ok((Err(template), _)) => {
                 let waited = started.elapsed();
+                let event = if self.wait.is_zero() {
+                    LockEvent::Refused
+                } else {
+                    LockEvent::TimedOut { waited }
+                };
+                asking.tell(not_free, event);
                 return Ok(Err(NotFree { template, waited }));
             }
             Err(error) => {
-                span.record("outcome", "failed");
-                emit(self.template(), LockEvent::Failed);
+                asking.tell("failed", LockEvent::Failed);
                 return Err(error);
             }
         };
+        let mut longest = Duration::ZERO;
         for got in &got {
             let waited = got.since.saturating_duration_since(started.instant());
-            span.record("wait_seconds", waited.as_secs_f64());
+            longest = longest.max(waited);
+            let attempts = got.attempts;
             emit(
-                got.holding.template,
-                LockEvent::Acquired {
-                    waited,
-                    attempts: got.attempts,
-                },
+                got.holding.template(),
+                LockEvent::Acquired { waited, attempts },
             );
         }
-        span.record("outcome", "acquired");
+        // Each field once: some who collect spans take what is recorded twice for two.
+        span.record("wait_seconds", longest.as_secs_f64());
         Ok(Ok(Lease::new(got, keeper, self.at_least, span.clone())))
     }
 
@@ -221,27 +240,52 @@ impl<Form> LockBuilder<Form> {
             self.targets.as_ref().map_err(Clone::clone)?,
             times,
             &self.label,
+            self.place,
             started,
         )
-    }
-
-    fn template(&self) -> &'static str {
-        match &self.targets {
-            Ok(targets) => targets.first().map_or("", |target| target.key.template()),
-            Err(error) => error.template().unwrap_or_default(),
-        }
     }
 
     fn span(&self) -> Span {
         // What stands in it is looked up only if somebody listens.
         tracing::info_span!(
             "coord.lock",
-            template = self.template(),
+            template = template_of(&self.targets),
             correlation_id = Context::current().as_ref().map(Context::correlation_id),
             outcome = field::Empty,
             wait_seconds = field::Empty,
             hold_seconds = field::Empty,
         )
+    }
+}
+
+impl Asking<'_> {
+    /// Tells how it ended, of each key, since each that is got is counted too.
+    fn tell(&self, outcome: &'static str, event: LockEvent) {
+        self.span.record("outcome", outcome);
+        match self.targets {
+            Ok(targets) if !targets.is_empty() => {
+                for target in targets {
+                    emit(target.key.template(), event);
+                }
+            }
+            targets => emit(template_of(targets), event),
+        }
+    }
+}
+
+impl Drop for Asking<'_> {
+    fn drop(&mut self) {
+        if !self.is_over {
+            self.tell("cancelled", LockEvent::Cancelled);
+        }
+    }
+}
+
+/// The template of the first, or of the one that cannot be used.
+fn template_of(targets: &Result<Few<Target>, Error>) -> &'static str {
+    match targets {
+        Ok(targets) => targets.first().map_or("", |target| target.key.template()),
+        Err(error) => error.template().unwrap_or_default(),
     }
 }
 

@@ -1,6 +1,7 @@
 //! Leader election: a lock that is held for long, and whose holder others want to know.
 
 use std::ops::Deref;
+use std::panic::Location;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -29,12 +30,14 @@ impl Coordinator {
     /// leadership.resign().await?;
     /// # Ok::<(), coord::Error>(()) }).unwrap();
     /// ```
+    #[track_caller]
     pub fn election(&self, key: impl IntoKey) -> Election {
         Election {
             coordinator: self.clone(),
             key: key.into_key(),
             name: own_name(),
             ttl: self.lock_ttl(),
+            place: Location::caller(),
         }
     }
 }
@@ -47,6 +50,7 @@ pub struct Election {
     key: Result<Key, Error>,
     name: Arc<str>,
     ttl: Duration,
+    place: &'static Location<'static>,
 }
 
 /// Who leads.
@@ -123,6 +127,7 @@ impl Election {
         let target = Target::new(&self.coordinator, "election", self.key.clone()?, 1, 1);
         Ok(
             LockBuilder::new(self.coordinator.clone(), Ok(smallvec![target]))
+                .at(self.place)
                 .ttl(self.ttl)
                 .label(Arc::clone(&self.name)),
         )

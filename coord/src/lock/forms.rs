@@ -35,6 +35,7 @@ impl Coordinator {
     /// lease.release().await?;
     /// # Ok::<(), coord::Error>(()) }).unwrap();
     /// ```
+    #[track_caller]
     pub fn lock(&self, key: impl IntoKey) -> LockBuilder {
         LockBuilder::new(
             self.clone(),
@@ -53,6 +54,7 @@ impl Coordinator {
     /// assert!(coord.lock("account:2").try_acquire().await?.is_none());
     /// # drop(lease); Ok::<(), coord::Error>(()) }).unwrap();
     /// ```
+    #[track_caller]
     pub fn lock_all<K: IntoKey>(&self, keys: impl IntoIterator<Item = K>) -> LockBuilder {
         let keys = keys
             .into_iter()
@@ -95,6 +97,7 @@ impl Coordinator {
     /// assert!(coord.semaphore("gateway", 5).try_acquire().await?.is_none());
     /// # drop((heavy, light)); Ok::<(), coord::Error>(()) }).unwrap();
     /// ```
+    #[track_caller]
     pub fn semaphore(&self, key: impl IntoKey, capacity: u32) -> LockBuilder<Semaphored> {
         let target = |key| smallvec![Target::new(self, "semaphore", key, 1, capacity)];
         LockBuilder::new(self.clone(), key.into_key().map(target))
@@ -110,12 +113,14 @@ pub struct ReadWriteLock {
 
 impl ReadWriteLock {
     /// The readers' side: held together with other readers.
+    #[track_caller]
     pub fn read(&self) -> LockBuilder {
         let target = |key| smallvec![Target::shared(&self.coordinator, key)];
         LockBuilder::new(self.coordinator.clone(), self.key.clone().map(target))
     }
 
     /// The writer's side: held alone.
+    #[track_caller]
     pub fn write(&self) -> LockBuilder {
         let target = |key| smallvec![Target::exclusive(&self.coordinator, key)];
         LockBuilder::new(self.coordinator.clone(), self.key.clone().map(target))
@@ -133,12 +138,13 @@ impl Target {
 
     pub(crate) fn new(
         coordinator: &Coordinator,
-        kind: &str,
+        kind: &'static str,
         key: Key,
         weight: u32,
         capacity: u32,
     ) -> Self {
         Self {
+            kind,
             resource: coordinator.name(kind, &key),
             key,
             weight,

@@ -16,6 +16,7 @@ use tokio::time::Instant;
 
 use super::keeper::Care;
 use crate::clock::{Deadline, Moment};
+use crate::context::LockName;
 use crate::error::StoreError;
 use crate::store::{FencingToken, LeaseId, Renewal, Renewed};
 
@@ -28,7 +29,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 pub(crate) struct Holding {
     pub(super) lease: LeaseId,
     pub(super) key: Arc<str>,
-    pub(super) template: &'static str,
+    pub(super) name: LockName,
     pub(super) ttl: Duration,
     pub(super) wait_ttl: Duration,
     renews: bool,
@@ -74,7 +75,7 @@ impl Holding {
     pub(super) fn new(
         lease: LeaseId,
         key: Arc<str>,
-        template: &'static str,
+        name: LockName,
         times: Times,
         sent: Moment,
     ) -> Self {
@@ -95,13 +96,17 @@ impl Holding {
         Self {
             lease,
             key,
-            template,
+            name,
             ttl,
             wait_ttl,
             renews,
             state: Mutex::new(state),
             changed: Notify::new(),
         }
+    }
+
+    pub(super) fn template(&self) -> &'static str {
+        self.name.template
     }
 
     /// Wakes at the next change. Create it before looking at the standing.

@@ -14,6 +14,7 @@ use super::acquire::{Got, persist};
 use super::holding::Holding;
 use super::keeper::Keeper;
 use crate::clock::Moment;
+use crate::context::LockName;
 use crate::error::Error;
 use crate::observe::{LockEvent, emit};
 use crate::store::{FencingToken, Renewal, Renewed};
@@ -132,7 +133,7 @@ impl Lease {
         let holding = &*part.holding;
         self.keeper.forget(holding);
         let lost = Error::LockLost {
-            template: holding.template,
+            template: holding.template(),
         };
         let Some(deadline) = holding.end(now) else {
             self.keeper.abandon(holding);
@@ -193,17 +194,18 @@ impl Lease {
         self.span.record("hold_seconds", held.as_secs_f64());
         self.span.in_scope(|| {
             for part in &self.parts {
-                emit(part.holding.template, event);
+                emit(part.holding.template(), event);
             }
         });
     }
 
-    /// The resources and their keys, for the context of a body.
-    pub(super) fn keys(&self) -> impl Iterator<Item = (Arc<str>, Arc<str>)> {
+    /// The resources, their keys and their names, for the context of a body.
+    pub(super) fn keys(&self) -> impl Iterator<Item = (Arc<str>, Arc<str>, LockName)> {
         self.parts.iter().map(|part| {
             (
                 Arc::clone(&part.holding.lease.resource),
                 Arc::clone(&part.holding.key),
+                part.holding.name,
             )
         })
     }
@@ -219,7 +221,7 @@ impl Lease {
             .iter()
             .find(|part| !part.holding.is_held())
             .or_else(|| self.parts.first());
-        lost.map_or("", |part| part.holding.template)
+        lost.map_or("", |part| part.holding.template())
     }
 }
 

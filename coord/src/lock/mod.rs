@@ -7,6 +7,7 @@
 // `holding` is what this process knows of one lease: where it stands and until when.
 // `keeper` renews all of them, and does in the background what a drop cannot wait for; `kept` says how.
 // `inspect` is for people who look.
+// `order` records which lock is asked for inside the body of which.
 // `body` runs code while a lease is held, and drops it when the lease is lost.
 
 /// One of each in most locks, so the first needs no allocation.
@@ -22,6 +23,7 @@ mod inspect;
 mod keeper;
 mod kept;
 mod lease;
+mod order;
 mod request;
 mod together;
 
@@ -35,3 +37,4 @@ pub use forms::{ReadWriteLock, Semaphored, Whole};
 pub use inspect::{LockClaim, LockContender, LockFilter, LockKind, LockPage, LockSummary, Locks};
 pub(crate) use keeper::{Care, Keeper, Kept};
 pub use lease::Lease;
+pub use order::{LockCycle, LockEdge, LockOrder, LockSite, lock_order};

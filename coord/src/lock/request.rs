@@ -1,5 +1,6 @@
 //! A request for one or several locks, checked before anything is sent.
 
+use std::panic::Location;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,9 +10,9 @@ use super::Few;
 use super::acquire::{self, Got, Until, Wanted};
 use super::builder::Target;
 use super::keeper::Keeper;
-use super::together;
+use super::{order, together};
 use crate::clock::Moment;
-use crate::context::Context;
+use crate::context::{Context, LockName};
 use crate::error::Error;
 use crate::store::LARGEST_TTL;
 
@@ -37,6 +38,7 @@ impl Request {
         targets: &[Target],
         times: Times,
         label: &Arc<str>,
+        place: &'static Location<'static>,
         started: Moment,
     ) -> Result<Self, Error> {
         check_duration("ttl", times.ttl)?;
@@ -63,15 +65,22 @@ impl Request {
         let mut wanted = Few::with_capacity(targets.len());
         for target in targets {
             check_weight(target)?;
-            if !matches!(until, Until::Now) && Context::holds(&target.resource) {
+            let name = LockName {
+                kind: target.kind,
+                template: target.key.template(),
+                place,
+            };
+            if !matches!(until, Until::Now)
+                && Context::holds_or(&target.resource, |outer| order::nested(outer, name))
+            {
                 return Err(Error::WouldDeadlock {
-                    template: target.key.template(),
+                    template: name.template,
                 });
             }
             wanted.push(Wanted {
                 resource: Arc::clone(&target.resource),
                 key: target.key.text(),
-                template: target.key.template(),
+                name,
                 weight: target.weight,
                 capacity: target.capacity,
                 ttl: times.ttl,
@@ -94,7 +103,7 @@ impl Request {
         match &*self.wanted {
             [one] => {
                 let got = acquire::acquire(keeper, one, self.until, self.started).await?;
-                Ok(got.map(|got| smallvec![got]).ok_or(one.template))
+                Ok(got.map(|got| smallvec![got]).ok_or(one.name.template))
             }
             several => together::acquire(keeper, several, self.until, self.started).await,
         }

@@ -49,7 +49,7 @@ async fn all_at_once(
     for (one, result) in wanted.iter().zip(join_all(tries).await) {
         match result {
             Ok(Some(one)) => so_far.got.extend(one.take()),
-            Ok(None) => busy = busy.or(Some(one.template)),
+            Ok(None) => busy = busy.or(Some(one.name.template)),
             Err(error) => failed = failed.or(Some(error)),
         }
     }
@@ -77,7 +77,7 @@ async fn one_by_one(
     for index in &in_order {
         let Some(got) = acquire_one(keeper, &wanted[*index], until, Moment::now()).await? else {
             so_far.give_back().await;
-            return Ok(Err(wanted[*index].template));
+            return Ok(Err(wanted[*index].name.template));
         };
         so_far.got.push(got);
     }

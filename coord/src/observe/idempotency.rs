@@ -43,6 +43,10 @@ impl Series for IdempotencySeries {
             execution_seconds: Histogram::new(&metrics::IDEMPOTENCY_SECONDS, labels),
         }
     }
+
+    fn counters(&self) -> Vec<&Counter> {
+        vec![&self.hit, &self.miss, &self.executed, &self.failed]
+    }
 }
 
 impl Event for IdempotencyEvent {

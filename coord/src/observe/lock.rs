@@ -1,5 +1,6 @@
 //! What is told of locks.
 
+use std::fmt::Display;
 use std::time::Duration;
 
 use tracing::{debug, warn};
@@ -19,6 +20,8 @@ pub(crate) enum LockEvent {
     Refused,
     /// It was not free within the wait.
     TimedOut { waited: Duration },
+    /// Whoever asked for it went away.
+    Cancelled,
     /// The store failed, or the request made no sense.
     Failed,
     /// It was given back after this long.
@@ -45,9 +48,12 @@ impl Event for LockEvent {
                 debug!(template, "lock not free");
             }
             Self::TimedOut { waited } => {
-                series.failed.increment();
                 series.timeout.increment();
                 debug!(template, ?waited, "lock not free in time");
+            }
+            Self::Cancelled => {
+                series.cancelled.increment();
+                debug!(template, "lock no longer wanted");
             }
             Self::Failed => {
                 series.failed.increment();
@@ -67,13 +73,35 @@ impl Event for LockEvent {
     }
 }
 
+/// Locks are taken in orders that contradict each other.
+pub(crate) struct LockOrderEvent<'a> {
+    /// What is taken inside of what, and where.
+    pub(crate) cycle: &'a dyn Display,
+}
+
+impl Event for LockOrderEvent<'_> {
+    /// The template of the lock whose asking closed the cycle.
+    type Subject<'a> = &'static str;
+
+    fn tell(self, template: &'static str) {
+        LOCKS.of(template).order_cycles.increment();
+        warn!(
+            template,
+            cycle = %self.cycle,
+            "locks are taken in orders that can deadlock: take them in one order, or together"
+        );
+    }
+}
+
 /// What is counted of the locks of one template.
 struct LockSeries {
     acquired: Counter,
     failed: Counter,
     released: Counter,
     timeout: Counter,
+    cancelled: Counter,
     lost: Counter,
+    order_cycles: Counter,
     acquisition_seconds: Histogram,
     held_seconds: Histogram,
     contention_attempts: Histogram,
@@ -87,10 +115,24 @@ impl Series for LockSeries {
             failed: Counter::new(&metrics::LOCK_FAILED, labels),
             released: Counter::new(&metrics::LOCK_RELEASED, labels),
             timeout: Counter::new(&metrics::LOCK_TIMEOUT, labels),
+            cancelled: Counter::new(&metrics::LOCK_CANCELLED, labels),
             lost: Counter::new(&metrics::LOCK_LOST, labels),
+            order_cycles: Counter::new(&metrics::LOCK_ORDER_CYCLES, labels),
             acquisition_seconds: Histogram::new(&metrics::LOCK_ACQUISITION_SECONDS, labels),
             held_seconds: Histogram::new(&metrics::LOCK_HELD_SECONDS, labels),
             contention_attempts: Histogram::new(&metrics::LOCK_ATTEMPTS, labels),
         }
+    }
+
+    fn counters(&self) -> Vec<&Counter> {
+        vec![
+            &self.acquired,
+            &self.failed,
+            &self.released,
+            &self.timeout,
+            &self.cancelled,
+            &self.lost,
+            &self.order_cycles,
+        ]
     }
 }

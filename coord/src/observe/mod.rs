@@ -11,11 +11,14 @@ mod lock;
 mod policy;
 mod saga;
 mod series;
+mod store;
 
 pub(crate) use idempotency::IdempotencyEvent;
-pub(crate) use lock::LockEvent;
+pub(crate) use lock::{LockEvent, LockOrderEvent};
 pub(crate) use policy::{BreakerEvent, BreakerLabel, GivenUp, RetryEvent, RetryLabel};
 pub(crate) use saga::SagaEvent;
+pub(crate) use series::is_anybody_listening;
+pub(crate) use store::{StoreEvent, StoreOperation, StoreOutcome};
 
 /// Something that happened, and how it is told.
 pub(crate) trait Event {

@@ -98,4 +98,15 @@ impl Series for SagaSeries {
             step_seconds: Histogram::new(&metrics::SAGA_STEP_SECONDS, labels),
         }
     }
+
+    fn counters(&self) -> Vec<&Counter> {
+        vec![
+            &self.started,
+            &self.completed,
+            &self.failed,
+            &self.compensated,
+            &self.recovered,
+            &self.stuck,
+        ]
+    }
 }

@@ -12,6 +12,9 @@ use crate::key::Key;
     label = "must have `#[saga(\"order:<order_id>\")]` on the struct: a key template over its fields"
 )]
 pub trait SagaKey {
+    /// Its template.
+    const TEMPLATE: &'static str;
+
     /// The key of this input.
     fn saga_key(&self) -> Result<Key, Error>;
 }

@@ -50,6 +50,7 @@ impl Member {
         let id = format!("{:032x}", OwnerId::random().to_bits());
         let key = key(&id)?;
         let target = Target {
+            kind: EXECUTORS,
             resource: coordinator.name(EXECUTORS, &key),
             key,
             weight: 1,

@@ -2,6 +2,7 @@
 
 use std::any::type_name;
 use std::collections::HashMap;
+use std::panic::Location;
 use std::sync::{Arc, LazyLock};
 
 use super::closures;
@@ -15,6 +16,7 @@ pub struct Registered {
     name: &'static str,
     type_name: fn() -> &'static str,
     definition: fn() -> Arc<Definition>,
+    place: &'static Location<'static>,
 }
 
 inventory::collect!(Registered);
@@ -35,13 +37,19 @@ inventory::submit! {
 }
 
 impl Registered {
-    /// The entry of `S`.
+    /// The entry of `S`, which stands where this is called.
+    #[track_caller]
     pub const fn of<S: Saga>() -> Self {
         Self {
             name: S::NAME,
             type_name: type_name::<S>,
             definition: Definition::of::<S>,
+            place: Location::caller(),
         }
+    }
+
+    fn place(&self) -> String {
+        format!("{}:{}", self.place.file(), self.place.line())
     }
 
     /// All definitions that are compiled in.
@@ -84,13 +92,15 @@ impl Definition {
 
 /// What is stored under a name must be of one type, or it would be read as another.
 fn check_name(name: &str) -> Result<(), Error> {
-    let types = match BY_NAME.get(name).map(Vec::as_slice) {
-        Some([one, other, ..]) => (one.name, (one.type_name)(), (other.type_name)()),
-        Some([one]) if one.name == closures::NAME => {
-            (one.name, "Coordinator::saga", (one.type_name)())
-        }
+    let (one, type_name, others) = match BY_NAME.get(name).map(Vec::as_slice) {
+        Some([one, other, ..]) => (other, (one.type_name)(), format!("{} and ", one.place())),
+        Some([one]) if one.name == closures::NAME => (one, "Coordinator::saga", String::new()),
         _ => return Ok(()),
     };
-    let (name, one, other) = types;
-    Err(Error::SagaNameTaken { name, one, other })
+    Err(Error::SagaNameTaken {
+        name: one.name,
+        one: type_name,
+        other: (one.type_name)(),
+        places: others + &one.place(),
+    })
 }

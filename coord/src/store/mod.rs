@@ -50,6 +50,7 @@ mod scan;
 mod sqlite;
 #[cfg(any(feature = "redis", feature = "postgres"))]
 mod standing;
+mod timed;
 #[cfg(any(feature = "redis", feature = "postgres", feature = "zookeeper"))]
 mod wakes;
 mod watch;
@@ -90,6 +91,7 @@ pub use redis::{RedisStore, RedisStoreBuilder};
 pub use scan::{ScanPage, ScanRequest, Scanned};
 #[cfg(feature = "sqlite")]
 pub use sqlite::{SqliteStore, SqliteStoreBuilder, Synchronous};
+pub(crate) use timed::Timed;
 pub use watch::{Wake, WakeSender, Watch, Watched};
 #[cfg(feature = "zookeeper")]
 pub use zookeeper::{ZookeeperStore, ZookeeperStoreBuilder};
@@ -225,6 +227,12 @@ pub trait Store: Send + Sync + 'static {
     /// unsafe. A few round trips. By default nothing is known.
     async fn examine(&self) -> Result<Examination> {
         Ok(Examination::unknown())
+    }
+
+    /// What kind of store this is: the label of its metrics, as `redis`. One that wraps another passes on that of the
+    /// other. There is one name for all of a kind, whatever server it is at.
+    fn name(&self) -> &'static str {
+        "custom"
     }
 
     /// The store by its own type, for what only its kind can do. One that wraps another passes on that of the

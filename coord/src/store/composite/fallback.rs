@@ -233,6 +233,10 @@ impl Store for Fallback {
         self.primary.examine().await
     }
 
+    fn name(&self) -> &'static str {
+        "fallback"
+    }
+
     fn capabilities(&self) -> Capabilities {
         // What is read may be older than what was acknowledged.
         copied(self.primary.capabilities(), self.secondary.capabilities())

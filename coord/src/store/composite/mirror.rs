@@ -165,6 +165,10 @@ impl Store for Mirror {
         self.first.examine().await
     }
 
+    fn name(&self) -> &'static str {
+        "mirror"
+    }
+
     fn capabilities(&self) -> Capabilities {
         copied(self.first.capabilities(), self.second.capabilities())
     }

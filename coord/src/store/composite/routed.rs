@@ -271,6 +271,10 @@ impl Store for Routed {
         Ok(together)
     }
 
+    fn name(&self) -> &'static str {
+        "routed"
+    }
+
     fn capabilities(&self) -> Capabilities {
         together(self.routes.iter().map(|route| route.store.capabilities()))
     }

@@ -233,6 +233,10 @@ impl Store for EtcdStore {
         examine::examine(&self.link).await
     }
 
+    fn name(&self) -> &'static str {
+        "etcd"
+    }
+
     fn capabilities(&self) -> Capabilities {
         Capabilities::unknown()
             .with_scans(true)

@@ -188,6 +188,10 @@ impl Store for MemoryStore {
             .warn("everything is in the memory of this process: no other process sees it, and it is gone with this one"))
     }
 
+    fn name(&self) -> &'static str {
+        "memory"
+    }
+
     fn capabilities(&self) -> Capabilities {
         Capabilities::unknown()
             .with_scans(true)

@@ -283,6 +283,10 @@ impl Store for PostgresStore {
         scan::examine(&self.link).await
     }
 
+    fn name(&self) -> &'static str {
+        "postgres"
+    }
+
     fn capabilities(&self) -> Capabilities {
         Capabilities::unknown()
             .with_scans(true)

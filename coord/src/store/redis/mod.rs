@@ -213,6 +213,10 @@ impl Store for RedisStore {
         examine::examine(&self.link).await
     }
 
+    fn name(&self) -> &'static str {
+        "redis"
+    }
+
     fn capabilities(&self) -> Capabilities {
         Capabilities::unknown()
             .with_scans(true)

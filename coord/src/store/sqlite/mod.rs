@@ -366,6 +366,10 @@ impl Store for SqliteStore {
         })
     }
 
+    fn name(&self) -> &'static str {
+        "sqlite"
+    }
+
     fn capabilities(&self) -> Capabilities {
         Capabilities::unknown()
             .with_scans(true)

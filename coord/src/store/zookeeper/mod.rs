@@ -273,6 +273,10 @@ impl Store for ZookeeperStore {
             .time(SystemTime::UNIX_EPOCH.checked_add(now)))
     }
 
+    fn name(&self) -> &'static str {
+        "zookeeper"
+    }
+
     fn capabilities(&self) -> Capabilities {
         Capabilities::unknown()
             .with_scans(true)

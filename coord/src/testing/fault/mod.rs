@@ -450,6 +450,10 @@ impl Store for FaultStore {
         self.inner.native()
     }
 
+    fn name(&self) -> &'static str {
+        self.inner.name()
+    }
+
     fn capabilities(&self) -> Capabilities {
         self.inner.capabilities()
     }

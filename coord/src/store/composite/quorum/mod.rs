@@ -365,6 +365,10 @@ impl Store for Quorum {
         Ok(Watch::any_of(watches))
     }
 
+    fn name(&self) -> &'static str {
+        "quorum"
+    }
+
     fn capabilities(&self) -> Capabilities {
         let stores = self
             .inner
