@@ -12,6 +12,11 @@
 //! | a failure for what passes by itself; waiting for what is away | `#[retry(…)]`, `#[circuit_breaker(…)]` |
 //! | an order that is half done | `#[saga("fulfilment:<id>")]` |
 
+#![allow(
+    clippy::unused_async,
+    reason = "steps are async, whether they wait or not"
+)]
+
 use std::error::Error;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};

@@ -6,6 +6,11 @@
 //! Nothing is handed from function to function: the context is that of the task. It does not go into tasks that are
 //! spawned, unless they are run in its `scope`.
 
+#![allow(
+    clippy::unused_async,
+    reason = "steps are async, whether they wait or not"
+)]
+
 use std::error::Error;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;

@@ -5,6 +5,11 @@
 //! A coordinator's `scope` is what attributes use inside of it, so that tests run side by side. A paused clock passes
 //! ttls and timeouts at once.
 
+#![allow(
+    clippy::unused_async,
+    reason = "steps are async, whether they wait or not"
+)]
+
 use std::error::Error;
 use std::sync::atomic::{AtomicU32, Ordering};
 

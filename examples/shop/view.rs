@@ -15,8 +15,10 @@ use crate::report::{self, Report};
 use crate::server::App;
 use crate::stock::{self, CATALOG, Shelf};
 
-/// How many orders and requests are shown.
-const SHOWN: usize = 8;
+/// How many orders are shown.
+const ORDERS: usize = 5;
+/// How many requests are shown.
+const CALLS: usize = 6;
 
 #[derive(Serialize)]
 pub(crate) struct View {
@@ -87,7 +89,7 @@ pub(crate) async fn look(app: &App) -> Result<View, ShopError> {
         processes: processes::all(&services.books).await?,
         stock: shelves(services).await?,
         locks: locks(app).await?,
-        calls: calls::latest(&services.books, SHOWN).await?,
+        calls: calls::latest(&services.books, CALLS).await?,
         income: kept.map(|charge| charge.cents).sum(),
         orders: orders(app, &charges).await?,
         report: report::latest(services).await?,
@@ -139,7 +141,7 @@ async fn orders(app: &App, charges: &[Charge]) -> Result<Vec<Order>, ShopError> 
     let mut sagas = app.coord.sagas().list(filter).await?.sagas;
     sagas.sort_by_key(|saga| std::cmp::Reverse(saga.began));
     let mut orders = Vec::new();
-    for saga in sagas.iter().take(SHOWN) {
+    for saga in sagas.iter().take(ORDERS) {
         // One that has gone meanwhile is not shown.
         if let Some(history) = app.coord.sagas().history(&saga.id).await? {
             orders.extend(Order::of(&history, charges));

@@ -104,7 +104,7 @@ function updateStep({ box, mark, how }, step) {
 
 function describe(step) {
   switch (step.state) {
-    case "waiting": return step.undo ? `undone by ${step.undo}` : "waits";
+    case "waiting": return "waits";
     case "running": return step.failures ? `failed ${times(step.failures)}, tries again` : "at it…";
     case "retrying": return `failed ${times(step.failures)}, tries again`;
     case "done": return step.failures ? `done, after it failed ${times(step.failures)}` : "done";

@@ -1,0 +1,25 @@
+//! The shop of the examples, through its page, in a real browser: Chromium, which `tests/run` installs.
+//!
+//! With `COORD_SCREENSHOTS` naming a folder, pictures of the page are left there, for people to look at.
+
+mod browser;
+mod fleets;
+mod killing;
+mod looks;
+mod mistakes;
+mod orders;
+mod payments;
+mod refusals;
+mod shop;
+
+use browser::Page;
+use shop::Shop;
+
+/// A shop of one process under its supervisor, and its page.
+async fn shop_and_page() -> (Shop, Page) {
+    let shop = Shop::supervised().await;
+    let page = Page::open(&shop.url()).await;
+    page.until("document.getElementById('connection').textContent.startsWith('Live')")
+        .await;
+    (shop, page)
+}
