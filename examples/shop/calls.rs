@@ -26,6 +26,8 @@ pub(crate) struct Call {
     pub(crate) route: String,
     /// The status of the stored answer; `None` while it is under way.
     pub(crate) answer: Option<u16>,
+    /// The status of a refusal: it is not kept, and the request can be corrected under its key.
+    pub(crate) refused: Option<u16>,
     pub(crate) replays: u32,
     /// How often the key was used for another request.
     pub(crate) mismatches: u32,
@@ -42,14 +44,16 @@ pub(crate) async fn note(State(app): State<Arc<App>>, request: Request, next: Ne
     let route = request.uri().path().to_owned();
     let name = format!("call{route}/{key}");
     let come = |call: &mut Option<Call>| {
-        call.get_or_insert_with(|| Call {
+        let call = call.get_or_insert_with(|| Call {
             key: key.clone(),
             route: route.clone(),
             answer: None,
+            refused: None,
             replays: 0,
             mismatches: 0,
             began: milliseconds(),
         });
+        call.refused = None;
     };
     // Without a note the page shows less, and nothing else is different.
     let _ = books.change(&name, Some(UNDER_WAY), come).await;
@@ -62,7 +66,7 @@ pub(crate) async fn note(State(app): State<Arc<App>>, request: Request, next: Ne
                 _ if replayed => call.replays += 1,
                 StatusCode::UNPROCESSABLE_ENTITY => call.mismatches += 1,
                 status if status.is_success() => call.answer = Some(status.as_u16()),
-                _ => {}
+                status => call.refused = Some(status.as_u16()),
             }
         }
     };

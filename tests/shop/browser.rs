@@ -95,7 +95,8 @@ impl Browser {
         locked(&self.input)
             .write_all(text.as_bytes())
             .expect("a browser: set COORD_CHROMIUM to its program, or have `chromium` in PATH");
-        let answer = tokio::time::timeout(PATIENCE, answer).await;
+        // Longer than anything on a page is waited for.
+        let answer = tokio::time::timeout(PATIENCE * 2, answer).await;
         let mut answer = answer
             .unwrap_or_else(|_| panic!("the browser did not answer {method} in time"))
             .expect("a browser that lives: set COORD_CHROMIUM to its program, or have `chromium` in PATH");

@@ -1,10 +1,11 @@
 //! The button that kills the process.
 
+use crate::shop::Step;
 use crate::shop_and_page;
 
 #[tokio::test]
 async fn an_order_goes_on_in_the_next_process_when_its_own_is_killed() {
-    let (_shop, page) = shop_and_page().await;
+    let (_shop, page) = shop_and_page(Step::Slow).await;
     let first = page.text("#processes").await;
     page.click("#order-form [type=submit]").await;
     page.until_there("[data-order='1001'] [data-step=charge][data-state=running]")
@@ -34,7 +35,7 @@ async fn an_order_goes_on_in_the_next_process_when_its_own_is_killed() {
 
 #[tokio::test]
 async fn an_order_is_undone_by_the_next_process_when_its_own_is_killed_at_it() {
-    let (_shop, page) = shop_and_page().await;
+    let (_shop, page) = shop_and_page(Step::Slow).await;
     page.choose("#delivery", "refused").await;
     page.click("#order-form [type=submit]").await;
     page.until_there("[data-order='1001'][data-state=undoing]")
@@ -48,7 +49,7 @@ async fn an_order_is_undone_by_the_next_process_when_its_own_is_killed_at_it() {
 
 #[tokio::test]
 async fn another_site_can_neither_kill_the_process_nor_order() {
-    let (shop, page) = shop_and_page().await;
+    let (shop, page) = shop_and_page(Step::Quick).await;
     let other = crate::Page::open(&shop.url().replace("127.0.0.1", "localhost")).await;
     for path in ["/crash", "/api/report"] {
         let url = format!("{}{path}", shop.url());

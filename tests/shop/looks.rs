@@ -1,6 +1,7 @@
 //! Whether the page can be read and used: by keyboard, on a phone, in the dark, by those who see little.
 
 use crate::browser::Page;
+use crate::shop::Step;
 use crate::shop_and_page;
 
 /// Texts whose colour has less contrast to what is behind it than 4.5 to 1, as WCAG AA asks for.
@@ -48,7 +49,7 @@ async fn assert_none(page: &Page, script: &str, what: &str) {
 
 #[tokio::test]
 async fn the_page_can_be_read_on_a_phone_and_in_the_dark() {
-    let (_shop, page) = shop_and_page().await;
+    let (_shop, page) = shop_and_page(Step::Slow).await;
     for (delivery, state) in [
         ("refused", "undone"),
         ("well", "completed"),
@@ -88,7 +89,7 @@ async fn the_page_can_be_read_on_a_phone_and_in_the_dark() {
 
 #[tokio::test]
 async fn an_order_can_be_placed_by_keyboard_alone() {
-    let (_shop, page) = shop_and_page().await;
+    let (_shop, page) = shop_and_page(Step::Quick).await;
     let mut passed = Vec::new();
     loop {
         page.press("Tab", 9).await;

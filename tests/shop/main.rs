@@ -13,13 +13,12 @@ mod refusals;
 mod shop;
 
 use browser::Page;
-use shop::Shop;
+use shop::{Shop, Step};
 
 /// A shop of one process under its supervisor, and its page.
-async fn shop_and_page() -> (Shop, Page) {
-    let shop = Shop::supervised().await;
+async fn shop_and_page(step: Step) -> (Shop, Page) {
+    let shop = Shop::supervised(step).await;
     let page = Page::open(&shop.url()).await;
-    page.until("document.getElementById('connection').textContent.startsWith('Live')")
-        .await;
+    page.until_text("#connection", "Live").await;
     (shop, page)
 }

@@ -1,6 +1,7 @@
 //! What is filled in wrong.
 
 use crate::browser::Page;
+use crate::shop::Step;
 use crate::shop_and_page;
 
 /// The message stands beside the field, which is marked and has the focus.
@@ -18,7 +19,7 @@ async fn assert_told(page: &Page, field: &str, part: &str) {
 
 #[tokio::test]
 async fn what_is_wrong_with_an_order_is_told_beside_its_field() {
-    let (_shop, page) = shop_and_page().await;
+    let (_shop, page) = shop_and_page(Step::Quick).await;
     for quantity in ["0", "-1", "1.5", "many", "99999999999999999999", ""] {
         page.fill("#quantity", quantity).await;
         page.click("#order-form [type=submit]").await;
@@ -49,7 +50,7 @@ async fn what_is_wrong_with_an_order_is_told_beside_its_field() {
 
 #[tokio::test]
 async fn what_is_wrong_with_a_payment_is_told_beside_its_field() {
-    let (_shop, page) = shop_and_page().await;
+    let (_shop, page) = shop_and_page(Step::Quick).await;
     for amount in ["", "abc", "-5", "1.234", "0", "1e9", "10000.01"] {
         page.fill("#amount", amount).await;
         page.click("#pay-form [type=submit]").await;
@@ -73,7 +74,7 @@ async fn what_is_wrong_with_a_payment_is_told_beside_its_field() {
 
 #[tokio::test]
 async fn more_than_there_is_fails_the_order_and_says_what_is_left() {
-    let (_shop, page) = shop_and_page().await;
+    let (_shop, page) = shop_and_page(Step::Quick).await;
     page.choose("#item", "teapot").await;
     page.fill("#quantity", "20").await;
     page.click("#order-form [type=submit]").await;
@@ -87,7 +88,7 @@ async fn more_than_there_is_fails_the_order_and_says_what_is_left() {
 /// What no form of the page sends, but somebody else may.
 #[tokio::test]
 async fn requests_that_no_form_sends_are_answered_with_what_is_wrong() {
-    let (_shop, page) = shop_and_page().await;
+    let (_shop, page) = shop_and_page(Step::Quick).await;
     let large = "x".repeat(2_000_000);
     for (path, key, body, status, part) in [
         ("/api/orders", "\"1\"", "{", 400, "one object in JSON"),

@@ -1,10 +1,11 @@
 //! Orders: placed on the page, and seen on their way.
 
+use crate::shop::Step;
 use crate::shop_and_page;
 
 #[tokio::test]
 async fn an_order_is_placed_on_the_page_and_moves_until_it_is_completed() {
-    let (_shop, page) = shop_and_page().await;
+    let (_shop, page) = shop_and_page(Step::Slow).await;
     assert!(page.text("#no-orders").await.contains("None yet"));
     page.fill("#quantity", "2").await;
     page.fill("#customer", "Grace <b>Hopper</b>").await;
@@ -34,7 +35,7 @@ async fn an_order_is_placed_on_the_page_and_moves_until_it_is_completed() {
 
 #[tokio::test]
 async fn an_order_that_the_carrier_refuses_is_undone_in_sight() {
-    let (_shop, page) = shop_and_page().await;
+    let (_shop, page) = shop_and_page(Step::Slow).await;
     page.choose("#item", "teapot").await;
     page.choose("#delivery", "refused").await;
     page.click("#order-form [type=submit]").await;
@@ -63,7 +64,7 @@ async fn an_order_that_the_carrier_refuses_is_undone_in_sight() {
 
 #[tokio::test]
 async fn a_gateway_that_is_busy_is_asked_again_and_charges_once() {
-    let (_shop, page) = shop_and_page().await;
+    let (_shop, page) = shop_and_page(Step::Slow).await;
     page.choose("#delivery", "busy").await;
     page.click("#order-form [type=submit]").await;
     page.until_text("[data-step=charge] .how", "tries again")
@@ -77,22 +78,28 @@ async fn a_gateway_that_is_busy_is_asked_again_and_charges_once() {
 
 #[tokio::test]
 async fn who_holds_a_lock_and_who_waits_for_it_is_shown() {
-    let (_shop, page) = shop_and_page().await;
+    let (shop, page) = shop_and_page(Step::Quick).await;
     page.until_text("[data-lock='stock:cup']", "free").await;
-    for order in ["1001", "1002"] {
-        page.click("#order-form [type=submit]").await;
-        page.until_text("#order-result", order).await;
-    }
+    let other = shop.coordinator().await;
+    let lock = other.lock("stock:cup").label("somebody else");
+    let held = lock.acquire().await.expect("the lock");
+    page.click("#order-form [type=submit]").await;
     page.until_text("[data-lock='stock:cup']", "held, 1 waiting")
         .await;
-    page.until_text("[data-lock='stock:cup']", "by process ")
+    page.until_text("[data-lock='stock:cup']", "by somebody else")
+        .await;
+    page.until_there("[data-step=reserve][data-state=running]")
+        .await;
+    held.release().await.expect("still held");
+    page.until_there("[data-order='1001'][data-state=completed]")
         .await;
     page.until_text("[data-lock='stock:cup']", "free").await;
+    other.shutdown().await;
 }
 
 #[tokio::test]
 async fn the_nightly_report_is_written_by_one_and_skipped_by_the_next() {
-    let (_shop, page) = shop_and_page().await;
+    let (_shop, page) = shop_and_page(Step::Slow).await;
     page.click("#write-report").await;
     page.until_text("#report-result", "Report 1 is written")
         .await;
@@ -105,7 +112,7 @@ async fn the_nightly_report_is_written_by_one_and_skipped_by_the_next() {
 
 #[tokio::test]
 async fn what_happens_is_counted_for_prometheus() {
-    let (shop, page) = shop_and_page().await;
+    let (shop, page) = shop_and_page(Step::Quick).await;
     page.click("#order-form [type=submit]").await;
     page.until_there("[data-order='1001'][data-state=completed]")
         .await;

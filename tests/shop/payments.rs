@@ -1,10 +1,11 @@
 //! Payments: sent again and again, paid once.
 
+use crate::shop::Step;
 use crate::shop_and_page;
 
 #[tokio::test]
 async fn a_payment_that_is_sent_twice_is_shown_as_replayed() {
-    let (_shop, page) = shop_and_page().await;
+    let (_shop, page) = shop_and_page(Step::Quick).await;
     page.fill("#key", "my key 1").await;
     page.click("#pay-form [type=submit]").await;
     let first = page.until_text("#pay-result", "Paid: ").await;
@@ -35,7 +36,7 @@ async fn a_payment_that_is_sent_twice_is_shown_as_replayed() {
 
 #[tokio::test]
 async fn a_payment_whose_process_dies_is_sent_again_and_paid_once() {
-    let (_shop, page) = shop_and_page().await;
+    let (_shop, page) = shop_and_page(Step::Slow).await;
     page.fill("#key", "unlucky").await;
     page.click("#pay-form [type=submit]").await;
     page.until_text("[data-key=unlucky]", "under way").await;

@@ -5,31 +5,45 @@ use std::path::PathBuf;
 use std::process::{Command, Output};
 use std::sync::OnceLock;
 
+use coord::Coordinator;
+use coord::store::SqliteStore;
 use coord_tests::Worker;
 use tempfile::TempDir;
 
-/// How long a step of an order takes: so long that one can do something meanwhile.
-const STEP: &str = "SHOP_STEP_MS=400";
+/// How long a step of an order takes, in milliseconds.
+#[derive(Clone, Copy)]
+pub(crate) enum Step {
+    /// Where only the end matters.
+    Quick = 200,
+    /// So long that what is under way is seen, and something can be done meanwhile.
+    Slow = 1500,
+}
+
+impl Step {
+    fn setting(self) -> String {
+        format!("SHOP_STEP_MS={}", self as u32)
+    }
+}
 
 /// The shop, and what it is started with.
 pub(crate) struct Shop {
     worker: Worker,
     port: u16,
     /// Gone with the shop.
-    _folder: Option<TempDir>,
+    folder: Option<TempDir>,
 }
 
 impl Shop {
     /// One process on a file of its own, which is started again when it dies.
-    pub(crate) async fn supervised() -> Self {
+    pub(crate) async fn supervised(step: Step) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let setting = format!("SHOP_FOLDER={}", folder.path().display());
-        let mut worker = start(&["-u", "COORD_URL", &setting, STEP], &["0"]);
+        let mut worker = start(&["-u", "COORD_URL", &setting, &step.setting()], &["0"]);
         let url = worker.expect_line("the shop is at http://127.0.0.1:").await;
         let shop = Self {
             worker,
             port: url.parse().expect("a port"),
-            _folder: Some(folder),
+            folder: Some(folder),
         };
         shop.until_served().await
     }
@@ -40,19 +54,33 @@ impl Shop {
             format!("COORD_URL={store}"),
             format!("SHOP_NAMESPACE={namespace}"),
         );
-        let mut worker = start(&[&store, &namespace, STEP], &["--alone", "0"]);
+        let mut worker = start(
+            &[&store, &namespace, &Step::Slow.setting()],
+            &["--alone", "0"],
+        );
         let line = worker.expect_line("process ").await;
         let (_, port) = line.split_once("http://127.0.0.1:").expect("a URL");
         let (port, _) = port.split_once(',').expect("a port");
         Self {
             port: port.parse().expect("a port"),
             worker,
-            _folder: None,
+            folder: None,
         }
     }
 
     pub(crate) fn url(&self) -> String {
         format!("http://127.0.0.1:{}", self.port)
+    }
+
+    /// A coordinator beside the shop's own, on its file.
+    pub(crate) async fn coordinator(&self) -> Coordinator {
+        let folder = self.folder.as_ref().expect("a shop with a file of its own");
+        let store = SqliteStore::open(folder.path().join("shop.db"));
+        let store = store.await.expect("the shop's file");
+        Coordinator::builder()
+            .store(store)
+            .namespace("shop")
+            .build()
     }
 
     /// Waits until the process is gone, of a shop that nobody starts again.
@@ -92,7 +120,15 @@ fn program() -> &'static PathBuf {
     static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
     PROGRAM.get_or_init(|| {
         let cargo = env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
-        let built = Command::new(cargo)
+        let mut build = Command::new(cargo);
+        // What cargo tells this test of its package would have some packages compiled anew.
+        for (name, _) in env::vars_os() {
+            let text = name.to_string_lossy();
+            if text.starts_with("CARGO_PKG_") || text.starts_with("CARGO_MANIFEST_") {
+                build.env_remove(&name);
+            }
+        }
+        let built = build
             .args([
                 "build",
                 "--quiet",

@@ -90,12 +90,14 @@ function showLock({ key, holders, waiting }) {
   return { name: key, badge, tone: holders.length ? "busy" : "", more, data: { "data-lock": key } };
 }
 
-function showCall({ key, route, answer, replays, mismatches }) {
+function showCall({ key, route, answer, refused, replays, mismatches }) {
   const more = [route];
   if (replays) more.push(`replayed ${replays === 1 ? "once" : `${replays} times`}`);
   if (mismatches) more.push("refused for another request");
-  const badge = answer ? `answered ${answer}` : "under way";
-  return { name: key, badge, tone: answer ? "done" : "busy", more: more.join(", "), data: { "data-key": key } };
+  const [badge, tone] = answer
+    ? [`answered ${answer}`, "done"]
+    : refused ? [`refused ${refused}`, "bad"] : ["under way", "busy"];
+  return { name: key, badge, tone, more: more.join(", "), data: { "data-key": key } };
 }
 
 function showStock({ sku, cents, left }) {
@@ -189,6 +191,7 @@ onSubmit(orderForm, orderResult, async (fields) => {
   if (!ok) return showProblem(orderForm, orderResult, answer);
   const late = attempt > 1 ? `, answered at attempt ${attempt}` : "";
   tell(orderResult, "good", `Order ${answer.order} is on its way${late}.`);
+  orderResult.append(" ", element("a", { href: `#order-${answer.order}` }, "See it"));
 });
 
 const payForm = get("pay-form");
