@@ -16,7 +16,7 @@ use crate::provider::Charge;
 use crate::server::{App, milliseconds};
 
 /// Nights are short here.
-const NIGHT: Duration = Duration::from_secs(30);
+const NIGHT: Duration = Duration::from_secs(60);
 
 /// The key of its lock.
 pub(crate) const KEY: &str = "report:nightly";
