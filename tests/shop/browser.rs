@@ -1,4 +1,4 @@
-//! A browser, driven through the pipe of the DevTools protocol: messages in JSON, each ended by a zero byte.
+//! A browser, driven through the pipe that Chromium has for its developer tools: messages in JSON, each ended by a zero byte.
 //!
 //! Chromium ends when the pipe does, so none outlives the tests.
 
@@ -83,6 +83,18 @@ impl Browser {
     }
 
     async fn ask(&self, session: Option<&str>, method: &str, parameters: Value) -> Value {
+        self.try_ask(session, method, parameters)
+            .await
+            .unwrap_or_else(|error| panic!("{method}: {error}"))
+    }
+
+    /// The answer, or the browser's error.
+    async fn try_ask(
+        &self,
+        session: Option<&str>,
+        method: &str,
+        parameters: Value,
+    ) -> Result<Value, String> {
         let id = self.next.fetch_add(1, Ordering::Relaxed);
         let (sender, answer) = oneshot::channel();
         locked(&self.inbox).waiting.insert(id, sender);
@@ -100,10 +112,10 @@ impl Browser {
         let mut answer = answer
             .unwrap_or_else(|_| panic!("the browser did not answer {method} in time"))
             .expect("a browser that lives: set COORD_CHROMIUM to its program, or have `chromium` in PATH");
-        if let Some(error) = answer.get("error") {
-            panic!("{method}: {error}");
+        match answer.get("error") {
+            Some(error) => Err(error.to_string()),
+            None => Ok(answer["result"].take()),
         }
-        answer["result"].take()
     }
 }
 
@@ -172,6 +184,8 @@ impl Page {
         for domain in ["Page", "Runtime", "Log"] {
             page.ask(&format!("{domain}.enable"), json!({})).await;
         }
+        // What turns keeps a processor busy, in every tab.
+        page.prefer("light").await;
         page.ask("Page.navigate", json!({ "url": url })).await;
         page.until("document.readyState === 'complete' && location.protocol === 'http:'")
             .await;
@@ -192,7 +206,9 @@ impl Page {
             "returnByValue": true,
             "userGesture": true,
         });
-        let mut result = self.ask("Runtime.evaluate", evaluate).await;
+        let session = Some(&*self.session);
+        let evaluated = browser().try_ask(session, "Runtime.evaluate", evaluate);
+        let mut result = evaluated.await?;
         match result.get("exceptionDetails") {
             Some(exception) => Err(exception.to_string()),
             None => Ok(result["result"]["value"].take()),
@@ -215,13 +231,11 @@ impl Page {
                 tokio::task::yield_now().await;
             }
         });
-        match waited.await {
-            Ok(value) => value,
-            Err(_) => panic!(
-                "waited for {condition}; the page shows:\n{}",
-                self.text("body").await
-            ),
+        if let Ok(value) = waited.await {
+            return value;
         }
+        let shown = self.text("body").await;
+        panic!("waited for {condition}; the page shows:\n{shown}");
     }
 
     /// Waits until an element that a selector finds has `part` in its text, and gives the text.
@@ -322,6 +336,11 @@ impl Page {
         });
         self.ask("Emulation.setDeviceMetricsOverride", metrics)
             .await;
+        self.prefer(scheme).await;
+    }
+
+    /// As one who likes this colour scheme, and nothing that moves.
+    async fn prefer(&self, scheme: &str) {
         let media = json!({ "features": [
             { "name": "prefers-color-scheme", "value": scheme },
             { "name": "prefers-reduced-motion", "value": "reduce" },

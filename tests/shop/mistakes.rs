@@ -35,6 +35,8 @@ async fn what_is_wrong_with_an_order_is_told_beside_its_field() {
         page.evaluate("document.getElementById('customer-error').textContent = ''")
             .await;
     }
+    page.click("#order-form [type=submit]").await;
+    assert_told(&page, "customer", "1 to 60 characters").await;
     page.picture("mistake").await;
     // Corrected, it goes through, and the marks are gone.
     page.fill("#customer", "Ada").await;
