@@ -48,7 +48,7 @@ pub use postgres::{PostgresServer, shared_postgres};
 pub use proxy::Proxy;
 pub use redis::{RedisServer, shared_redis};
 pub use resp::Value;
-pub use sqlite::{new_socket, new_sqlite, shared_sqlite};
+pub use sqlite::{new_folder, new_socket, new_sqlite, shared_sqlite};
 pub use stores::{sqlite_url, store_at};
 pub use wait::{PATIENCE, until};
 pub use wire::Wire;

@@ -1,4 +1,4 @@
-//! Databases in files, and sockets.
+//! Databases in files, sockets and folders.
 
 use std::path::PathBuf;
 
@@ -20,4 +20,9 @@ pub fn new_sqlite() -> PathBuf {
 /// The path of a socket that no other test uses, removed when the test process is gone. Nobody listens there yet.
 pub fn new_socket() -> PathBuf {
     folder_of_the_process().join(unique("socket"))
+}
+
+/// The path of a folder that no other test uses, removed when the test process is gone. There is none yet.
+pub fn new_folder() -> PathBuf {
+    folder_of_the_process().join(unique("folder"))
 }
