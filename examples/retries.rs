@@ -27,6 +27,7 @@ impl From<coord::Error> for Failure {
 /// Something that is busy for the first `failures` calls.
 async fn call(calls: &Cell<u32>, failures: u32) -> Result<u32, Failure> {
     calls.set(calls.get() + 1);
+    tokio::task::yield_now().await;
     if calls.get() <= failures {
         return Err(Failure::Busy);
     }

@@ -99,7 +99,7 @@ mod tests {
     /// Runs a test on a store of its own.
     async fn with_store(test: impl AsyncFnOnce(&Coordinator)) {
         let coord = Coordinator::builder().build();
-        coord.scope(test(&coord)).await;
+        coord.scope(Box::pin(test(&coord))).await;
         coord.shutdown().await;
     }
 

@@ -4,7 +4,6 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::State;
 use axum::response::sse::{Event, KeepAlive, Sse};
 use futures_util::stream::{self, Stream};
 use serde_json::json;
@@ -46,10 +45,10 @@ pub(crate) async fn follow(app: &App) {
 }
 
 /// `GET /api/live`: ends when the process does.
-pub(crate) async fn stream(
-    State(app): State<Arc<App>>,
+pub(crate) fn stream(
+    app: &App,
     stopped: watch::Receiver<bool>,
-) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
+) -> Sse<impl Stream<Item = Result<Event, Infallible>> + use<>> {
     let mut views = app.live.0.subscribe();
     // What is known already is sent at once.
     views.mark_changed();

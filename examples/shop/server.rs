@@ -164,7 +164,7 @@ fn router(app: &Arc<App>, stopped: watch::Receiver<bool>) -> (Router, Idempotenc
         .route("/api/report", post(report::now))
         .route(
             "/api/live",
-            get(move |app| live::stream(app, stopped.clone())),
+            get(async move |State(app): State<Arc<App>>| live::stream(&app, stopped.clone())),
         )
         .route("/metrics", get(render_metrics))
         .route("/crash", post(crash))

@@ -239,9 +239,8 @@ impl Step {
             HistoryKind::Done => "done",
             HistoryKind::Skipped => "skipped",
             HistoryKind::Failed if event.retry_after.is_some() => "retrying",
-            HistoryKind::Failed => "failed",
+            HistoryKind::Failed | HistoryKind::UndoFailed => "failed",
             HistoryKind::Undone => "undone",
-            HistoryKind::UndoFailed => "failed",
             _ => self.state,
         };
         if matches!(event.kind, HistoryKind::Failed | HistoryKind::UndoFailed) {
