@@ -22,7 +22,7 @@ async fn refused(arguments: &[&str]) -> Said {
 async fn what_makes_no_sense_is_said_with_what_to_do() {
     let place = Place::on_sqlite();
     let store = ["--store", &place.url];
-    let mut said_all = String::new();
+    let mut said_all = Vec::new();
     for arguments in [
         &["lock"][..],
         &["lock", "key"],
@@ -40,7 +40,7 @@ async fn what_makes_no_sense_is_said_with_what_to_do() {
     ] {
         let said = refused(arguments).await;
         assert_eq!(said.code, Some(2), "{said:?}");
-        said_all += &format!("$ coord {}\n{}\n", arguments.join(" "), said.err);
+        said_all.push(format!("$ coord {}\n{}\n", arguments.join(" "), said.err));
     }
     for arguments in [
         &["locks", "--namespace", ""][..],
@@ -54,14 +54,14 @@ async fn what_makes_no_sense_is_said_with_what_to_do() {
         let said = refused(&[&store[..], arguments].concat()).await;
         assert_eq!(said.code, Some(2), "{said:?}");
         let shown = arguments.join(" ").replace(&"k".repeat(600), "kkk…");
-        said_all += &format!("$ coord {shown}\n{}\n", said.err);
+        said_all.push(format!("$ coord {shown}\n{}\n", said.err));
     }
-    assert_golden("usage", &said_all);
+    assert_golden("usage", &said_all.concat());
 }
 
 #[tokio::test]
 async fn a_url_that_cannot_be_used_is_said_without_it() {
-    let mut said_all = String::new();
+    let mut said_all = Vec::new();
     for url in [
         "",
         "redis",
@@ -77,11 +77,11 @@ async fn a_url_that_cannot_be_used_is_said_without_it() {
         let said = refused(&["locks", "--store", url]).await;
         assert!(!said.err.contains("hunter2"), "{said:?}");
         assert_eq!(said.code, Some(2), "{url}: {said:?}");
-        said_all += &format!("$ coord locks --store {url}\n{}", said.err);
+        said_all.push(format!("$ coord locks --store {url}\n{}", said.err));
     }
     let said = refused(&["locks"]).await;
-    said_all += &format!("$ coord locks\n{}", said.err);
-    assert_golden("urls", &said_all);
+    said_all.push(format!("$ coord locks\n{}", said.err));
+    assert_golden("urls", &said_all.concat());
 }
 
 #[tokio::test]
@@ -105,7 +105,7 @@ async fn no_secret_is_shown_wherever_it_stands() {
 
 #[tokio::test]
 async fn a_server_that_is_not_there_is_said() {
-    let mut said_all = String::new();
+    let mut said_all = Vec::new();
     for url in [
         "redis://user:hunter2@127.0.0.1:1",
         "postgres://user:hunter2@127.0.0.1:1/db",
@@ -114,9 +114,9 @@ async fn a_server_that_is_not_there_is_said() {
         let said = refused(&["doctor", "--store", url]).await;
         assert!(matches!(said.code, Some(69 | 77)), "{said:?}");
         assert!(!said.err.contains("hunter2"), "{said:?}");
-        said_all += &said.err;
+        said_all.push(said.err);
     }
-    assert_golden("unreachable", &said_all);
+    assert_golden("unreachable", &said_all.concat());
 }
 
 #[tokio::test]

@@ -107,6 +107,8 @@ pub(crate) fn plain(arguments: &[&str]) -> Command {
     }
     command
         .args(arguments)
+        // Not in the foreground of whatever terminal the tests run at.
+        .process_group(0)
         .stdin(Stdio::null())
         .kill_on_drop(true);
     command

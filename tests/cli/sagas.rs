@@ -27,14 +27,15 @@ fn once_more() -> RetryPolicy {
     policy.initial_delay(Duration::from_millis(1)).build()
 }
 
-#[saga("trip:<trip>")]
+#[saga("trip:<number>")]
 #[derive(Serialize, Deserialize)]
 struct Trip {
-    trip: u64,
+    number: u64,
     flies: bool,
     waits: bool,
 }
 
+#[expect(clippy::unused_async, reason = "steps are asynchronous")]
 #[saga(name = "Trip")]
 impl Trip {
     #[step(compensate = refund, retry = once_more())]
@@ -70,9 +71,9 @@ async fn service(place: &Place, agency: &Agency) -> Coordinator {
         .build()
 }
 
-async fn travel(service: &Coordinator, trip: u64, flies: bool) -> Result<(), SagaError> {
+async fn travel(service: &Coordinator, number: u64, flies: bool) -> Result<(), SagaError> {
     let trip = Trip {
-        trip,
+        number,
         flies,
         waits: false,
     };
@@ -105,7 +106,7 @@ pub(crate) async fn sagas_are_listed_and_shown(place: &Place) {
     let json = place.json(&["saga", "show", "Trip/trip:8"]).await;
     assert_eq!(
         json["input"],
-        serde_json::json!({"trip": 8, "flies": true, "waits": false})
+        serde_json::json!({"number": 8, "flies": true, "waits": false})
     );
     assert_eq!(json["state"], "completed");
     let outputs = json["history"].as_array().unwrap().iter();
@@ -183,7 +184,7 @@ pub(crate) async fn a_saga_is_watched_to_its_end(place: &Place) {
     let traveller = service.clone();
     let trip = tokio::spawn(async move {
         let trip = Trip {
-            trip: 7,
+            number: 7,
             flies: true,
             waits: true,
         };

@@ -31,8 +31,8 @@ holder that was paused for too long is refused.
 The exit code is the command's own; 128 and the number of the signal that ended it; 75 if the
 lock is held elsewhere, with --skip or when --wait is over; 76 if the lock was lost.
 
-SIGINT, SIGTERM and SIGHUP are passed on to the command. An interrupt from the keyboard
-reaches it anyway, so that one is not.
+SIGINT, SIGTERM and SIGHUP are passed on to the command. In the foreground of a terminal, where
+an interrupt from the keyboard reaches it anyway, SIGINT is not.
 
 If the lock is lost (the store cannot be reached for the ttl, or this process stood still),
 another may hold it: the command is sent SIGTERM, and SIGKILL after --kill-after. If this

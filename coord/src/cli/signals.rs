@@ -89,11 +89,13 @@ pub(super) fn send(child: &mut tokio::process::Child, _: Signal) {
     let _ = child.start_kill();
 }
 
-/// Whether a key on the terminal that sends this signal sends it to the child as well: both are in the foreground.
+/// Whether a signal like this comes from a key of the terminal, which sends it to all that is in the foreground, the
+/// child among it.
 #[cfg(unix)]
 pub(super) fn reaches_child_anyway(signal: Signal) -> bool {
     let is_foreground = || {
-        let group = rustix::termios::tcgetpgrp(std::io::stdin()).ok()?;
+        let terminal = std::fs::File::open("/dev/tty").ok()?;
+        let group = rustix::termios::tcgetpgrp(terminal).ok()?;
         Some(group == rustix::process::getpgrp())
     };
     signal == Signal::Interrupt && is_foreground().unwrap_or(false)
