@@ -23,6 +23,11 @@ impl Alert {
 }
 
 pub(crate) fn alerts() -> Vec<Alert> {
+    let all = [of_sagas(), of_locks(), of_calls(), of_stores()];
+    all.into_iter().flatten().collect()
+}
+
+fn of_sagas() -> Vec<Alert> {
     vec![
         Alert {
             name: "CoordSagaStuck",
@@ -33,6 +38,29 @@ pub(crate) fn alerts() -> Vec<Alert> {
             summary: "A saga of {{ $labels.template }} is stuck",
             description: "A compensation has failed for good, so that neither all of the saga's steps count nor none. List those in the state `Stuck`, read their history, and resume or abandon them.",
         },
+        Alert {
+            name: "CoordSagaFailures",
+            value: share(&metrics::SAGA_FAILED, &[&metrics::SAGA_STARTED]),
+            bound: 0.1,
+            lasts: "10m",
+            severity: "ticket",
+            summary: "One in ten sagas of {{ $labels.template }} is undone",
+            description: "A step fails for good, after all of its retries. The history of one that was compensated names the step and its error.",
+        },
+        Alert {
+            name: "CoordProcessesDie",
+            value: grown(&metrics::SAGA_RECOVERED, "", "15m"),
+            bound: 5.0,
+            lasts: "0m",
+            severity: "ticket",
+            summary: "Sagas of {{ $labels.template }} are taken over again and again",
+            description: "Their processes die, or are cut off from the store for longer than their lease. One saga that kills whoever executes it looks like this.",
+        },
+    ]
+}
+
+fn of_locks() -> Vec<Alert> {
+    vec![
         Alert {
             name: "CoordLockLost",
             value: grown(&metrics::LOCK_LOST, "", "15m"),
@@ -63,6 +91,11 @@ pub(crate) fn alerts() -> Vec<Alert> {
             summary: "Locks around {{ $labels.template }} are taken in orders that can deadlock",
             description: "The event `locks are taken in orders that can deadlock` names the places, as does coord::lock_order(). Take them in one order, or together.",
         },
+    ]
+}
+
+fn of_calls() -> Vec<Alert> {
+    vec![
         Alert {
             name: "CoordIdempotencyFailures",
             value: share(
@@ -74,24 +107,6 @@ pub(crate) fn alerts() -> Vec<Alert> {
             severity: "ticket",
             summary: "One in ten calls of {{ $labels.template }} fails",
             description: "Bodies fail, or the store does. What failed is run again by the next call, unless errors are remembered.",
-        },
-        Alert {
-            name: "CoordSagaFailures",
-            value: share(&metrics::SAGA_FAILED, &[&metrics::SAGA_STARTED]),
-            bound: 0.1,
-            lasts: "10m",
-            severity: "ticket",
-            summary: "One in ten sagas of {{ $labels.template }} is undone",
-            description: "A step fails for good, after all of its retries. The history of one that was compensated names the step and its error.",
-        },
-        Alert {
-            name: "CoordProcessesDie",
-            value: grown(&metrics::SAGA_RECOVERED, "", "15m"),
-            bound: 5.0,
-            lasts: "0m",
-            severity: "ticket",
-            summary: "Sagas of {{ $labels.template }} are taken over again and again",
-            description: "Their processes die, or are cut off from the store for longer than their lease. One saga that kills whoever executes it looks like this.",
         },
         Alert {
             name: "CoordCircuitOpen",
@@ -117,6 +132,11 @@ pub(crate) fn alerts() -> Vec<Alert> {
             summary: "Calls of {{ $labels.name }} are given up",
             description: "The label `reason` says whether it was the number of retries, the deadline, the budget, or an open circuit breaker.",
         },
+    ]
+}
+
+fn of_stores() -> Vec<Alert> {
+    vec![
         Alert {
             name: "CoordStoreFails",
             value: store_failures(),

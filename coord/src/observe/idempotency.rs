@@ -43,10 +43,6 @@ impl Series for IdempotencySeries {
             execution_seconds: Histogram::new(&metrics::IDEMPOTENCY_SECONDS, labels),
         }
     }
-
-    fn counters(&self) -> Vec<&Counter> {
-        vec![&self.hit, &self.miss, &self.executed, &self.failed]
-    }
 }
 
 impl Event for IdempotencyEvent {
@@ -54,23 +50,44 @@ impl Event for IdempotencyEvent {
     type Subject<'a> = &'static str;
 
     fn tell(self, template: &'static str) {
-        let series = CALLS.of(template);
+        if let Some(series) = CALLS.heard(template) {
+            self.count(series);
+        }
+        self.say(template);
+    }
+}
+
+impl IdempotencyEvent {
+    fn count(self, series: &IdempotencySeries) {
         match self {
             Self::Hit => {
                 series.hit.increment();
-                debug!(template, "idempotent call replayed");
             }
-            Self::Miss { attempt } => {
+            Self::Miss { .. } => {
                 series.miss.increment();
-                debug!(template, attempt, "idempotent call begins");
             }
             Self::Executed { took } => {
                 series.executed.increment();
                 series.execution_seconds.record(took.as_secs_f64());
-                debug!(template, ?took, "idempotent call executed");
             }
             Self::Failed => {
                 series.failed.increment();
+            }
+        }
+    }
+
+    fn say(self, template: &'static str) {
+        match self {
+            Self::Hit => {
+                debug!(template, "idempotent call replayed");
+            }
+            Self::Miss { attempt } => {
+                debug!(template, attempt, "idempotent call begins");
+            }
+            Self::Executed { took } => {
+                debug!(template, ?took, "idempotent call executed");
+            }
+            Self::Failed => {
                 warn!(template, "idempotent call failed");
             }
         }

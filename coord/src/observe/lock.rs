@@ -35,38 +35,62 @@ impl Event for LockEvent {
     type Subject<'a> = &'static str;
 
     fn tell(self, template: &'static str) {
-        let series = LOCKS.of(template);
+        if let Some(series) = LOCKS.heard(template) {
+            self.count(series);
+        }
+        self.say(template);
+    }
+}
+
+impl LockEvent {
+    fn count(self, series: &LockSeries) {
         match self {
             Self::Acquired { waited, attempts } => {
                 series.acquired.increment();
                 series.acquisition_seconds.record(waited.as_secs_f64());
                 series.contention_attempts.record(f64::from(attempts));
-                debug!(template, ?waited, attempts, "lock acquired");
             }
-            Self::Refused => {
+            Self::Refused | Self::Failed => {
                 series.failed.increment();
-                debug!(template, "lock not free");
             }
-            Self::TimedOut { waited } => {
+            Self::TimedOut { .. } => {
                 series.timeout.increment();
-                debug!(template, ?waited, "lock not free in time");
             }
             Self::Cancelled => {
                 series.cancelled.increment();
-                debug!(template, "lock no longer wanted");
-            }
-            Self::Failed => {
-                series.failed.increment();
-                warn!(template, "lock failed");
             }
             Self::Released { held } => {
                 series.released.increment();
                 series.held_seconds.record(held.as_secs_f64());
-                debug!(template, ?held, "lock released");
             }
             Self::Lost { held } => {
                 series.lost.increment();
                 series.held_seconds.record(held.as_secs_f64());
+            }
+        }
+    }
+
+    fn say(self, template: &'static str) {
+        match self {
+            Self::Acquired { waited, attempts } => {
+                debug!(template, ?waited, attempts, "lock acquired");
+            }
+            Self::Refused => {
+                debug!(template, "lock not free");
+            }
+            Self::TimedOut { waited } => {
+                debug!(template, ?waited, "lock not free in time");
+            }
+            Self::Cancelled => {
+                debug!(template, "lock no longer wanted");
+            }
+            Self::Failed => {
+                warn!(template, "lock failed");
+            }
+            Self::Released { held } => {
+                debug!(template, ?held, "lock released");
+            }
+            Self::Lost { held } => {
                 warn!(template, ?held, "lock lost while it was needed");
             }
         }
@@ -84,7 +108,9 @@ impl Event for LockOrderEvent<'_> {
     type Subject<'a> = &'static str;
 
     fn tell(self, template: &'static str) {
-        LOCKS.of(template).order_cycles.increment();
+        if let Some(series) = LOCKS.heard(template) {
+            series.order_cycles.increment();
+        }
         warn!(
             template,
             cycle = %self.cycle,
@@ -122,17 +148,5 @@ impl Series for LockSeries {
             held_seconds: Histogram::new(&metrics::LOCK_HELD_SECONDS, labels),
             contention_attempts: Histogram::new(&metrics::LOCK_ATTEMPTS, labels),
         }
-    }
-
-    fn counters(&self) -> Vec<&Counter> {
-        vec![
-            &self.acquired,
-            &self.failed,
-            &self.released,
-            &self.timeout,
-            &self.cancelled,
-            &self.lost,
-            &self.order_cycles,
-        ]
     }
 }

@@ -34,35 +34,62 @@ impl Event for SagaEvent {
     type Subject<'a> = &'static str;
 
     fn tell(self, template: &'static str) {
-        let series = SAGAS.of(template);
+        if let Some(series) = SAGAS.heard(template) {
+            self.count(series);
+        }
+        self.say(template);
+    }
+}
+
+impl SagaEvent {
+    fn count(self, series: &SagaSeries) {
         match self {
             Self::Started => {
                 series.started.increment();
-                debug!(template, "saga started");
             }
             Self::Step { took } => {
                 series.step_seconds.record(took.as_secs_f64());
-                debug!(template, ?took, "step of a saga attempted");
             }
             Self::Completed { took } => {
                 series.completed.increment();
                 series.seconds.record(took.as_secs_f64());
-                debug!(template, ?took, "saga completed");
             }
             Self::Failed => {
                 series.failed.increment();
-                warn!(template, "saga failed, and is undone");
             }
             Self::Compensated => {
                 series.compensated.increment();
-                info!(template, "saga undone");
             }
             Self::Recovered => {
                 series.recovered.increment();
-                info!(template, "saga taken over");
             }
             Self::Stuck => {
                 series.stuck.increment();
+            }
+        }
+    }
+
+    fn say(self, template: &'static str) {
+        match self {
+            Self::Started => {
+                debug!(template, "saga started");
+            }
+            Self::Step { took } => {
+                debug!(template, ?took, "step of a saga attempted");
+            }
+            Self::Completed { took } => {
+                debug!(template, ?took, "saga completed");
+            }
+            Self::Failed => {
+                warn!(template, "saga failed, and is undone");
+            }
+            Self::Compensated => {
+                info!(template, "saga undone");
+            }
+            Self::Recovered => {
+                info!(template, "saga taken over");
+            }
+            Self::Stuck => {
                 warn!(
                     template,
                     "saga stuck, until somebody resumes or abandons it"
@@ -97,16 +124,5 @@ impl Series for SagaSeries {
             seconds: Histogram::new(&metrics::SAGA_SECONDS, labels),
             step_seconds: Histogram::new(&metrics::SAGA_STEP_SECONDS, labels),
         }
-    }
-
-    fn counters(&self) -> Vec<&Counter> {
-        vec![
-            &self.started,
-            &self.completed,
-            &self.failed,
-            &self.compensated,
-            &self.recovered,
-            &self.stuck,
-        ]
     }
 }

@@ -2,7 +2,6 @@
 //! there is at each use, so that one installed late misses nothing from then on.
 
 use std::ptr;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{LazyLock, PoisonError, RwLock};
 
 pub(super) use metrics::Label;
@@ -24,23 +23,10 @@ pub(crate) fn is_anybody_listening() -> bool {
 /// The series of one template or policy.
 pub(super) trait Series {
     fn new(name: &'static str) -> Self;
-
-    /// Those that are shown at zero, so that a recorder which comes later has them too.
-    fn counters(&self) -> Vec<&Counter> {
-        Vec::new()
-    }
 }
 
 /// Series by the template or policy that they are about. Like these, they stay for as long as the process runs.
-pub(super) struct Registry<S: 'static>(
-    LazyLock<RwLock<RapidHashMap<&'static str, &'static Registered<S>>>>,
-);
-
-struct Registered<S> {
-    series: S,
-    /// Whether there was a recorder to show them to.
-    is_shown: AtomicBool,
-}
+pub(super) struct Registry<S: 'static>(LazyLock<RwLock<RapidHashMap<&'static str, &'static S>>>);
 
 /// A number that only grows.
 #[derive(Debug)]
@@ -66,20 +52,16 @@ impl<S: Series> Registry<S> {
             .unwrap_or_else(PoisonError::into_inner)
             .get(name)
             .copied();
-        let found = known.unwrap_or_else(|| {
+        known.unwrap_or_else(|| {
             let mut all = self.0.write().unwrap_or_else(PoisonError::into_inner);
-            all.entry(name).or_insert_with(|| {
-                Box::leak(Box::new(Registered {
-                    series: S::new(name),
-                    is_shown: AtomicBool::new(is_anybody_listening()),
-                }))
-            })
-        });
-        if !found.is_shown.load(Ordering::Relaxed) && is_anybody_listening() {
-            found.is_shown.store(true, Ordering::Relaxed);
-            found.series.counters().into_iter().for_each(Counter::show);
-        }
-        &found.series
+            all.entry(name)
+                .or_insert_with(|| Box::leak(Box::new(S::new(name))))
+        })
+    }
+
+    /// The same, if anybody listens. So series are first shown, at zero, when there is somebody to see them.
+    pub(super) fn heard(&self, name: &'static str) -> Option<&'static S> {
+        is_anybody_listening().then(|| self.of(name))
     }
 }
 
@@ -87,12 +69,8 @@ impl Counter {
     /// A rate over a counter misses the first event unless the counter was seen at zero before, so it is.
     pub(super) fn new(metric: &Metric, labels: &[Label]) -> Self {
         let counter = Self(key(metric, labels));
-        counter.show();
+        counter.add(0);
         counter
-    }
-
-    fn show(&self) {
-        self.add(0);
     }
 
     pub(super) fn increment(&self) {
