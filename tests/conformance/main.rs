@@ -15,7 +15,11 @@ use coord::store::{
     ZookeeperStore,
 };
 use coord::testing::{FaultStore, store_conformance, store_conformance_tests};
-use coord_tests::{shared_postgres, shared_redis, shared_sqlite, shared_zookeeper, store_at};
+use coord_tests::{
+    RedisServer, shared_postgres, shared_redis, shared_redis_cluster, shared_sqlite,
+    shared_zookeeper, store_at,
+};
+use tokio::sync::OnceCell;
 
 use cut_connections::CutConnections;
 use cut_lines::CutLines;
@@ -50,6 +54,28 @@ async fn zookeeper() -> ZookeeperStore {
 /// A store of whose operations a good part is cut at some point, and sent again.
 fn unreliable(store: impl Store) -> Resending<Faults> {
     Resending(Faults::before(store))
+}
+
+/// On three masters.
+async fn redis_cluster() -> RedisStore {
+    RedisStore::connect(&shared_redis_cluster().await)
+        .await
+        .expect("the shared cluster accepts clients")
+}
+
+/// On a primary that a Sentinel knows of.
+async fn redis_sentinel() -> RedisStore {
+    static WATCHED: OnceCell<(RedisServer, RedisServer)> = OnceCell::const_new();
+    let start = async || {
+        let primary = RedisServer::start().await;
+        let sentinel = RedisServer::builder().sentinel_of(&primary, "main", 1);
+        (primary, sentinel.start().await)
+    };
+    let (_, sentinel) = WATCHED.get_or_init(start).await;
+    let url = format!("redis+sentinel://{}/main", sentinel.addr());
+    RedisStore::connect(&url)
+        .await
+        .expect("the primary accepts clients")
 }
 
 fn quorum_of(stores: usize) -> Quorum {
@@ -157,6 +183,24 @@ mod redis_behind_cut_connections {
         #[tokio::test]
         super::Resending(super::CutConnections::connect().await)
     }
+}
+
+mod redis_sentinel {
+    super::store_conformance_tests! {
+        #[tokio::test]
+        super::redis_sentinel().await
+    }
+}
+
+mod redis_cluster_alone {
+    super::store_conformance_tests! {
+        #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+        super::redis_cluster().await
+    }
+}
+
+mod redis_cluster_behind_random_faults {
+    super::store_conformance_tests!(super::unreliable(super::redis_cluster().await));
 }
 
 /// In one file with all that follow, and with another process's worth of threads for each store.

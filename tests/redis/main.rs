@@ -1,5 +1,6 @@
 //! What the store in Redis does with more than one server, with encryption, and with a user of few rights.
 
+mod cluster;
 mod encryption;
 mod permissions;
 mod replicas;

@@ -76,6 +76,20 @@ impl RedisServerBuilder {
         self
     }
 
+    /// Makes it a node of a cluster, which does not take long to notice that another one is down.
+    pub fn cluster_node(mut self) -> Self {
+        self.settings.is_cluster_node = true;
+        let lines = [
+            "cluster-enabled yes",
+            "cluster-config-file nodes.conf",
+            "cluster-node-timeout 1000",
+            "cluster-allow-replica-migration no",
+            "cluster-replica-validity-factor 0",
+        ];
+        self.settings.lines.extend(lines.map(ToOwned::to_owned));
+        self
+    }
+
     /// Starts the server and waits until it answers.
     pub async fn start(self) -> RedisServer {
         RedisServer::with(self.settings).await
@@ -92,6 +106,7 @@ pub(super) struct Settings {
     pub(super) certificates: Option<[String; 3]>,
     /// What a Sentinel watches.
     pub(super) sentinel: Vec<String>,
+    pub(super) is_cluster_node: bool,
     lines: Vec<String>,
 }
 

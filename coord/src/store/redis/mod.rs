@@ -10,20 +10,35 @@
 //! - [`failure`] says of each error of the client library whether the operation may have been done.
 
 mod builder;
+#[cfg(feature = "redis-cluster")]
+mod cluster;
+mod connection;
 mod failure;
+#[cfg(feature = "redis-cluster")]
+mod hearing;
 mod leases;
 mod link;
+mod links;
+mod listening;
+mod listing;
 mod logs;
+mod names;
+#[cfg(feature = "redis-cluster")]
+mod partitions;
 mod past;
 mod receipts;
 mod records;
 mod replicas;
 mod script;
+#[cfg(feature = "redis-cluster")]
+mod seeds;
 #[cfg(feature = "redis-sentinel")]
 mod sentinel;
 mod servers;
 mod subscriptions;
 mod tls;
+#[cfg(feature = "redis-cluster")]
+mod topology;
 
 use std::fmt;
 use std::sync::Arc;
@@ -33,7 +48,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 
 pub use self::builder::RedisStoreBuilder;
-use self::link::Link;
+use self::links::Links;
 use self::replicas::replicated;
 use super::{
     Acquired, Append, AppendRequest, Capabilities, ClockSource, Consistency, Contender,
@@ -79,7 +94,7 @@ use crate::error::Error;
 /// Run the server with `maxmemory-policy noeviction`; any other policy lets it throw leases away.
 #[derive(Clone)]
 pub struct RedisStore {
-    link: Arc<Link>,
+    links: Arc<Links>,
 }
 
 impl RedisStore {
@@ -100,14 +115,20 @@ impl RedisStore {
 }
 
 impl RedisStore {
+    fn of(links: Links) -> Self {
+        Self {
+            links: Arc::new(links),
+        }
+    }
+
     /// The acknowledgement of replicas costs another one.
     fn round_trips(&self) -> RoundTrips {
-        match self.link.replicas {
-            None => RoundTrips::each(1),
-            Some(_) => RoundTrips {
-                release: 1,
-                ..RoundTrips::each(2)
-            },
+        if !self.links.wait_for_replicas() {
+            return RoundTrips::each(1);
+        }
+        RoundTrips {
+            release: 1,
+            ..RoundTrips::each(2)
         }
     }
 }
@@ -122,74 +143,76 @@ impl fmt::Debug for RedisStore {
 impl Store for RedisStore {
     async fn get_record(&self, key: &str) -> Result<Option<Entry>> {
         limits::check_key("get", key)?;
-        records::get(&self.link, key).await
+        records::get(self.links.of(key), key).await
     }
 
     async fn put_record(&self, request: &PutRequest) -> Result<Put> {
         request.check()?;
-        let put = records::put(&self.link, request);
-        replicated(&self.link, "put", put, is_stored).await
+        let link = self.links.of(&request.key);
+        replicated(link, "put", records::put(link, request), is_stored).await
     }
 
     async fn delete_record(&self, request: &DeleteRequest) -> Result<bool> {
         request.check()?;
-        let delete = records::delete(&self.link, request);
-        replicated(&self.link, "delete", delete, |deleted| *deleted).await
+        let link = self.links.of(&request.key);
+        let delete = records::delete(link, request);
+        replicated(link, "delete", delete, |deleted| *deleted).await
     }
 
     async fn list_records(&self, request: &ListRequest) -> Result<Page> {
-        records::list(&self.link, request).await
+        listing::list(&self.links, request).await
     }
 
     async fn acquire_lease(&self, request: &LeaseRequest) -> Result<Acquired> {
         request.check()?;
-        let acquire = leases::acquire(&self.link, request);
+        let link = self.links.of(&request.lease.resource);
+        let acquire = leases::acquire(link, request);
         let is_granted = |acquired: &Acquired| matches!(acquired, Acquired::Granted(_));
-        replicated(&self.link, "acquire", acquire, is_granted).await
+        replicated(link, "acquire", acquire, is_granted).await
     }
 
     async fn renew_leases(&self, renewals: &[Renewal]) -> Vec<Result<Renewed>> {
-        let renew = async { Ok(leases::renew(&self.link, renewals).await) };
-        let is_held = |answers: &Vec<_>| {
-            let held = |answer: &Result<_>| matches!(answer, Ok(Renewed::Granted(_)));
-            answers.iter().any(held)
-        };
-        replicated(&self.link, "renew", renew, is_held)
-            .await
-            .unwrap_or_else(|error| vec![Err(error); renewals.len()])
+        leases::renew(|resource| self.links.of(resource), renewals).await
     }
 
     async fn release_lease(&self, lease: &LeaseId) -> Result<bool> {
-        leases::release(&self.link, lease).await
+        leases::release(self.links.of(&lease.resource), lease).await
     }
 
     async fn inspect_lease(&self, resource: &str) -> Result<Vec<Contender>> {
         limits::check_name("inspect", resource)?;
-        leases::inspect(&self.link, resource).await
+        leases::inspect(self.links.of(resource), resource).await
     }
 
     async fn append_log(&self, request: &AppendRequest) -> Result<Append> {
         request.check()?;
-        let append = logs::append(&self.link, request);
+        let link = self.links.of(&request.log);
+        let append = logs::append(link, request);
         let is_appended = |answer: &Append| matches!(answer, Append::Appended);
-        replicated(&self.link, "append", append, is_appended).await
+        replicated(link, "append", append, is_appended).await
     }
 
     async fn read_log(&self, log: &str, from: u64, limit: usize) -> Result<Vec<Bytes>> {
         limits::check_name("read", log)?;
-        logs::read(&self.link, log, from, limit).await
+        logs::read(self.links.of(log), log, from, limit).await
     }
 
     async fn expire_log(&self, log: &str, ttl: Duration) -> Result<()> {
         limits::check_name("expire", log)?;
         limits::check_ttl("expire", ttl)?;
-        logs::expire(&self.link, log, ttl).await
+        logs::expire(self.links.of(log), log, ttl).await
     }
 
     async fn watch(&self, watched: &Watched) -> Result<Watch> {
         match watched {
-            Watched::Record(key) => self.link.watch(records::channel(key)).await,
-            Watched::Log(log) => self.link.watch(logs::channel(log)).await,
+            Watched::Record(key) => {
+                let link = self.links.of(key);
+                link.watch(link.names.record_channel(key)).await
+            }
+            Watched::Log(log) => {
+                let link = self.links.of(log);
+                link.watch(link.names.log_channel(log)).await
+            }
             // A line tells only those who are in it.
             Watched::Lease(_) => Ok(Watch::polling()),
         }
@@ -197,8 +220,9 @@ impl Store for RedisStore {
 
     async fn put_watched(&self, request: &PutRequest) -> Result<(Put, Watch)> {
         request.check()?;
-        let put = records::put_watched(&self.link, request);
-        replicated(&self.link, "put", put, |(put, _)| is_stored(put)).await
+        let link = self.links.of(&request.key);
+        let put = records::put_watched(link, request);
+        replicated(link, "put", put, |(put, _)| is_stored(put)).await
     }
 
     fn capabilities(&self) -> Capabilities {

@@ -1,0 +1,588 @@
+//! Redis Cluster: finding the node that has a slot, and following it.
+//!
+//! # Routing
+//!
+//! 1. Each partition has a slot, and a master that has it, as far as is known. What is sent there is served, or refused with
+//!    the node that has the slot now (`MOVED`, which is remembered), or that has the keys while the slot is being moved
+//!    (`ASK`, which is not). While keys of a resource are on both nodes, none serves them (`TRYAGAIN`); so all keys that a
+//!    script may touch are named to the node. All this is sent again, until the response timeout has passed.
+//! 2. What was perhaps done is not sent again here: whoever asked is told so, as on a server alone. So what is refused in the
+//!    end was surely not done.
+//! 3. A node that cannot be reached, or cannot serve, has the others asked who took over: see [`topology`](super::topology).
+//!
+//! # Tokens
+//!
+//! The tokens of a partition are counted beside its leases, in the same slot, so that one script sees both. They move along
+//! with the slot, and are copied to replicas as the leases are. With them stands the lineage of the server that counted, which
+//! no other server has and which changes when a replica is promoted or a server starts again. Clients are told of none of
+//! this, so each script that grants something looks: if the lineage is not that of its server, an epoch begins that is above
+//! the one that stands there, above all that this client has seen, and not before the server's time. Therefore:
+//!
+//! - after a failover that lost writes, the new master's tokens are above all that the old one gave out, those among them which
+//!   it goes on giving out while it does not know that it is none any more;
+//! - after a move of the slot, the first grant begins an epoch above what came along; if it comes back, the same;
+//! - in a slot whose move was broken off by a failover, whichever half of the keys is served, its tokens are new.
+//!
+//! What remains: a master that began an epoch, was succeeded before its replica had the record of that, and whose clock was
+//! ahead of its successor's by more than the time between. Clocks that differ by less than `cluster-node-timeout` rule it
+//! out, for failovers that nobody orders by hand.
+//!
+//! # Wake-ups
+//!
+//! Messages are those of sharded channels, which only the node of their slot sends. Who is woken looks again, and whoever
+//! looks is first, or at the same time, subscribed where it looks. So nobody has to follow a slot for those who wait: a
+//! node that loses it ends their subscriptions, they look, and are redirected.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::time::Duration;
+
+use futures_util::future::{join, join_all};
+use redis::aio::MultiplexedConnection;
+use redis::{
+    Client, Cmd, ConnectionAddr, ConnectionInfo, ErrorKind, FromRedisValue, Pipeline, RedisError,
+    ServerErrorKind, Value,
+};
+use tokio::time::Instant;
+use tracing::debug;
+
+use super::connection::{Connection, Dialling, Kept, warn_of_eviction};
+use super::failure;
+use super::hearing::{AllWakes, Hearing};
+use super::replicas::acknowledged;
+use super::script::Form;
+use super::subscriptions::Subscriptions;
+use super::tls::Certificates;
+use super::topology::{self, Address};
+use crate::error::{Error, StoreError};
+use crate::store::Result;
+use crate::store::wakes::Wakes;
+
+/// How many nodes are asked for the map of the cluster.
+const ASKED_AT_MOST: usize = 8;
+/// How long to wait before something is sent again, at first and at most.
+const PAUSES: [Duration; 2] = [Duration::from_millis(5), Duration::from_millis(100)];
+/// How often in a row one is redirected without a pause.
+const REDIRECTIONS: u32 = 2;
+
+pub(super) struct Cluster {
+    seeds: Vec<Address>,
+    /// How to connect to a node, but for its address.
+    node: ConnectionInfo,
+    certificates: Certificates,
+    dialling: Dialling,
+    process: u128,
+    wakes: Arc<AllWakes>,
+    map: RwLock<Map>,
+    nodes: Mutex<HashMap<Address, Arc<Node>>>,
+    refreshing: tokio::sync::Mutex<()>,
+}
+
+/// The masters of partitions, as far as is known.
+struct Map {
+    masters: Vec<Option<Arc<Node>>>,
+    /// How often the cluster was asked.
+    generation: u64,
+}
+
+struct Node {
+    address: Address,
+    client: Client,
+    kept: Kept,
+}
+
+/// What a node is asked.
+#[derive(Clone, Copy)]
+enum Request<'a> {
+    /// Nothing, but to be there.
+    Connect,
+    Command(&'a Cmd),
+    Hear(&'a Arc<str>),
+}
+
+/// Why a request was not served.
+enum Refusal {
+    Moved(Address),
+    Ask(Address),
+    /// It may be served later, by the same node.
+    Later(StoreError),
+    /// It may be served by another node.
+    Elsewhere(StoreError),
+    Final(StoreError),
+}
+
+impl Cluster {
+    /// A cluster of which these nodes are a part. `node` is how to connect to one, but for its address.
+    pub(super) fn new(
+        seeds: Vec<Address>,
+        node: ConnectionInfo,
+        certificates: Certificates,
+        dialling: Dialling,
+    ) -> Self {
+        let process = rand::random();
+        Self {
+            seeds,
+            node,
+            certificates,
+            dialling,
+            process,
+            wakes: Arc::new(AllWakes::new(process)),
+            map: RwLock::new(Map {
+                masters: Vec::new(),
+                generation: 0,
+            }),
+            nodes: Mutex::default(),
+            refreshing: tokio::sync::Mutex::default(),
+        }
+    }
+
+    /// The id of this process to others.
+    pub(super) fn process(&self) -> u128 {
+        self.process
+    }
+
+    pub(super) fn waits_for_replicas(&self) -> bool {
+        self.dialling.min_replicas > 0
+    }
+
+    /// Connects to all masters, of which some may be away.
+    pub(super) async fn connect(&self) -> std::result::Result<(), Error> {
+        self.refresh(0).await?;
+        let masters: Vec<_> = self.nodes().values().cloned().collect();
+        let connected = join_all(masters.iter().map(|master| self.connection(master))).await;
+        let mut failure = failure::of_unserved("connect");
+        for connected in connected {
+            match connected {
+                Ok(_) => return Ok(()),
+                Err(error) => failure = error,
+            }
+        }
+        Err(failure.into())
+    }
+
+    /// The connection to the master of a partition.
+    async fn current(&self, partition: usize) -> Result<Arc<Connection>> {
+        self.ask(partition, "connect", Request::Connect).await?;
+        match self.master(partition) {
+            Some(master) => self.connection(&master).await,
+            None => Err(failure::of_unserved("connect")),
+        }
+    }
+
+    /// Asks whichever node has the partition's slot, again and again until the response timeout has passed.
+    async fn ask(
+        &self,
+        partition: usize,
+        operation: &'static str,
+        request: Request<'_>,
+    ) -> Result<Value> {
+        let mut patience = Patience::new(self.dialling.timeout);
+        let mut asking = None;
+        loop {
+            let generation = self.map().generation;
+            let asked = match asking.take() {
+                Some(address) => self.ask_importer(operation, &address, request).await,
+                None => self.ask_master(partition, operation, request).await,
+            };
+            let refusal = match asked {
+                Ok(reply) => return Ok(reply),
+                Err(refusal) => refusal,
+            };
+            let goes_on = match refusal {
+                Refusal::Moved(address) => {
+                    self.moved(partition, &address)?;
+                    patience.redirected().await
+                }
+                Refusal::Ask(address) => {
+                    asking = Some(address);
+                    patience.redirected().await
+                }
+                Refusal::Later(error) => patience.pause().await.then_some(()).ok_or(Some(error)),
+                Refusal::Elsewhere(error) => {
+                    let mut goes_on = patience.pause().await;
+                    if goes_on {
+                        // If nobody tells, the one that is known is asked again.
+                        let _ = self.refresh(generation).await;
+                        goes_on = !patience.is_over();
+                    }
+                    goes_on.then_some(()).ok_or(Some(error))
+                }
+                Refusal::Final(error) => Err(Some(error)),
+            };
+            if let Err(error) = goes_on {
+                return Err(error.unwrap_or_else(|| failure::of_redirections(operation)));
+            }
+        }
+    }
+
+    async fn ask_master(
+        &self,
+        partition: usize,
+        operation: &'static str,
+        request: Request<'_>,
+    ) -> std::result::Result<Value, Refusal> {
+        let Some(node) = self.master(partition) else {
+            return Err(Refusal::Elsewhere(failure::of_unserved(operation)));
+        };
+        let connection = self.connection(&node).await.map_err(Refusal::connecting)?;
+        let refusal = |error| Refusal::of(operation, &error, &node, &connection);
+        match (request, &connection.hearing) {
+            (Request::Command(command), _) => connection.ask(command).await.map_err(refusal),
+            (Request::Hear(channel), Some(hearing)) => {
+                let heard = hearing.hear(channel, &self.wakes).await;
+                heard.map_err(|error| refusal(error).of_hearing())?;
+                Ok(Value::Nil)
+            }
+            _ => Ok(Value::Nil),
+        }
+    }
+
+    /// Asks the node that a slot is being moved to. Replicas that must have what was written are that node's.
+    async fn ask_importer(
+        &self,
+        operation: &'static str,
+        address: &Address,
+        request: Request<'_>,
+    ) -> std::result::Result<Value, Refusal> {
+        // Nobody is ever told to subscribe there.
+        let Request::Command(command) = request else {
+            return Err(Refusal::Elsewhere(failure::of_redirections(operation)));
+        };
+        let node = self.node(address).map_err(Refusal::Final)?;
+        let connection = self.connection(&node).await.map_err(Refusal::connecting)?;
+        let mut both = Pipeline::with_capacity(2);
+        both.cmd("ASKING");
+        both.add_command(command.clone());
+        let replies = connection.send_all(operation, &both).await;
+        let reply = replies.map_err(Refusal::Final)?.pop();
+        let reply = reply
+            .ok_or_else(|| Refusal::Final(failure::of_reply(operation)))?
+            .extract_error();
+        if reply.as_ref().is_err_and(is_unknown_script) {
+            let loaded = connection.load_scripts().await;
+            loaded.map_err(|error| Refusal::Final(connection.failed(operation, &error)))?;
+        }
+        let reply = reply.map_err(|error| Refusal::of(operation, &error, &node, &connection))?;
+        let acknowledged = acknowledged(&connection, operation).await;
+        acknowledged.map_err(Refusal::Final)?;
+        Ok(reply)
+    }
+
+    /// Asks the nodes who is the master of what, unless that was done since the map had this generation.
+    async fn refresh(&self, generation: u64) -> Result<()> {
+        let _refreshing = self.refreshing.lock().await;
+        if self.map().generation != generation {
+            return Ok(());
+        }
+        let clients = self.to_be_asked()?;
+        let topology = topology::ask(clients, self.dialling.timeout).await;
+        let topology = topology.map_err(|error| failure::of_cluster(error.as_ref()))?;
+        let node =
+            |address: Option<Address>| address.map(|address| self.node(&address)).transpose();
+        let masters = topology.masters.into_iter().map(node);
+        let masters = masters.collect::<Result<Vec<_>>>()?;
+        debug!("asked the cluster who has what");
+        let is_master =
+            |node: &Arc<Node>| masters.iter().flatten().any(|one| Arc::ptr_eq(one, node));
+        let before = self.nodes().len();
+        self.nodes().retain(|_, node| is_master(node));
+        let some_left = self.nodes().len() < before;
+        {
+            let mut map = self.map.write().unwrap_or_else(PoisonError::into_inner);
+            map.masters = masters;
+            map.generation = generation + 1;
+        }
+        if some_left {
+            // What they would have told is not heard any more.
+            self.wakes.look_again();
+        }
+        Ok(())
+    }
+
+    /// Some of the nodes that are known, and some of those that the URL names.
+    fn to_be_asked(&self) -> Result<Vec<(Address, Client)>> {
+        let mut addresses: Vec<_> = self.nodes().keys().cloned().collect();
+        for known in (ASKED_AT_MOST / 2..addresses.len()).rev() {
+            let one = rand::random_range(0..=known);
+            addresses.swap_remove(one);
+        }
+        for seed in &self.seeds {
+            if addresses.len() < ASKED_AT_MOST && !addresses.contains(seed) {
+                addresses.push(seed.clone());
+            }
+        }
+        addresses
+            .into_iter()
+            .map(|address| Ok((address.clone(), self.client(&address)?)))
+            .collect()
+    }
+
+    fn map(&self) -> std::sync::RwLockReadGuard<'_, Map> {
+        self.map.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn nodes(&self) -> MutexGuard<'_, HashMap<Address, Arc<Node>>> {
+        self.nodes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn master(&self, partition: usize) -> Option<Arc<Node>> {
+        self.map().masters.get(partition)?.clone()
+    }
+
+    /// A node has told that the slot of a partition is elsewhere.
+    fn moved(&self, partition: usize, to: &Address) -> Result<()> {
+        let to = self.node(to)?;
+        let mut map = self.map.write().unwrap_or_else(PoisonError::into_inner);
+        if let Some(master) = map.masters.get_mut(partition) {
+            *master = Some(to);
+        }
+        Ok(())
+    }
+
+    fn node(&self, address: &Address) -> Result<Arc<Node>> {
+        if let Some(node) = self.nodes().get(address) {
+            return Ok(Arc::clone(node));
+        }
+        let node = Arc::new(Node {
+            address: address.clone(),
+            client: self.client(address)?,
+            kept: Kept::default(),
+        });
+        let mut nodes = self.nodes();
+        Ok(Arc::clone(nodes.entry(address.clone()).or_insert(node)))
+    }
+
+    fn client(&self, (host, port): &Address) -> Result<Client> {
+        let (host, port) = (host.clone(), *port);
+        let addr = match self.node.addr() {
+            ConnectionAddr::TcpTls {
+                insecure,
+                tls_params,
+                ..
+            } => ConnectionAddr::TcpTls {
+                host,
+                port,
+                insecure: *insecure,
+                tls_params: tls_params.clone(),
+            },
+            _ => ConnectionAddr::Tcp(host, port),
+        };
+        let client = self.certificates.client(self.node.clone().set_addr(addr));
+        client.map_err(|_| failure::of_cluster(None))
+    }
+
+    async fn connection(&self, node: &Node) -> Result<Arc<Connection>> {
+        if let Some(connection) = node.kept.working() {
+            return Ok(connection);
+        }
+        let connect = async {
+            let connected =
+                tokio::time::timeout(self.dialling.timeout, self.connect_to(&node.client));
+            let connected = connected.await;
+            connected.unwrap_or_else(|_| Err(failure::of_hanging()))
+        };
+        let (connection, is_new) = node.kept.get(connect).await?;
+        if is_new {
+            self.wakes.look_again();
+        }
+        Ok(connection)
+    }
+
+    async fn connect_to(&self, client: &Client) -> Result<Connection> {
+        let failed = |error| failure::of_connecting(&error);
+        let broken = Arc::new(AtomicBool::new(false));
+        let (wakes, is_broken) = (Arc::downgrade(&self.wakes), Arc::clone(&broken));
+        let hear = move |push: &redis::PushInfo| {
+            if push.kind == redis::PushKind::Disconnection {
+                is_broken.store(true, Ordering::SeqCst);
+                if let Some(wakes) = wakes.upgrade() {
+                    wakes.look_again();
+                }
+            }
+        };
+        let dialling = &self.dialling;
+        let connection = dialling.open(client, Form::Cluster, hear).await;
+        let mut connection = connection.map_err(failed)?;
+        if !has_sharded_channels(&mut connection)
+            .await
+            .map_err(failed)?
+        {
+            return Err(failure::of_version());
+        }
+        warn_of_eviction(&mut connection).await;
+        let acknowledging = dialling.acknowledging(client).await.map_err(failed)?;
+        let hearing = Hearing::connect(client, dialling, &self.wakes, &broken).await;
+        Ok(Connection {
+            multiplexed: connection,
+            form: Form::Cluster,
+            epoch: AtomicU64::new(0),
+            acknowledging,
+            hearing: Some(hearing.map_err(failed)?),
+            broken,
+            subscriptions: Subscriptions::new(Vec::new()),
+        })
+    }
+}
+
+impl Refusal {
+    fn connecting(error: StoreError) -> Self {
+        if error.is_retryable() {
+            Self::Elsewhere(error)
+        } else {
+            Self::Final(error)
+        }
+    }
+
+    /// Nothing is done twice by subscribing twice.
+    fn of_hearing(self) -> Self {
+        match self {
+            Self::Final(error) if error.is_retryable() => Self::Elsewhere(error),
+            other => other,
+        }
+    }
+
+    /// What the answer of `node` means.
+    fn of(
+        operation: &'static str,
+        error: &RedisError,
+        node: &Node,
+        connection: &Connection,
+    ) -> Self {
+        let failed = connection.failed(operation, error);
+        let ErrorKind::Server(kind) = error.kind() else {
+            return Self::Final(failed);
+        };
+        let redirection = topology::redirection(error, &node.address.0);
+        match (kind, redirection) {
+            (ServerErrorKind::Moved, Some(to)) => Self::Moved(to),
+            (ServerErrorKind::Ask, Some(to)) => Self::Ask(to),
+            (ServerErrorKind::TryAgain | ServerErrorKind::NoScript, _) => Self::Later(failed),
+            (
+                ServerErrorKind::ClusterDown
+                | ServerErrorKind::MasterDown
+                | ServerErrorKind::BusyLoading
+                | ServerErrorKind::ReadOnly,
+                _,
+            ) => Self::Elsewhere(failed),
+            _ => Self::Final(failed),
+        }
+    }
+}
+
+/// Redis 6 has none.
+async fn has_sharded_channels(
+    connection: &mut MultiplexedConnection,
+) -> std::result::Result<bool, RedisError> {
+    let mut command = redis::cmd("COMMAND");
+    command.arg("INFO").arg("SSUBSCRIBE");
+    let told: Vec<Value> = command.query_async(connection).await?;
+    Ok(!matches!(&told[..], [] | [Value::Nil]))
+}
+
+fn is_unknown_script(error: &RedisError) -> bool {
+    error.kind() == ErrorKind::Server(ServerErrorKind::NoScript)
+}
+
+/// How long something is sent again.
+struct Patience {
+    ends: Instant,
+    pause: Duration,
+    redirections: u32,
+}
+
+impl Patience {
+    fn new(lasts: Duration) -> Self {
+        Self {
+            ends: Instant::now() + lasts,
+            pause: PAUSES[0],
+            redirections: 0,
+        }
+    }
+
+    /// Waits a little, longer each time. `false`: it has been long enough.
+    async fn pause(&mut self) -> bool {
+        if self.is_over() {
+            return false;
+        }
+        tokio::time::sleep(self.pause).await;
+        self.pause = (self.pause * 2).min(PAUSES[1]);
+        true
+    }
+
+    fn is_over(&self) -> bool {
+        Instant::now() + self.pause >= self.ends
+    }
+
+    /// Waits only if nodes keep naming others.
+    async fn redirected(&mut self) -> std::result::Result<(), Option<StoreError>> {
+        self.redirections += 1;
+        if self.redirections <= REDIRECTIONS || self.pause().await {
+            return Ok(());
+        }
+        Err(None)
+    }
+}
+
+/// One partition of a cluster.
+pub(super) struct Part {
+    cluster: Arc<Cluster>,
+    number: usize,
+    /// The greatest epoch that tokens of this partition have had, as far as is known.
+    pub(super) seen_epoch: AtomicU64,
+}
+
+impl Part {
+    pub(super) fn new(cluster: Arc<Cluster>, number: usize) -> Self {
+        Self {
+            cluster,
+            number,
+            seen_epoch: AtomicU64::new(0),
+        }
+    }
+
+    pub(super) fn wakes(&self) -> &Arc<Wakes> {
+        self.cluster.wakes.of(self.number)
+    }
+
+    pub(super) fn waits_for_replicas(&self) -> bool {
+        self.cluster.waits_for_replicas()
+    }
+
+    pub(super) async fn current(&self) -> Result<Arc<Connection>> {
+        self.cluster.current(self.number).await
+    }
+
+    pub(super) async fn send<T: FromRedisValue>(
+        &self,
+        operation: &'static str,
+        command: &Cmd,
+    ) -> Result<T> {
+        let command = Request::Command(command);
+        let value = self.cluster.ask(self.number, operation, command).await?;
+        T::from_redis_value(value).map_err(|_| failure::of_reply(operation))
+    }
+
+    /// Sends what looks at something. If that is watched, it is subscribed to at the same time.
+    pub(super) async fn look<T: FromRedisValue>(
+        &self,
+        channel: String,
+        operation: &'static str,
+        command: &Cmd,
+    ) -> Result<T> {
+        if !self.wakes().is_watched(&channel) {
+            return self.send(operation, command).await;
+        }
+        let channel = channel.into();
+        let (reply, heard) = join(self.send(operation, command), self.hear(&channel)).await;
+        heard?;
+        reply
+    }
+
+    /// Subscribes to a channel, if that is not done yet.
+    pub(super) async fn hear(&self, channel: &Arc<str>) -> Result<()> {
+        let hear = Request::Hear(channel);
+        self.cluster.ask(self.number, "watch", hear).await?;
+        Ok(())
+    }
+}
