@@ -23,7 +23,7 @@ impl Seeds {
         };
         // A cluster has one database, whose number is 0.
         let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
-        if !["", "0"].contains(&path) {
+        if !["", "0"].contains(&path) || rest.contains(['?', '#']) {
             return Err(malformed());
         }
         let (user, hosts) = servers::hosts(authority, PORT).ok_or_else(malformed)?;
@@ -67,7 +67,16 @@ mod tests {
         assert_eq!(nodes, expected.map(|(host, port)| (host.to_owned(), port)));
         assert_eq!(info.redis_settings().password(), Some("p@"));
         assert!(Seeds::parse("redis://a").unwrap().is_none());
-        for malformed in ["", "a,,b", "a/1", "a/x", "a/0/0", "a/0?x=y", "a#insecure"] {
+        for malformed in [
+            "",
+            "a,,b",
+            "a/1",
+            "a/x",
+            "a/0/0",
+            "a/0?x=y",
+            "a?x=y",
+            "a#insecure",
+        ] {
             let url = format!("redis+cluster://{malformed}");
             assert!(Seeds::parse(&url).is_err(), "{malformed}");
         }
