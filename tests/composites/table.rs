@@ -12,7 +12,9 @@ use coord::store::{
     Capabilities, ClockSource, Consistency, Durability, Fallback, MemoryStore, Mirror, Quorum,
     ReplicaLoss, Routed, SqliteStore, Store, Synchronous, TokensGrow,
 };
-use coord_tests::{new_sqlite, shared_postgres, shared_redis, shared_zookeeper, store_at};
+use coord_tests::{
+    new_sqlite, shared_postgres, shared_redis, shared_redis_cluster, shared_zookeeper, store_at,
+};
 
 const BEGINS: &str = "<!-- This table is made by tests/composites/table.rs. -->\n";
 const ENDS: &str = "<!-- The table ends. -->\n";
@@ -38,6 +40,10 @@ async fn stores() -> Vec<(&'static str, Capabilities)> {
             sqlite(Synchronous::Normal).await.capabilities(),
         ),
         ("`redis:`", redis().await.capabilities()),
+        (
+            "`redis+cluster:`",
+            store_at(&shared_redis_cluster().await).await.capabilities(),
+        ),
         (
             "`postgres:`",
             store_at(&shared_postgres().await).await.capabilities(),
@@ -75,7 +81,7 @@ const COLUMNS: &[(&str, Cell)] = &[
     ("consistency", consistency),
     // `sqlite::processes`, `faults::restarts`, `composites::quorum`; `zookeeper::failures`.
     ("after a crash of the server", durability),
-    // `faults::failover`; `composites::quorum::two_of_five_stores_down_change_nothing`; `zookeeper::ensemble`.
+    // `faults::failover`, `redis::cluster`; `composites::quorum::two_of_five_stores_down_change_nothing`; `zookeeper::ensemble`.
     ("after the loss of a replica", replica_loss),
     // `expiry_records`, `expiry_leases`; `sqlite::time`.
     ("clock", clock),
@@ -92,9 +98,9 @@ const COLUMNS: &[(&str, Cell)] = &[
         }
         .to_owned()
     }),
-    // `faults::cost`, `idempotency::cost`, `sagas::costing`; `composites::counting`; `zookeeper::cost`.
+    // `faults::cost`, `redis::cluster::an_operation_is_one_request`, `idempotency::cost`, `sagas::costing`; `composites::counting`; `zookeeper::cost`.
     ("round trips to acquire, release, put, append", round_trips),
-    // `tokens`; `sqlite::files`, `faults::restarts`, `faults::failover`; `composites::quorum::tokens_grow_whoever_loses_what`; `zookeeper::failures`.
+    // `tokens`; `sqlite::files`, `faults::restarts`, `faults::failover`, `redis::cluster`; `composites::quorum::tokens_grow_whoever_loses_what`; `zookeeper::failures`.
     ("tokens also grow across", tokens),
 ];
 

@@ -5,7 +5,10 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use coord::store::{Append, AppendRequest, LeaseRequest, ListRequest, Put, PutRequest, Store};
+use coord::store::{
+    Acquired, Append, AppendRequest, FencingToken, LeaseRequest, ListRequest, Put, PutRequest,
+    RedisStore, Store,
+};
 use coord::{Coordinator, Error, StoreErrorKind};
 use coord_tests::{PATIENCE, RedisCluster, RedisServer, shared_redis_cluster, unique, until};
 use futures_util::future::join_all;
@@ -327,6 +330,58 @@ async fn a_cluster_that_is_down_refuses_in_time_and_serves_again() {
     })
     .await;
     assert!(token(&lease) > before);
+}
+
+/// What a demoted master does that knows nothing of it looks the same: so the cluster is asked first.
+#[tokio::test]
+async fn tokens_grow_although_another_client_has_begun_lower() {
+    let cluster = RedisCluster::start(3, 0).await;
+    let store = builder().connect(&cluster.url()).await.unwrap();
+    let granted = async |store: &RedisStore, floor| {
+        let mut lease = LeaseRequest::exclusive("shop/a", LONG);
+        lease.token_floor = floor;
+        match store.acquire_lease(&lease).await {
+            Ok(Acquired::Granted(token)) => {
+                store.release_lease(&lease.lease).await.unwrap();
+                token
+            }
+            other => panic!("{other:?}"),
+        }
+    };
+    let first: u64 = granted(&store, None).await.into();
+    let far_ahead = FencingToken::new(first + (1_000_000 << 32));
+    granted(&store, Some(far_ahead)).await;
+    let high = granted(&store, None).await;
+    assert!(high > far_ahead);
+    for node in cluster.nodes() {
+        node.cli(&["FLUSHALL"]).await;
+    }
+    let other = builder().connect(&cluster.url()).await.unwrap();
+    assert!(granted(&other, None).await < high);
+    assert!(granted(&store, None).await > high);
+}
+
+/// The connections of those who wait stay as they are; only the slot is another's.
+#[tokio::test]
+async fn holder_and_waiter_follow_when_an_operator_changes_the_master() {
+    let cluster = RedisCluster::start(3, 1).await;
+    let holding = connect(builder(), &cluster.url()).await;
+    let waiting = connect(builder(), &cluster.url()).await;
+    let holder = holding.lock("a").ttl(LONG).acquire().await.unwrap();
+    let before = token(&holder);
+    let waiter = tokio::spawn(async move { waiting.lock("a").acquire().await });
+    until("one to wait", async || {
+        let line = holding.store().inspect_lease("shop/lock/a").await.unwrap();
+        (line.len() == 2).then_some(())
+    })
+    .await;
+    let replica = &cluster.replicas()[cluster.master_with("shop/lock/a").await];
+    replica.cli(&["CLUSTER", "FAILOVER"]).await;
+    cluster.until_promoted(replica).await;
+    holder.release().await.unwrap();
+    let next = waiter.await.unwrap().unwrap();
+    assert!(token(&next) > before);
+    next.release().await.unwrap();
 }
 
 #[tokio::test]

@@ -57,7 +57,8 @@ impl RedisStoreBuilder {
     }
 
     /// How long to wait for the server, to connect and for each answer. The default is 2 seconds. Past it the
-    /// connection is taken for broken, and the operation for perhaps done.
+    /// connection is taken for broken, and the operation for perhaps done. In a cluster it is also how long an operation that a
+    /// node refuses is sent again, to the same or to others.
     pub fn response_timeout(mut self, timeout: Duration) -> Self {
         self.response_timeout = timeout;
         self

@@ -20,6 +20,8 @@
 //!
 //! - after a failover that lost writes, the new master's tokens are above all that the old one gave out, those among them which
 //!   it goes on giving out while it does not know that it is none any more;
+//! - one that does not know so and is told by a client of a greater epoch does not begin another one, unless a majority of
+//!   the nodes calls it the master;
 //! - after a move of the slot, the first grant begins an epoch above what came along; if it comes back, the same;
 //! - in a slot whose move was broken off by a failover, whichever half of the keys is served, its tokens are new.
 //!
@@ -33,63 +35,37 @@
 //! looks is first, or at the same time, subscribed where it looks. So nobody has to follow a slot for those who wait: a
 //! node that loses it ends their subscriptions, they look, and are redirected.
 
-use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use futures_util::future::{join, join_all};
-use redis::aio::MultiplexedConnection;
 use redis::{
-    Client, Cmd, ConnectionAddr, ConnectionInfo, ErrorKind, FromRedisValue, Pipeline, RedisError,
-    ServerErrorKind, Value,
+    Cmd, ConnectionInfo, ErrorKind, FromRedisValue, Pipeline, RedisError, ServerErrorKind, Value,
 };
 use tokio::time::Instant;
-use tracing::debug;
 
-use super::connection::{Connection, Dialling, Kept, warn_of_eviction};
+use super::connection::{Connection, Dialling};
 use super::failure;
-use super::hearing::{AllWakes, Hearing};
+use super::hearing::AllWakes;
+use super::nodes::{Node, Nodes};
 use super::replicas::acknowledged;
-use super::script::Form;
-use super::subscriptions::Subscriptions;
 use super::tls::Certificates;
 use super::topology::{self, Address};
 use crate::error::{Error, StoreError};
 use crate::store::Result;
 use crate::store::wakes::Wakes;
 
-/// How many nodes are asked for the map of the cluster.
-const ASKED_AT_MOST: usize = 8;
 /// How long to wait before something is sent again, at first and at most.
 const PAUSES: [Duration; 2] = [Duration::from_millis(5), Duration::from_millis(100)];
 /// How often in a row one is redirected without a pause.
 const REDIRECTIONS: u32 = 2;
 
 pub(super) struct Cluster {
-    seeds: Vec<Address>,
-    /// How to connect to a node, but for its address.
-    node: ConnectionInfo,
-    certificates: Certificates,
-    dialling: Dialling,
+    nodes: Nodes,
+    timeout: Duration,
     process: u128,
     wakes: Arc<AllWakes>,
-    map: RwLock<Map>,
-    nodes: Mutex<HashMap<Address, Arc<Node>>>,
-    refreshing: tokio::sync::Mutex<()>,
-}
-
-/// The masters of partitions, as far as is known.
-struct Map {
-    masters: Vec<Option<Arc<Node>>>,
-    /// How often the cluster was asked.
-    generation: u64,
-}
-
-struct Node {
-    address: Address,
-    client: Client,
-    kept: Kept,
 }
 
 /// What a node is asked.
@@ -121,19 +97,12 @@ impl Cluster {
         dialling: Dialling,
     ) -> Self {
         let process = rand::random();
+        let wakes = Arc::new(AllWakes::new(process));
         Self {
-            seeds,
-            node,
-            certificates,
-            dialling,
+            timeout: dialling.timeout,
+            nodes: Nodes::new(seeds, node, certificates, dialling, Arc::clone(&wakes)),
             process,
-            wakes: Arc::new(AllWakes::new(process)),
-            map: RwLock::new(Map {
-                masters: Vec::new(),
-                generation: 0,
-            }),
-            nodes: Mutex::default(),
-            refreshing: tokio::sync::Mutex::default(),
+            wakes,
         }
     }
 
@@ -143,14 +112,15 @@ impl Cluster {
     }
 
     pub(super) fn waits_for_replicas(&self) -> bool {
-        self.dialling.min_replicas > 0
+        self.nodes.wait_for_replicas()
     }
 
     /// Connects to all masters, of which some may be away.
     pub(super) async fn connect(&self) -> std::result::Result<(), Error> {
-        self.refresh(0).await?;
-        let masters: Vec<_> = self.nodes().values().cloned().collect();
-        let connected = join_all(masters.iter().map(|master| self.connection(master))).await;
+        self.nodes.refresh(0).await?;
+        let masters = self.nodes.all();
+        let connected = masters.iter().map(|master| self.nodes.connection(master));
+        let connected = join_all(connected).await;
         let mut failure = failure::of_unserved("connect");
         for connected in connected {
             match connected {
@@ -164,8 +134,8 @@ impl Cluster {
     /// The connection to the master of a partition.
     async fn current(&self, partition: usize) -> Result<Arc<Connection>> {
         self.ask(partition, "connect", Request::Connect).await?;
-        match self.master(partition) {
-            Some(master) => self.connection(&master).await,
+        match self.nodes.master(partition) {
+            Some(master) => self.nodes.connection(&master).await,
             None => Err(failure::of_unserved("connect")),
         }
     }
@@ -177,10 +147,10 @@ impl Cluster {
         operation: &'static str,
         request: Request<'_>,
     ) -> Result<Value> {
-        let mut patience = Patience::new(self.dialling.timeout);
+        let mut patience = Patience::new(self.timeout);
         let mut asking = None;
         loop {
-            let generation = self.map().generation;
+            let generation = self.nodes.generation();
             let asked = match asking.take() {
                 Some(address) => self.ask_importer(operation, &address, request).await,
                 None => self.ask_master(partition, operation, request).await,
@@ -191,7 +161,7 @@ impl Cluster {
             };
             let goes_on = match refusal {
                 Refusal::Moved(address) => {
-                    self.moved(partition, &address)?;
+                    self.nodes.moved(partition, &address)?;
                     patience.redirected().await
                 }
                 Refusal::Ask(address) => {
@@ -203,7 +173,7 @@ impl Cluster {
                     let mut goes_on = patience.pause().await;
                     if goes_on {
                         // If nobody tells, the one that is known is asked again.
-                        let _ = self.refresh(generation).await;
+                        let _ = self.nodes.refresh(generation).await;
                         goes_on = !patience.is_over();
                     }
                     goes_on.then_some(()).ok_or(Some(error))
@@ -222,10 +192,14 @@ impl Cluster {
         operation: &'static str,
         request: Request<'_>,
     ) -> std::result::Result<Value, Refusal> {
-        let Some(node) = self.master(partition) else {
+        let Some(node) = self.nodes.master(partition) else {
             return Err(Refusal::Elsewhere(failure::of_unserved(operation)));
         };
-        let connection = self.connection(&node).await.map_err(Refusal::connecting)?;
+        let connection = self
+            .nodes
+            .connection(&node)
+            .await
+            .map_err(Refusal::connecting)?;
         let refusal = |error| Refusal::of(operation, &error, &node, &connection);
         match (request, &connection.hearing) {
             (Request::Command(command), _) => connection.ask(command).await.map_err(refusal),
@@ -249,8 +223,12 @@ impl Cluster {
         let Request::Command(command) = request else {
             return Err(Refusal::Elsewhere(failure::of_redirections(operation)));
         };
-        let node = self.node(address).map_err(Refusal::Final)?;
-        let connection = self.connection(&node).await.map_err(Refusal::connecting)?;
+        let node = self.nodes.node(address).map_err(Refusal::Final)?;
+        let connection = self
+            .nodes
+            .connection(&node)
+            .await
+            .map_err(Refusal::connecting)?;
         let mut both = Pipeline::with_capacity(2);
         both.cmd("ASKING");
         both.add_command(command.clone());
@@ -267,161 +245,6 @@ impl Cluster {
         let acknowledged = acknowledged(&connection, operation).await;
         acknowledged.map_err(Refusal::Final)?;
         Ok(reply)
-    }
-
-    /// Asks the nodes who is the master of what, unless that was done since the map had this generation.
-    async fn refresh(&self, generation: u64) -> Result<()> {
-        let _refreshing = self.refreshing.lock().await;
-        if self.map().generation != generation {
-            return Ok(());
-        }
-        let clients = self.to_be_asked()?;
-        let topology = topology::ask(clients, self.dialling.timeout).await;
-        let topology = topology.map_err(|error| failure::of_cluster(error.as_ref()))?;
-        let node =
-            |address: Option<Address>| address.map(|address| self.node(&address)).transpose();
-        let masters = topology.masters.into_iter().map(node);
-        let masters = masters.collect::<Result<Vec<_>>>()?;
-        debug!("asked the cluster who has what");
-        let is_master =
-            |node: &Arc<Node>| masters.iter().flatten().any(|one| Arc::ptr_eq(one, node));
-        let before = self.nodes().len();
-        self.nodes().retain(|_, node| is_master(node));
-        let some_left = self.nodes().len() < before;
-        {
-            let mut map = self.map.write().unwrap_or_else(PoisonError::into_inner);
-            map.masters = masters;
-            map.generation = generation + 1;
-        }
-        if some_left {
-            // What they would have told is not heard any more.
-            self.wakes.look_again();
-        }
-        Ok(())
-    }
-
-    /// Some of the nodes that are known, and some of those that the URL names.
-    fn to_be_asked(&self) -> Result<Vec<(Address, Client)>> {
-        let mut addresses: Vec<_> = self.nodes().keys().cloned().collect();
-        for known in (ASKED_AT_MOST / 2..addresses.len()).rev() {
-            let one = rand::random_range(0..=known);
-            addresses.swap_remove(one);
-        }
-        for seed in &self.seeds {
-            if addresses.len() < ASKED_AT_MOST && !addresses.contains(seed) {
-                addresses.push(seed.clone());
-            }
-        }
-        addresses
-            .into_iter()
-            .map(|address| Ok((address.clone(), self.client(&address)?)))
-            .collect()
-    }
-
-    fn map(&self) -> std::sync::RwLockReadGuard<'_, Map> {
-        self.map.read().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn nodes(&self) -> MutexGuard<'_, HashMap<Address, Arc<Node>>> {
-        self.nodes.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn master(&self, partition: usize) -> Option<Arc<Node>> {
-        self.map().masters.get(partition)?.clone()
-    }
-
-    /// A node has told that the slot of a partition is elsewhere.
-    fn moved(&self, partition: usize, to: &Address) -> Result<()> {
-        let to = self.node(to)?;
-        let mut map = self.map.write().unwrap_or_else(PoisonError::into_inner);
-        if let Some(master) = map.masters.get_mut(partition) {
-            *master = Some(to);
-        }
-        Ok(())
-    }
-
-    fn node(&self, address: &Address) -> Result<Arc<Node>> {
-        if let Some(node) = self.nodes().get(address) {
-            return Ok(Arc::clone(node));
-        }
-        let node = Arc::new(Node {
-            address: address.clone(),
-            client: self.client(address)?,
-            kept: Kept::default(),
-        });
-        let mut nodes = self.nodes();
-        Ok(Arc::clone(nodes.entry(address.clone()).or_insert(node)))
-    }
-
-    fn client(&self, (host, port): &Address) -> Result<Client> {
-        let (host, port) = (host.clone(), *port);
-        let addr = match self.node.addr() {
-            ConnectionAddr::TcpTls {
-                insecure,
-                tls_params,
-                ..
-            } => ConnectionAddr::TcpTls {
-                host,
-                port,
-                insecure: *insecure,
-                tls_params: tls_params.clone(),
-            },
-            _ => ConnectionAddr::Tcp(host, port),
-        };
-        let client = self.certificates.client(self.node.clone().set_addr(addr));
-        client.map_err(|_| failure::of_cluster(None))
-    }
-
-    async fn connection(&self, node: &Node) -> Result<Arc<Connection>> {
-        if let Some(connection) = node.kept.working() {
-            return Ok(connection);
-        }
-        let connect = async {
-            let connected =
-                tokio::time::timeout(self.dialling.timeout, self.connect_to(&node.client));
-            let connected = connected.await;
-            connected.unwrap_or_else(|_| Err(failure::of_hanging()))
-        };
-        let (connection, is_new) = node.kept.get(connect).await?;
-        if is_new {
-            self.wakes.look_again();
-        }
-        Ok(connection)
-    }
-
-    async fn connect_to(&self, client: &Client) -> Result<Connection> {
-        let failed = |error| failure::of_connecting(&error);
-        let broken = Arc::new(AtomicBool::new(false));
-        let (wakes, is_broken) = (Arc::downgrade(&self.wakes), Arc::clone(&broken));
-        let hear = move |push: &redis::PushInfo| {
-            if push.kind == redis::PushKind::Disconnection {
-                is_broken.store(true, Ordering::SeqCst);
-                if let Some(wakes) = wakes.upgrade() {
-                    wakes.look_again();
-                }
-            }
-        };
-        let dialling = &self.dialling;
-        let connection = dialling.open(client, Form::Cluster, hear).await;
-        let mut connection = connection.map_err(failed)?;
-        if !has_sharded_channels(&mut connection)
-            .await
-            .map_err(failed)?
-        {
-            return Err(failure::of_version());
-        }
-        warn_of_eviction(&mut connection).await;
-        let acknowledging = dialling.acknowledging(client).await.map_err(failed)?;
-        let hearing = Hearing::connect(client, dialling, &self.wakes, &broken).await;
-        Ok(Connection {
-            multiplexed: connection,
-            form: Form::Cluster,
-            epoch: AtomicU64::new(0),
-            acknowledging,
-            hearing: Some(hearing.map_err(failed)?),
-            broken,
-            subscriptions: Subscriptions::new(Vec::new()),
-        })
     }
 }
 
@@ -468,16 +291,6 @@ impl Refusal {
             _ => Self::Final(failed),
         }
     }
-}
-
-/// Redis 6 has none.
-async fn has_sharded_channels(
-    connection: &mut MultiplexedConnection,
-) -> std::result::Result<bool, RedisError> {
-    let mut command = redis::cmd("COMMAND");
-    command.arg("INFO").arg("SSUBSCRIBE");
-    let told: Vec<Value> = command.query_async(connection).await?;
-    Ok(!matches!(&told[..], [] | [Value::Nil]))
 }
 
 fn is_unknown_script(error: &RedisError) -> bool {
@@ -547,6 +360,16 @@ impl Part {
 
     pub(super) fn waits_for_replicas(&self) -> bool {
         self.cluster.waits_for_replicas()
+    }
+
+    /// Asks the cluster who is the master.
+    pub(super) async fn make_sure(&self, operation: &'static str) -> Result<()> {
+        let nodes = &self.cluster.nodes;
+        if nodes.refresh(nodes.generation()).await? {
+            Ok(())
+        } else {
+            Err(failure::of_minority(operation))
+        }
     }
 
     pub(super) async fn current(&self) -> Result<Arc<Connection>> {

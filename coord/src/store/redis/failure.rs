@@ -123,6 +123,16 @@ pub(super) fn of_unserved(operation: &'static str) -> StoreError {
     )
 }
 
+/// A node that may be a master no more, while too few others can be asked.
+#[cfg(feature = "redis-cluster")]
+pub(super) fn of_minority(operation: &'static str) -> StoreError {
+    StoreError::new(
+        StoreErrorKind::NotApplied,
+        operation,
+        "too few nodes of the cluster can be reached to tell which is the master of the key's slot",
+    )
+}
+
 /// Nodes that name each other.
 #[cfg(feature = "redis-cluster")]
 pub(super) fn of_redirections(operation: &'static str) -> StoreError {

@@ -182,15 +182,19 @@ impl Link {
         connection: &mut MultiplexedConnection,
         seen: &AtomicU64,
     ) -> std::result::Result<u64, RedisError> {
-        let learn = self.lineage(seen.load(Ordering::SeqCst));
+        let learn = self.lineage(seen.load(Ordering::SeqCst), true);
         let epoch = learn.query_async(connection).await?;
         seen.fetch_max(epoch, Ordering::SeqCst);
         Ok(epoch)
     }
 
-    fn lineage(&self, seen: u64) -> Cmd {
-        let mut command = self.form().call(Script::Lineage, 1, 1);
-        command.arg(&self.names.tokens).arg(seen);
+    /// `is_sure`: the server is the primary.
+    fn lineage(&self, seen: u64, is_sure: bool) -> Cmd {
+        let mut command = self.form().call(Script::Lineage, 1, 2);
+        command
+            .arg(&self.names.tokens)
+            .arg(seen)
+            .arg(u8::from(is_sure));
         command
     }
 
@@ -221,8 +225,12 @@ impl Link {
             }
             #[cfg(feature = "redis-cluster")]
             Route::Part(part) => {
-                let learn = self.lineage(part.seen_epoch.load(Ordering::SeqCst));
-                let epoch = self.send_through(connection, operation, &learn).await?;
+                let seen = part.seen_epoch.load(Ordering::SeqCst);
+                let mut epoch = part.send(operation, &self.lineage(seen, false)).await?;
+                if epoch == 0 {
+                    part.make_sure(operation).await?;
+                    epoch = part.send(operation, &self.lineage(seen, true)).await?;
+                }
                 part.seen_epoch.fetch_max(epoch, Ordering::SeqCst);
             }
         }

@@ -1,10 +1,13 @@
-//! The store in one Redis or Valkey server.
+//! The store in a Redis or Valkey server, or in a cluster of them.
 //!
-//! - [`link`] keeps one multiplexed connection, with the epoch of tokens that holds for it.
-//! - [`script`] names the scripts; each primitive operation is one of them, and one round trip.
-//! - [`leases`], [`records`] and [`logs`] turn requests into scripts' arguments and replies into answers.
+//! - [`links`] says by which link a key is reached. A [`link`] keeps one multiplexed [`connection`], with the epoch of
+//!   tokens that holds for it.
+//! - [`cluster`] follows the slots of a cluster: its keys are spread over [`partitions`], its [`nodes`] have them according
+//!   to their [`topology`], and tell of changes by [`hearing`]. [`seeds`] are the nodes that a URL names.
+//! - [`names`] makes the names of keys and channels, and [`script`] names the scripts; each primitive operation is one of them, and one round trip.
+//! - [`leases`], [`records`] and [`logs`] turn requests into scripts' arguments and replies into answers; [`listing`] lists records.
 //! - [`past`] remembers contenders that have left, and [`receipts`] where the server notes it.
-//! - [`subscriptions`] asks for the server's messages to those who wait.
+//! - [`subscriptions`] asks for the server's messages to those who wait, and [`listening`] takes them in.
 //! - [`servers`] says which server to connect to, [`sentinel`] asks for it, and [`tls`] has certificates.
 //! - [`replicas`] waits until replicas have what was written.
 //! - [`failure`] says of each error of the client library whether the operation may have been done.
@@ -23,6 +26,8 @@ mod listening;
 mod listing;
 mod logs;
 mod names;
+#[cfg(feature = "redis-cluster")]
+mod nodes;
 #[cfg(feature = "redis-cluster")]
 mod partitions;
 mod past;
@@ -57,7 +62,7 @@ use super::{
 };
 use crate::error::Error;
 
-/// A store in one Redis (6.2 or later) or Valkey server, over one multiplexed connection.
+/// A store in one Redis (6.2 or later) or Valkey server, over one multiplexed connection; or in a cluster of them.
 ///
 /// Needs the feature `redis`. When the connection breaks, the next operation makes a new one, and everybody
 /// who waits looks again.
@@ -70,10 +75,26 @@ use crate::error::Error;
 /// | `rediss://…` | this one, encrypted; needs the feature `tls` |
 /// | `redis+sentinel://[user:password@]host[:port],host[:port]/NAME[/database]` | the primary that these Sentinels know by the name; needs the feature `redis-sentinel` |
 /// | `rediss+sentinel://…` | the same, Sentinels and servers encrypted; needs both |
+/// | `redis+cluster://[user:password@]host[:port],host[:port]` | the cluster that these nodes are a part of; needs the feature `redis-cluster` |
+/// | `rediss+cluster://…` | the same, all nodes encrypted; needs that and `tls` |
 ///
 /// What the Sentinels ask for is given as `?sentinel_user=…&sentinel_password=…`. They are asked again whenever a
 /// connection is made, and they end the connections to a primary that they demote, so that a failover is followed at
 /// once. Name all of them: of those that answer, the one with the latest configuration counts, once it is a majority.
+///
+/// # Clusters
+///
+/// A cluster needs Redis 7 or later, or Valkey: waiters are woken by sharded channels, which a cluster does not carry to all of
+/// its nodes. Name some of its nodes; the others are learnt from them. There is no more to set up, and nothing that would have
+/// to be in one slot.
+///
+/// - Keys are spread over 256 slots. Each has its leases and the counter of their tokens, so that both move together when
+///   the slot is moved, and an operation is one request to one node.
+/// - A failover is followed, and so is a slot that moves. What is refused meanwhile is sent again, to whichever node has the
+///   slot, until the response timeout has passed; so an operation takes up to three times as long before it fails.
+/// - While the keys of a slot are on the way from one node to another, locks and idempotent calls that are in it wait. What
+///   is one key is served: logs, and records that are read.
+/// - Records of all nodes are listed in their order.
 ///
 /// # Permissions
 ///
@@ -84,12 +105,23 @@ use crate::error::Error;
 ///     +@connection +info +time -@dangerous +info +wait -keys
 /// ```
 ///
+/// On each node of a cluster, where names begin with a tag of five letters:
+///
+/// ```text
+/// ACL SETUSER coord on >PASSWORD resetchannels &{?????}coord:* ~{?????}{shop/* ~{?????}{coord* +@read +@write +@scripting
+///     +@pubsub +@connection +info +time -@dangerous +info +wait -keys +cluster|info +cluster|slots
+/// ```
+///
 /// # What it guarantees
 ///
 /// As long as there is one server, every operation is atomic and in order. Redis copies to its replicas
 /// without waiting, so a failover can lose what was last written: two can then hold one lease. What never
 /// happens is that a later grant has a smaller fencing token, so a resource that checks tokens stays safe.
-/// What survives a restart is up to the server's configuration.
+/// What survives a restart is up to the server's configuration. In a cluster, each slot has one server at a time in
+/// this sense, and the same holds when a slot moves.
+///
+/// Tokens grow across failovers as long as the clocks of the servers that take over from each other are apart by less than
+/// the time between two failovers.
 ///
 /// Run the server with `maxmemory-policy noeviction`; any other policy lets it throw leases away.
 #[derive(Clone)]

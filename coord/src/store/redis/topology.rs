@@ -20,6 +20,8 @@ pub(super) struct Topology {
     is_up: bool,
     /// Grows with every failover.
     epoch: u64,
+    /// Whether a majority of those that were asked has answered.
+    pub(super) is_of_majority: bool,
     /// The master of each partition's slot, if there is one.
     pub(super) masters: Vec<Option<Address>>,
 }
@@ -46,9 +48,14 @@ pub(super) async fn ask(
             Err(_) => {}
         }
     }
+    let is_of_majority = answers.len() > count / 2;
     let latest = answers
         .into_iter()
         .max_by_key(|answer| (answer.is_up, answer.epoch));
+    let latest = latest.map(|latest| Topology {
+        is_of_majority,
+        ..latest
+    });
     latest.ok_or(failure)
 }
 
@@ -76,6 +83,7 @@ async fn ask_one(
         epoch: field("cluster_current_epoch")
             .and_then(|epoch| epoch.parse().ok())
             .unwrap_or(0),
+        is_of_majority: false,
         masters: masters(&slots, host),
     })
 }

@@ -12,7 +12,7 @@ local TOKENS, LINE, DEADLINES = KEYS[1], LEASE .. ':line', LEASE .. ':deadlines'
 local TRACES_KEPT, TRACES_LAST = 8 * 18, 15000
 local SLACK = 60000
 -- On a cluster, whoever comes first after a failover begins the epoch in which others are granted.
-if begin_epoch then begin_epoch(TOKENS, 0) end
+if begin_epoch then begin_epoch(TOKENS, 0, true) end
 
 local function milliseconds()
   local time = redis.call('TIME')
