@@ -3,6 +3,7 @@
 mod broken;
 mod cut_connections;
 mod cut_lines;
+mod cut_nodes;
 mod cut_sessions;
 mod fault_store;
 mod four_methods;
@@ -23,6 +24,7 @@ use tokio::sync::OnceCell;
 
 use cut_connections::CutConnections;
 use cut_lines::CutLines;
+use cut_nodes::CutNodes;
 use cut_sessions::CutSessions;
 use four_methods::FourMethods;
 use resending::{Faults, Resending};
@@ -201,6 +203,13 @@ mod redis_cluster_alone {
 
 mod redis_cluster_behind_random_faults {
     super::store_conformance_tests!(super::unreliable(super::redis_cluster().await));
+}
+
+mod redis_cluster_behind_cut_connections {
+    super::store_conformance_tests! {
+        #[tokio::test]
+        super::Resending(super::CutNodes::connect().await)
+    }
 }
 
 /// In one file with all that follow, and with another process's worth of threads for each store.

@@ -151,9 +151,10 @@ impl Cluster {
         let mut asking = None;
         loop {
             let generation = self.nodes.generation();
+            let master = self.nodes.master(partition);
             let asked = match asking.take() {
                 Some(address) => self.ask_importer(operation, &address, request).await,
-                None => self.ask_master(partition, operation, request).await,
+                None => self.ask_master(master.as_ref(), operation, request).await,
             };
             let refusal = match asked {
                 Ok(reply) => return Ok(reply),
@@ -170,12 +171,11 @@ impl Cluster {
                 }
                 Refusal::Later(error) => patience.pause().await.then_some(()).ok_or(Some(error)),
                 Refusal::Elsewhere(error) => {
-                    let mut goes_on = patience.pause().await;
-                    if goes_on {
-                        // If nobody tells, the one that is known is asked again.
-                        let _ = self.nodes.refresh(generation).await;
-                        goes_on = !patience.is_over();
-                    }
+                    let goes_on = if self.another_is_named(partition, master, generation).await {
+                        patience.redirected().await.is_ok()
+                    } else {
+                        patience.pause().await
+                    };
                     goes_on.then_some(()).ok_or(Some(error))
                 }
                 Refusal::Final(error) => Err(Some(error)),
@@ -186,13 +186,28 @@ impl Cluster {
         }
     }
 
-    async fn ask_master(
+    /// Asks the cluster who has the partition's slot, unless that was done since the map had this generation. Says whether it
+    /// is another node than the one that was asked. If nobody tells, the one that is known stays.
+    async fn another_is_named(
         &self,
         partition: usize,
+        asked: Option<Arc<Node>>,
+        generation: u64,
+    ) -> bool {
+        let _ = self.nodes.refresh(generation).await;
+        match (asked, self.nodes.master(partition)) {
+            (Some(asked), Some(master)) => !Arc::ptr_eq(&asked, &master),
+            (asked, master) => asked.is_none() && master.is_some(),
+        }
+    }
+
+    async fn ask_master(
+        &self,
+        master: Option<&Arc<Node>>,
         operation: &'static str,
         request: Request<'_>,
     ) -> std::result::Result<Value, Refusal> {
-        let Some(node) = self.nodes.master(partition) else {
+        let Some(node) = master else {
             return Err(Refusal::Elsewhere(failure::of_unserved(operation)));
         };
         let connection = self

@@ -94,11 +94,14 @@ impl Dialling {
     }
 }
 
-/// A place for a connection, which is made when there is none that works.
+/// A place for a connection, which is made when there is none that works. Those who ask for it meanwhile share what comes of
+/// that, so that nobody waits for several attempts.
 #[derive(Default)]
 pub(super) struct Kept {
     current: RwLock<Option<Arc<Connection>>>,
-    connecting: Mutex<()>,
+    /// Why the last attempt has failed.
+    connecting: Mutex<Option<StoreError>>,
+    failures: AtomicU64,
 }
 
 impl Kept {
@@ -107,11 +110,24 @@ impl Kept {
         &self,
         connect: impl Future<Output = Result<Connection>>,
     ) -> Result<(Arc<Connection>, bool)> {
-        let _connecting = self.connecting.lock().await;
+        let before = self.failures.load(Ordering::SeqCst);
+        let mut failure = self.connecting.lock().await;
         if let Some(connection) = self.working() {
             return Ok((connection, false));
         }
-        let connection = Arc::new(connect.await?);
+        if self.failures.load(Ordering::SeqCst) != before
+            && let Some(failure) = &*failure
+        {
+            return Err(failure.clone());
+        }
+        let connection = match connect.await {
+            Ok(connection) => Arc::new(connection),
+            Err(error) => {
+                *failure = Some(error.clone());
+                self.failures.fetch_add(1, Ordering::SeqCst);
+                return Err(error);
+            }
+        };
         *self.current.write().unwrap_or_else(PoisonError::into_inner) =
             Some(Arc::clone(&connection));
         Ok((connection, true))
