@@ -2,6 +2,7 @@
 
 mod cluster;
 mod encryption;
+mod hanging;
 mod permissions;
 mod replicas;
 mod sentinels;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use coord::store::{Put, PutRequest};
+use coord::store::{Acquired, LeaseRequest, Put, PutRequest, Store};
 use coord::{Error, StoreErrorKind};
 use coord_tests::{PATIENCE, RedisCluster, RedisServer, until};
 use futures_util::future::join_all;
@@ -149,6 +149,67 @@ async fn a_cluster_that_is_down_refuses_in_time_and_serves_again() {
     })
     .await;
     assert!(token(&lease) > before);
+}
+
+/// Has the master of `key` go on without its replica, which lacks whatever is written from then on.
+async fn leave_replica_behind(cluster: &RedisCluster, key: &str) -> usize {
+    let number = cluster.master_with(key).await;
+    let replica = &cluster.replicas()[number];
+    replica.wait_until_replica_synced().await;
+    // It is not let in again with a password where there is none.
+    let mistake = ["CONFIG", "SET", "masterauth", "mistake"];
+    replica.cli(&mistake).await;
+    let master = &cluster.masters()[number];
+    master.cli(&["CLIENT", "KILL", "TYPE", "replica"]).await;
+    until("the replica to be left behind", async || {
+        (replica.info("master_link_status").await == "down").then_some(())
+    })
+    .await;
+    number
+}
+
+#[tokio::test]
+async fn a_grant_after_a_failover_is_above_those_that_were_lost() {
+    let cluster = RedisCluster::start(3, 1).await;
+    let holding = connect(builder(), &cluster.url()).await;
+    let other = connect(builder(), &cluster.url()).await;
+    drop(holding.lock("a").acquire().await.unwrap());
+    let master = leave_replica_behind(&cluster, "coord").await;
+    let holder = holding.lock("a").ttl(LONG).acquire().await.unwrap();
+    cluster.masters()[master].kill();
+    cluster.until_promoted(&cluster.replicas()[master]).await;
+    let next = other.lock("a").acquire().await.unwrap();
+    assert!(token(&next) > token(&holder));
+    holder.lost().await;
+}
+
+/// The new master knows of one who waits, with the number that it had then.
+#[tokio::test]
+async fn a_hand_over_after_a_failover_is_above_the_grants_that_were_lost() {
+    let cluster = RedisCluster::start(3, 1).await;
+    let store = builder().connect(&cluster.url()).await.unwrap();
+    let other = builder().connect(&cluster.url()).await.unwrap();
+    let [first, second, third] = [(); 3].map(|()| LeaseRequest::exclusive("shop/a", LONG));
+    let second = second.queue(LONG);
+    store.acquire_lease(&first).await.unwrap();
+    let waits = store.acquire_lease(&second).await.unwrap();
+    assert!(matches!(waits, Acquired::Waiting { .. }));
+    let master = leave_replica_behind(&cluster, "coord").await;
+    assert!(store.release_lease(&first.lease).await.unwrap());
+    assert!(store.release_lease(&second.lease).await.unwrap());
+    let Acquired::Granted(lost) = store.acquire_lease(&third).await.unwrap() else {
+        panic!("it was free");
+    };
+    cluster.masters()[master].kill();
+    cluster.until_promoted(&cluster.replicas()[master]).await;
+    until("the release of the first", async || {
+        other.release_lease(&first.lease).await.ok()
+    })
+    .await;
+    let line = other.inspect_lease("shop/a").await.unwrap();
+    assert_eq!(line.len(), 1);
+    assert!(line[0].granted && line[0].owner == second.lease.owner);
+    assert!(line[0].token > lost);
 }
 
 /// The connections of those who wait stay as they are; only the slot is another's.

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use coord::store::{Append, AppendRequest, LeaseRequest, PutRequest, Store};
+use coord::store::{Acquired, Append, AppendRequest, LeaseRequest, PutRequest, Store};
 use coord::{Coordinator, Error, StoreErrorKind};
 use coord_tests::{RedisCluster, RedisServer, until};
 use futures_util::future::join_all;
@@ -187,4 +187,34 @@ async fn while_a_slot_is_moved_single_keys_are_served_and_the_others_refused_in_
     store.acquire_lease(&lease).await.unwrap();
     assert_eq!(store.inspect_lease("shop/x").await.unwrap().len(), 1);
     assert_eq!(store.read_log("shop/x", 0, 9).await.unwrap().len(), 1);
+}
+
+/// All of its keys are on the node that the slot is moved away from, which may not make them again.
+#[tokio::test]
+async fn a_line_that_empties_while_its_slot_is_moved_is_completed_afterwards() {
+    let cluster = RedisCluster::start(3, 0).await;
+    let store = builder().connect(&cluster.url()).await.unwrap();
+    let ttl = Duration::from_millis(300);
+    let holds = LeaseRequest::exclusive("shop/x", ttl);
+    let waits = LeaseRequest::exclusive("shop/x", ttl).queue(ttl);
+    for lease in [&holds, &waits] {
+        store.acquire_lease(lease).await.unwrap();
+    }
+    let (from, to) = move_of(&cluster, "shop/x").await;
+    let slots = cluster.slots_in_use(from).await;
+    let [slot] = slots[..] else {
+        panic!("{slots:?}");
+    };
+    cluster.begin_move(slot, from, to).await;
+    let error = until("the line to be empty", async || {
+        store.inspect_lease("shop/x").await.err()
+    })
+    .await;
+    assert!(error.is_retryable(), "{error}");
+    cluster.move_keys(slot, from, to).await;
+    cluster.end_move(slot, from, to).await;
+    assert!(store.inspect_lease("shop/x").await.unwrap().is_empty());
+    let next = LeaseRequest::exclusive("shop/x", LONG);
+    let granted = store.acquire_lease(&next).await.unwrap();
+    assert!(matches!(granted, Acquired::Granted(_)), "{granted:?}");
 }

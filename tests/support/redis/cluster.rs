@@ -8,6 +8,9 @@ use crate::wait::until;
 
 /// The environment variable by which `tests/run` hands its cluster to the tests.
 const URL: &str = "COORD_TEST_REDIS_CLUSTER";
+/// After how many milliseconds a node counts as down, if there is another to take over; and if there is none, so that
+/// none is taken for down because the machine is busy.
+const TIMEOUTS: [u32; 2] = [1_500, 5_000];
 const SLOTS: usize = 16_384;
 /// How many keys are moved to another node at once.
 const KEYS_AT_ONCE: usize = 50;
@@ -33,7 +36,8 @@ impl RedisCluster {
 
     async fn with(masters: usize, replicas: usize, password: Option<&str>) -> Self {
         let nodes = join_all((0..masters * (1 + replicas)).map(|_| {
-            let mut builder = RedisServer::builder().cluster_node();
+            let timeout = TIMEOUTS[usize::from(replicas == 0)];
+            let mut builder = RedisServer::builder().cluster_node(timeout);
             if let Some(password) = password {
                 builder = builder.password(password);
             }

@@ -76,18 +76,17 @@ impl RedisServerBuilder {
         self
     }
 
-    /// Makes it a node of a cluster, which does not take long to notice that another one is down.
-    pub fn cluster_node(mut self) -> Self {
+    /// Makes it a node of a cluster, which takes another one for down after so many milliseconds.
+    pub fn cluster_node(mut self, timeout: u32) -> Self {
         self.settings.is_cluster_node = true;
         let lines = [
             "cluster-enabled yes",
             "cluster-config-file nodes.conf",
-            "cluster-node-timeout 1000",
             "cluster-allow-replica-migration no",
             "cluster-replica-validity-factor 0",
         ];
         self.settings.lines.extend(lines.map(ToOwned::to_owned));
-        self
+        self.config(&format!("cluster-node-timeout {timeout}"))
     }
 
     /// Starts the server and waits until it answers.

@@ -153,34 +153,35 @@ impl Cluster {
             let generation = self.nodes.generation();
             let master = self.nodes.master(partition);
             let asked = match asking.take() {
-                Some(address) => self.ask_importer(operation, &address, request).await,
+                // What is seldom does not make each operation larger.
+                Some(address) => Box::pin(self.ask_importer(operation, &address, request)).await,
                 None => self.ask_master(master.as_ref(), operation, request).await,
             };
             let refusal = match asked {
                 Ok(reply) => return Ok(reply),
                 Err(refusal) => refusal,
             };
-            let goes_on = match refusal {
+            let (goes_on, error) = match refusal {
                 Refusal::Moved(address) => {
                     self.nodes.moved(partition, &address)?;
-                    patience.redirected().await
+                    (patience.redirected().await, None)
                 }
                 Refusal::Ask(address) => {
                     asking = Some(address);
-                    patience.redirected().await
+                    (patience.redirected().await, None)
                 }
-                Refusal::Later(error) => patience.pause().await.then_some(()).ok_or(Some(error)),
+                Refusal::Later(error) => (patience.pause().await, Some(error)),
                 Refusal::Elsewhere(error) => {
                     let goes_on = if self.another_is_named(partition, master, generation).await {
-                        patience.redirected().await.is_ok()
+                        patience.redirected().await
                     } else {
                         patience.pause().await
                     };
-                    goes_on.then_some(()).ok_or(Some(error))
+                    (goes_on, Some(error))
                 }
-                Refusal::Final(error) => Err(Some(error)),
+                Refusal::Final(error) => (false, Some(error)),
             };
-            if let Err(error) = goes_on {
+            if !goes_on {
                 return Err(error.unwrap_or_else(|| failure::of_redirections(operation)));
             }
         }
@@ -194,7 +195,7 @@ impl Cluster {
         asked: Option<Arc<Node>>,
         generation: u64,
     ) -> bool {
-        let _ = self.nodes.refresh(generation).await;
+        let _ = Box::pin(self.nodes.refresh(generation)).await;
         match (asked, self.nodes.master(partition)) {
             (Some(asked), Some(master)) => !Arc::ptr_eq(&asked, &master),
             (asked, master) => asked.is_none() && master.is_some(),
@@ -212,14 +213,14 @@ impl Cluster {
         };
         let connection = self
             .nodes
-            .connection(&node)
+            .connection(node)
             .await
             .map_err(Refusal::connecting)?;
-        let refusal = |error| Refusal::of(operation, &error, &node, &connection);
+        let refusal = |error| Refusal::of(operation, &error, node, &connection);
         match (request, &connection.hearing) {
             (Request::Command(command), _) => connection.ask(command).await.map_err(refusal),
             (Request::Hear(channel), Some(hearing)) => {
-                let heard = hearing.hear(channel, &self.wakes).await;
+                let heard = Box::pin(hearing.hear(channel, &self.wakes)).await;
                 heard.map_err(|error| refusal(error).of_hearing())?;
                 Ok(Value::Nil)
             }
@@ -296,6 +297,9 @@ impl Refusal {
             (ServerErrorKind::Moved, Some(to)) => Self::Moved(to),
             (ServerErrorKind::Ask, Some(to)) => Self::Ask(to),
             (ServerErrorKind::TryAgain | ServerErrorKind::NoScript, _) => Self::Later(failed),
+            (ServerErrorKind::ResponseError, _) if is_half_moved(error) => {
+                Self::Later(failure::of_half(operation))
+            }
             (
                 ServerErrorKind::ClusterDown
                 | ServerErrorKind::MasterDown
@@ -308,6 +312,14 @@ impl Refusal {
     }
 }
 
+/// Whether a script came upon a key that it had itself deleted before, in a slot that is being moved away: it may not make it
+/// again. All that it does can be done again, and is completed then.
+fn is_half_moved(error: &RedisError) -> bool {
+    error
+        .detail()
+        .is_some_and(|detail| detail.contains("non local key"))
+}
+
 fn is_unknown_script(error: &RedisError) -> bool {
     error.kind() == ErrorKind::Server(ServerErrorKind::NoScript)
 }
@@ -317,6 +329,7 @@ struct Patience {
     ends: Instant,
     pause: Duration,
     redirections: u32,
+    is_last: bool,
 }
 
 impl Patience {
@@ -325,6 +338,7 @@ impl Patience {
             ends: Instant::now() + lasts,
             pause: PAUSES[0],
             redirections: 0,
+            is_last: false,
         }
     }
 
@@ -342,13 +356,13 @@ impl Patience {
         Instant::now() + self.pause >= self.ends
     }
 
-    /// Waits only if nodes keep naming others.
-    async fn redirected(&mut self) -> std::result::Result<(), Option<StoreError>> {
+    /// Waits only if nodes keep naming others. Once it has been long enough, there is one more attempt.
+    async fn redirected(&mut self) -> bool {
         self.redirections += 1;
-        if self.redirections <= REDIRECTIONS || self.pause().await {
-            return Ok(());
+        if self.is_over() {
+            return !std::mem::replace(&mut self.is_last, true);
         }
-        Err(None)
+        self.redirections <= REDIRECTIONS || self.pause().await
     }
 }
 
@@ -380,7 +394,7 @@ impl Part {
     /// Asks the cluster who is the master.
     pub(super) async fn make_sure(&self, operation: &'static str) -> Result<()> {
         let nodes = &self.cluster.nodes;
-        if nodes.refresh(nodes.generation()).await? {
+        if Box::pin(nodes.refresh(nodes.generation())).await? {
             Ok(())
         } else {
             Err(failure::of_minority(operation))

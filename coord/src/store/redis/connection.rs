@@ -204,7 +204,7 @@ impl Connection {
         if !is_unknown_script(&reply) {
             return reply;
         }
-        self.load_scripts().await?;
+        Box::pin(self.load_scripts()).await?;
         ask(&mut connection, command).await
     }
 

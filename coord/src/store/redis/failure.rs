@@ -123,6 +123,16 @@ pub(super) fn of_unserved(operation: &'static str) -> StoreError {
     )
 }
 
+/// A script that was served in part, by the node that a slot is being moved away from.
+#[cfg(feature = "redis-cluster")]
+pub(super) fn of_half(operation: &'static str) -> StoreError {
+    StoreError::new(
+        StoreErrorKind::Unknown,
+        operation,
+        "the key's slot is being moved to another node",
+    )
+}
+
 /// A node that may be a master no more, while too few others can be asked.
 #[cfg(feature = "redis-cluster")]
 pub(super) fn of_minority(operation: &'static str) -> StoreError {

@@ -43,7 +43,7 @@ pub(super) async fn acquire(link: &Arc<Link>, request: &LeaseRequest) -> Result<
         return Ok(standing.acquired(wake));
     }
     let wake = wake();
-    let hears = link.hear_grants().await.is_ok();
+    let hears = Box::pin(link.hear_grants()).await.is_ok();
     Ok(standing.acquired(|| {
         if hears {
             wake
@@ -125,7 +125,7 @@ async fn send_renewals(link: &Arc<Link>, batch: &[&Renewal]) -> Result<Vec<Resul
         .collect();
     let waits = |answer: &Result<_>| matches!(answer, Ok(Renewed::Waiting { .. }));
     if answers.iter().any(waits) {
-        link.hear_grants().await?;
+        Box::pin(link.hear_grants()).await?;
     }
     if answers.len() == batch.len() {
         Ok(answers)
@@ -209,7 +209,7 @@ impl Call for AcquireCall {
         for _ in 0..EPOCHS_PER_REQUEST {
             let epoch = link.epoch(&connection);
             if epoch == 0 {
-                link.relearn("acquire", &connection).await?;
+                Box::pin(link.relearn("acquire", &connection)).await?;
                 continue;
             }
             let leases = calls.iter().map(|call| &call.lease);
@@ -231,7 +231,7 @@ impl Call for AcquireCall {
                 return Ok(replies.iter().map(parse).collect());
             }
             // Those that were done already answer the same when they are sent again.
-            link.relearn("acquire", &connection).await?;
+            Box::pin(link.relearn("acquire", &connection)).await?;
         }
         Err(StoreError::new(
             StoreErrorKind::NotApplied,

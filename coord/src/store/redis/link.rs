@@ -46,7 +46,7 @@ pub(super) struct Link {
 }
 
 enum Route {
-    Alone(Alone),
+    Alone(Box<Alone>),
     #[cfg(feature = "redis-cluster")]
     Part(Part),
 }
@@ -63,12 +63,12 @@ struct Alone {
 impl Link {
     /// A link to a server that has everything.
     pub(super) fn alone(servers: Servers, dialling: Dialling) -> Arc<Self> {
-        let route = Route::Alone(Alone {
+        let route = Route::Alone(Box::new(Alone {
             servers,
             dialling,
             kept: Kept::default(),
             seen_epoch: AtomicU64::new(0),
-        });
+        }));
         let names = Names::new("", rand::random());
         Self::new(names, Arc::default(), Arc::default(), route)
     }
@@ -135,7 +135,7 @@ impl Link {
             let connected = self.connect_to(alone, &client).await;
             connected.map_err(|error| failure::of_connecting(&error))
         };
-        let (connection, is_new) = alone.kept.get(connect).await?;
+        let (connection, is_new) = alone.kept.get(Box::pin(connect)).await?;
         if is_new {
             self.wakes.look_again();
         }

@@ -209,7 +209,7 @@ impl Nodes {
             let connected = connected.await;
             connected.unwrap_or_else(|_| Err(failure::of_hanging()))
         };
-        let (connection, is_new) = node.kept.get(connect).await?;
+        let (connection, is_new) = node.kept.get(Box::pin(connect)).await?;
         if is_new {
             self.wakes.look_again();
         }

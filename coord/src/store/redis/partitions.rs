@@ -21,7 +21,8 @@ pub(super) fn of(name: &str) -> usize {
 pub(super) fn of_channel(channel: &str) -> Option<usize> {
     let tag = channel.strip_prefix('{')?.split('}').next()?;
     let slot = slot(tag.as_bytes());
-    (slot % SPACING == 0).then(|| usize::from(slot / SPACING))
+    slot.is_multiple_of(SPACING)
+        .then(|| usize::from(slot / SPACING))
 }
 
 /// The hash tag of a partition, in its braces.
@@ -43,7 +44,7 @@ static TAGS: LazyLock<Vec<String>> = LazyLock::new(|| {
             [16, 12, 8, 4, 0].map(|shift| b"0123456789abcdef"[(number >> shift & 15) as usize]);
         let slot = slot(&digits);
         let tag = &mut tags[usize::from(slot / SPACING)];
-        if slot % SPACING == 0 && tag.is_empty() {
+        if slot.is_multiple_of(SPACING) && tag.is_empty() {
             *tag = format!("{{{number:05x}}}");
             missing -= 1;
             if missing == 0 {

@@ -3,6 +3,7 @@
 //! Several nodes are asked at once. As soon as a majority of them has answered, the answer counts that comes from where the
 //! latest failover is known of: a node that was cut off tells what was before.
 
+use std::io;
 use std::time::Duration;
 
 use futures_util::StreamExt;
@@ -34,7 +35,11 @@ pub(super) async fn ask(
     let count = clients.len();
     let mut asked: FuturesUnordered<_> = clients
         .iter()
-        .map(|(address, client)| ask_one(address, client, timeout))
+        .map(|(address, client)| async move {
+            let asked = tokio::time::timeout(timeout, ask_one(address, client, timeout));
+            let late = |_| Err(io::Error::from(io::ErrorKind::TimedOut).into());
+            asked.await.unwrap_or_else(late)
+        })
         .collect();
     let mut answers = Vec::new();
     let mut failure = None;

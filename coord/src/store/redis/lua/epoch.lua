@@ -20,7 +20,8 @@ local function begin_epoch(tokens, seen, is_sure)
   local epoch, number = tonumber(time[1]), math.max(math.floor(time[2] * 4294.967295), 1)
   if epoch < seen or (epoch == seen and known[2]) then epoch, number = seen + 1, 1 end
   epoch = string.format('%.0f', epoch)
-  redis.call('DEL', tokens)
+  -- The key is there all the time: it could not be made again in a slot that is being moved away.
   redis.call('HSET', tokens, 'lineage', lineage, 'epoch', epoch, epoch, string.format('%.0f', number))
+  if known[2] and known[2] ~= epoch then redis.call('HDEL', tokens, known[2]) end
   return epoch
 end
