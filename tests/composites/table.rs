@@ -13,7 +13,8 @@ use coord::store::{
     ReplicaLoss, Routed, SqliteStore, Store, Synchronous, TokensGrow,
 };
 use coord_tests::{
-    new_sqlite, shared_etcd, shared_postgres, shared_redis, shared_zookeeper, store_at,
+    new_sqlite, shared_etcd, shared_postgres, shared_redis, shared_redis_cluster, shared_zookeeper,
+    store_at,
 };
 
 const BEGINS: &str = "<!-- This table is made by tests/composites/table.rs. -->\n";
@@ -40,6 +41,10 @@ async fn stores() -> Vec<(&'static str, Capabilities)> {
             sqlite(Synchronous::Normal).await.capabilities(),
         ),
         ("`redis:`", redis().await.capabilities()),
+        (
+            "`redis+cluster:`",
+            store_at(&shared_redis_cluster().await).await.capabilities(),
+        ),
         (
             "`postgres:`",
             store_at(&shared_postgres().await).await.capabilities(),
@@ -81,7 +86,7 @@ const COLUMNS: &[(&str, Cell)] = &[
     ("consistency", consistency),
     // `sqlite::processes`, `faults::restarts`, `composites::quorum`; `zookeeper::failures`; `etcd::failures`.
     ("after a crash of the server", durability),
-    // `faults::failover`; `composites::quorum::two_of_five_stores_down_change_nothing`; `zookeeper::ensemble`; `etcd::cluster`.
+    // `faults::failover`, `redis::cluster`; `composites::quorum::two_of_five_stores_down_change_nothing`; `zookeeper::ensemble`; `etcd::cluster`.
     ("after the loss of a replica", replica_loss),
     // `expiry_records`, `expiry_leases`; `sqlite::time`.
     ("clock", clock),
@@ -98,9 +103,9 @@ const COLUMNS: &[(&str, Cell)] = &[
         }
         .to_owned()
     }),
-    // `faults::cost`, `idempotency::cost`, `sagas::costing`; `composites::counting`; `zookeeper::cost`.
+    // `faults::cost`, `redis::cluster::an_operation_is_one_request`, `idempotency::cost`, `sagas::costing`; `composites::counting`; `zookeeper::cost`.
     ("round trips to acquire, release, put, append", round_trips),
-    // `tokens`; `sqlite::files`, `faults::restarts`, `faults::failover`; `composites::quorum::tokens_grow_whoever_loses_what`; `zookeeper::failures`; `etcd::failures`.
+    // `tokens`; `sqlite::files`, `faults::restarts`, `faults::failover`, `redis::cluster`; `composites::quorum::tokens_grow_whoever_loses_what`; `zookeeper::failures`; `etcd::failures`.
     ("tokens also grow across", tokens),
 ];
 

@@ -3,6 +3,7 @@
 mod broken;
 mod cut_connections;
 mod cut_lines;
+mod cut_nodes;
 mod cut_sessions;
 mod cut_streams;
 mod fault_store;
@@ -17,11 +18,14 @@ use coord::store::{
 };
 use coord::testing::{FaultStore, store_conformance, store_conformance_tests};
 use coord_tests::{
-    shared_etcd, shared_postgres, shared_redis, shared_sqlite, shared_zookeeper, store_at,
+    RedisServer, shared_etcd, shared_postgres, shared_redis, shared_redis_cluster, shared_sqlite,
+    shared_zookeeper, store_at,
 };
+use tokio::sync::OnceCell;
 
 use cut_connections::CutConnections;
 use cut_lines::CutLines;
+use cut_nodes::CutNodes;
 use cut_sessions::CutSessions;
 use cut_streams::CutStreams;
 use four_methods::FourMethods;
@@ -60,6 +64,28 @@ async fn etcd() -> EtcdStore {
 /// A store of whose operations a good part is cut at some point, and sent again.
 fn unreliable(store: impl Store) -> Resending<Faults> {
     Resending(Faults::before(store))
+}
+
+/// On three masters.
+async fn redis_cluster() -> RedisStore {
+    RedisStore::connect(&shared_redis_cluster().await)
+        .await
+        .expect("the shared cluster accepts clients")
+}
+
+/// On a primary that a Sentinel knows of.
+async fn redis_sentinel() -> RedisStore {
+    static WATCHED: OnceCell<(RedisServer, RedisServer)> = OnceCell::const_new();
+    let start = async || {
+        let primary = RedisServer::start().await;
+        let sentinel = RedisServer::builder().sentinel_of(&primary, "main", 1);
+        (primary, sentinel.start().await)
+    };
+    let (_, sentinel) = WATCHED.get_or_init(start).await;
+    let url = format!("redis+sentinel://{}/main", sentinel.addr());
+    RedisStore::connect(&url)
+        .await
+        .expect("the primary accepts clients")
 }
 
 fn quorum_of(stores: usize) -> Quorum {
@@ -166,6 +192,31 @@ mod redis_behind_cut_connections {
     super::store_conformance_tests! {
         #[tokio::test]
         super::Resending(super::CutConnections::connect().await)
+    }
+}
+
+mod redis_sentinel {
+    super::store_conformance_tests! {
+        #[tokio::test]
+        super::redis_sentinel().await
+    }
+}
+
+mod redis_cluster_alone {
+    super::store_conformance_tests! {
+        #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+        super::redis_cluster().await
+    }
+}
+
+mod redis_cluster_behind_random_faults {
+    super::store_conformance_tests!(super::unreliable(super::redis_cluster().await));
+}
+
+mod redis_cluster_behind_cut_connections {
+    super::store_conformance_tests! {
+        #[tokio::test]
+        super::Resending(super::CutNodes::connect().await)
     }
 }
 

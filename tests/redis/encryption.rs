@@ -2,6 +2,7 @@
 
 use coord::{Coordinator, Error, StoreErrorKind};
 use coord_tests::RedisServer;
+use coord_tests::redis::RedisServerBuilder;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 
 use crate::{builder, connect, refused};
@@ -16,6 +17,10 @@ struct Encrypted {
 
 impl Encrypted {
     async fn start() -> Self {
+        Self::with(RedisServer::builder()).await
+    }
+
+    async fn with(builder: RedisServerBuilder) -> Self {
         let mut vouches = CertificateParams::default();
         vouches.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let issuer = CertifiedIssuer::self_signed(vouches, KeyPair::generate().unwrap()).unwrap();
@@ -28,7 +33,7 @@ impl Encrypted {
             (certificate.pem(), key.serialize_pem())
         };
         let (of_server, key_of_server) = signed("localhost");
-        let server = RedisServer::builder()
+        let server = builder
             .encrypted(&of_server, &key_of_server, &issuer.pem())
             .start()
             .await;
@@ -56,6 +61,36 @@ async fn who_is_vouched_for_is_trusted_and_let_in() {
     });
     lease.release().await.unwrap();
     waiter.await.unwrap().unwrap().release().await.unwrap();
+}
+
+/// A cluster of one node, which does not know its address and so is where it was asked.
+#[tokio::test]
+async fn a_cluster_is_encrypted_with_all_that_it_tells() {
+    let node = RedisServer::builder().cluster_node(5_000);
+    let encrypted = Encrypted::with(node.config("tls-cluster yes")).await;
+    let server = &encrypted.server;
+    server
+        .cli(&["CLUSTER", "ADDSLOTSRANGE", "0", "16383"])
+        .await;
+    coord_tests::until("the cluster to serve", async || {
+        let info = server.cli(&["CLUSTER", "INFO"]).await;
+        info.text().contains("cluster_state:ok").then_some(())
+    })
+    .await;
+    let url = server.tls_url().replace("rediss://", "rediss+cluster://");
+    let builder = builder()
+        .root_certificates(&*encrypted.roots)
+        .client_certificate(&*encrypted.certificate, &*encrypted.key);
+    let coord = connect(builder.clone(), &url).await;
+    let lease = coord.lock("a").acquire().await.unwrap();
+    let waiter = tokio::spawn({
+        let coord = connect(builder, &url).await;
+        async move { coord.lock("a").acquire().await }
+    });
+    lease.release().await.unwrap();
+    waiter.await.unwrap().unwrap().release().await.unwrap();
+    let plain = format!("redis+cluster://127.0.0.1:{}", server.port());
+    connect(crate::builder(), &plain).await;
 }
 
 #[tokio::test]

@@ -1,6 +1,8 @@
 //! What the store in Redis does with more than one server, with encryption, and with a user of few rights.
 
+mod cluster;
 mod encryption;
+mod hanging;
 mod permissions;
 mod replicas;
 mod sentinels;

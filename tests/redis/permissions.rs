@@ -4,15 +4,18 @@ use std::time::Duration;
 
 use coord::StoreErrorKind;
 use coord::store::{AppendRequest, ListRequest, PutRequest, ScanRequest, Scanned, Watched};
-use coord_tests::RedisServer;
+use coord_tests::{RedisCluster, RedisServer};
 
 use crate::{builder, connect, refused};
 
 const DOCUMENTATION: &str = include_str!("../../coord/src/store/redis/mod.rs");
 
-/// The rules behind `ACL SETUSER coord`, as the documentation has them.
-fn rules() -> Vec<&'static str> {
-    let (_, from) = DOCUMENTATION.split_once("ACL SETUSER coord ").unwrap();
+/// The rules behind `ACL SETUSER coord`, as the documentation has them: for a server alone, and for nodes of a cluster.
+fn rules(which: usize) -> Vec<&'static str> {
+    let from = DOCUMENTATION
+        .split("ACL SETUSER coord ")
+        .nth(1 + which)
+        .unwrap();
     let (text, _) = from.split_once("```").unwrap();
     text.split_whitespace()
         .filter(|word| *word != "///")
@@ -23,7 +26,7 @@ fn rules() -> Vec<&'static str> {
 async fn with_user() -> (RedisServer, String) {
     let server = RedisServer::start().await;
     let mut command = vec!["ACL", "SETUSER", "coord"];
-    command.extend(rules());
+    command.extend(rules(0));
     server.cli(&command).await;
     let url = format!("redis://coord:PASSWORD@127.0.0.1:{}", server.port());
     (server, url)
@@ -32,8 +35,23 @@ async fn with_user() -> (RedisServer, String) {
 #[tokio::test]
 async fn it_can_do_all_that_the_store_does() {
     let (_server, url) = with_user().await;
-    let coord = connect(builder().min_replicas(0), &url).await;
-    let other = connect(builder(), &url).await;
+    do_all(&url).await;
+}
+
+#[tokio::test]
+async fn it_can_do_all_that_the_store_does_in_a_cluster() {
+    let cluster = RedisCluster::start(3, 0).await;
+    let mut command = vec!["ACL", "SETUSER", "coord"];
+    command.extend(rules(1));
+    for node in cluster.nodes() {
+        node.cli(&command).await;
+    }
+    do_all(&cluster.url_as("coord:PASSWORD@")).await;
+}
+
+async fn do_all(url: &str) {
+    let coord = connect(builder().min_replicas(0), url).await;
+    let other = connect(builder(), url).await;
     let lease = coord
         .lock("a")
         .ttl(Duration::from_secs(1))

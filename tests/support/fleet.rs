@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use crate::{
-    new_sqlite, shared_etcd, shared_postgres, shared_redis, shared_zookeeper, sqlite_url, store_at,
-    unique, until,
+    new_sqlite, shared_etcd, shared_postgres, shared_redis, shared_redis_cluster, shared_zookeeper,
+    sqlite_url, store_at, unique, until,
 };
 use coord::store::{Contender, LeaseId, MemoryStore, PutRequest, Quorum, Store};
 use coord::testing::FaultStore;
@@ -77,6 +77,11 @@ impl Fleet {
     /// On the ZooKeeper server that all tests share, each with a connection of its own.
     pub async fn on_zookeeper() -> Self {
         Self::at(shared_zookeeper().await).await
+    }
+
+    /// On the Redis Cluster that all tests share, each with connections of its own.
+    pub async fn on_redis_cluster() -> Self {
+        Self::at(shared_redis_cluster().await).await
     }
 
     async fn at(url: String) -> Self {

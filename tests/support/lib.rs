@@ -6,6 +6,7 @@
 //!
 //! - [`RedisServer`] runs a Redis server of a test's own, to be killed, paused, restarted or promoted.
 //! - [`shared_redis`] is one server for all tests that leave it as they found it.
+//! - [`RedisCluster`] and [`shared_redis_cluster`] are the same for Redis Cluster.
 //! - [`shared_sqlite`] is one database in a file for them, and [`new_sqlite`] one of a test's own.
 //! - [`PostgresServer`] and [`shared_postgres`] are the same for PostgreSQL.
 //! - [`ZookeeperServer`] and [`shared_zookeeper`] are the same for ZooKeeper, and
@@ -46,7 +47,7 @@ pub use names::unique;
 pub use polls::dropped_after;
 pub use postgres::{PostgresServer, shared_postgres};
 pub use proxy::Proxy;
-pub use redis::{RedisServer, shared_redis};
+pub use redis::{RedisCluster, RedisServer, shared_redis, shared_redis_cluster};
 pub use resp::Value;
 pub use sqlite::{new_folder, new_socket, new_sqlite, shared_sqlite};
 pub use stores::{sqlite_url, store_at};

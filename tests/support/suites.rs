@@ -24,6 +24,15 @@ macro_rules! over_every_store {
             )* })*
         }
 
+        mod redis_cluster {
+            $(mod $subject { $(
+                #[tokio::test]
+                async fn $case() {
+                    super::super::$subject::$case(&$crate::fleet::Fleet::on_redis_cluster().await).await;
+                }
+            )* })*
+        }
+
         /// On a majority of three stores.
         mod quorum {
             $(mod $subject { $(

@@ -8,8 +8,8 @@ use crate::error::Error;
 /// Connects to the store that `url` names, for a coordinator that has further settings.
 ///
 /// Known are `memory:`; with the feature `sqlite`, `sqlite:coord.db` or any other path, which stands as it is
-/// written, without escapes; with the feature `redis`, `redis://[user:password@]host[:port][/database]`, and with `tls`
-/// and `redis-sentinel` further ones, of which `store::RedisStore` tells; with the feature `postgres`,
+/// written, without escapes; with the feature `redis`, `redis://[user:password@]host[:port][/database]`, and with `tls`,
+/// `redis-sentinel` and `redis-cluster` further ones, of which `store::RedisStore` tells; with the feature `postgres`,
 /// `postgres://[user[:password]@]host[:port][/database]`, of which `store::PostgresStore` tells more; with the feature
 /// `zookeeper`, `zk://[user:password@]host[:port][,host[:port]…][/folder]`, or `zks:` if it is encrypted; and with the
 /// feature `etcd`, `etcd://[user:password@]host[:port][,host[:port]…][/prefix]`, or `etcds:` if it is encrypted.
@@ -46,13 +46,14 @@ pub async fn connect(url: &str) -> Result<Arc<dyn Store>, Error> {
     match &*scheme {
         "memory" => Ok(Arc::new(MemoryStore::new())),
         "sqlite" => sqlite(url).await,
-        "redis" | "rediss" | "redis+sentinel" | "rediss+sentinel" => redis(&scheme, url).await,
+        "redis" | "rediss" | "redis+sentinel" | "rediss+sentinel" | "redis+cluster"
+        | "rediss+cluster" => redis(&scheme, url).await,
         "postgres" | "postgresql" => postgres(url).await,
         "zk" | "zks" => zookeeper(&scheme, url).await,
         "etcd" | "etcds" => etcd(&scheme, url).await,
         unknown => Err(Error::invalid_url(format!(
             "the scheme `{unknown}:` is unknown; this version knows `memory:`, `sqlite:`, `redis:`, `rediss:`, \
-             `redis+sentinel:`, `rediss+sentinel:`, `postgres:`, `zk:`, `zks:`, `etcd:` and `etcds:`"
+             `redis+sentinel:`, `rediss+sentinel:`, `redis+cluster:`, `rediss+cluster:`, `postgres:`, `zk:`, `zks:`, `etcd:` and `etcds:`"
         ))),
     }
 }
@@ -102,6 +103,9 @@ async fn redis(scheme: &str, url: &str) -> Result<Arc<dyn Store>, Error> {
     }
     if scheme.ends_with("+sentinel") && cfg!(not(feature = "redis-sentinel")) {
         return Err(feature_is_off(scheme, "redis-sentinel"));
+    }
+    if scheme.ends_with("+cluster") && cfg!(not(feature = "redis-cluster")) {
+        return Err(feature_is_off(scheme, "redis-cluster"));
     }
     Ok(Arc::new(super::RedisStore::connect(url).await?))
 }

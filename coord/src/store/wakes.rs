@@ -62,7 +62,7 @@ impl Wakes {
     }
 
     /// Whether anybody watches the channel.
-    #[cfg(feature = "zookeeper")]
+    #[cfg(any(feature = "redis-cluster", feature = "zookeeper"))]
     pub(super) fn is_watched(&self, channel: &str) -> bool {
         let state = self.state();
         let watchers = state.watchers.get(channel);

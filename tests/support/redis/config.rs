@@ -76,6 +76,19 @@ impl RedisServerBuilder {
         self
     }
 
+    /// Makes it a node of a cluster, which takes another one for down after so many milliseconds.
+    pub fn cluster_node(mut self, timeout: u32) -> Self {
+        self.settings.is_cluster_node = true;
+        let lines = [
+            "cluster-enabled yes",
+            "cluster-config-file nodes.conf",
+            "cluster-allow-replica-migration no",
+            "cluster-replica-validity-factor 0",
+        ];
+        self.settings.lines.extend(lines.map(ToOwned::to_owned));
+        self.config(&format!("cluster-node-timeout {timeout}"))
+    }
+
     /// Starts the server and waits until it answers.
     pub async fn start(self) -> RedisServer {
         RedisServer::with(self.settings).await
@@ -92,6 +105,7 @@ pub(super) struct Settings {
     pub(super) certificates: Option<[String; 3]>,
     /// What a Sentinel watches.
     pub(super) sentinel: Vec<String>,
+    pub(super) is_cluster_node: bool,
     lines: Vec<String>,
 }
 

@@ -1,6 +1,7 @@
 //! Redis servers of a test's own.
 
 mod client;
+mod cluster;
 mod commands;
 mod config;
 mod shared;
@@ -15,6 +16,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use rustix::process::Signal;
 use tempfile::TempDir;
 
+pub use cluster::{RedisCluster, shared_redis_cluster};
 pub use config::{Persistence, RedisServerBuilder};
 pub use shared::shared_redis;
 
@@ -35,6 +37,8 @@ pub struct RedisServer {
     settings: Settings,
     port: Port,
     tls_port: Option<Port>,
+    /// Where the other nodes of a cluster reach it.
+    bus_port: Option<Port>,
     folder: TempDir,
     process: Mutex<Option<Leashed>>,
 }
@@ -54,11 +58,15 @@ impl RedisServer {
         let port = Port::claim().expect("a port");
         let encrypts = settings.certificates.is_some();
         let tls_port = encrypts.then(|| Port::claim().expect("a second port"));
+        let bus_port = settings
+            .is_cluster_node
+            .then(|| Port::claim().expect("a further port"));
         let folder = TempDir::with_prefix("coord-redis-").expect("a temporary folder");
         let server = Self {
             settings,
             port,
             tls_port,
+            bus_port,
             folder,
             process: Mutex::new(None),
         };
@@ -80,6 +88,12 @@ impl RedisServer {
     /// The port.
     pub fn port(&self) -> u16 {
         self.port.number()
+    }
+
+    /// The port for other nodes of its cluster.
+    pub fn bus_port(&self) -> u16 {
+        let port = self.bus_port.as_ref().expect("a node of a cluster");
+        port.number()
     }
 
     /// The address and port.
@@ -153,7 +167,10 @@ impl RedisServer {
     async fn run(&self) {
         let config = self.folder().join("redis.conf");
         let tls_port = self.tls_port.as_ref().map(Port::number);
-        let text = self.settings.file(self.port(), tls_port, self.folder());
+        let mut text = self.settings.file(self.port(), tls_port, self.folder());
+        if let Some(port) = &self.bus_port {
+            text += &format!("cluster-port {}\n", port.number());
+        }
         fs::write(&config, text).expect("the server's configuration");
         for (file, pem) in CERTIFICATES
             .iter()

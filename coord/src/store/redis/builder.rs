@@ -1,11 +1,20 @@
 //! Settings of a store in Redis.
 
 use std::fmt;
+#[cfg(feature = "redis-cluster")]
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::RedisStore;
+#[cfg(feature = "redis-cluster")]
+use super::cluster::Cluster;
+use super::connection::Dialling;
 use super::link::Link;
-use super::replicas::Replicas;
+use super::links::Links;
+#[cfg(feature = "redis-cluster")]
+use super::links::Parts;
+#[cfg(feature = "redis-cluster")]
+use super::seeds::Seeds;
 use super::servers::Servers;
 use super::tls::Certificates;
 use crate::error::Error;
@@ -48,7 +57,8 @@ impl RedisStoreBuilder {
     }
 
     /// How long to wait for the server, to connect and for each answer. The default is 2 seconds. Past it the
-    /// connection is taken for broken, and the operation for perhaps done.
+    /// connection is taken for broken, and the operation for perhaps done. In a cluster it is also how long an operation that a
+    /// node refuses is sent again, to the same or to others.
     pub fn response_timeout(mut self, timeout: Duration) -> Self {
         self.response_timeout = timeout;
         self
@@ -98,11 +108,21 @@ impl RedisStoreBuilder {
     /// As [`RedisStore::connect`]; [`Error::InvalidOption`] for certificates that cannot be read.
     pub async fn connect(self, url: &str) -> Result<RedisStore, Error> {
         let timeout = self.response_timeout;
+        let dialling = Dialling {
+            timeout,
+            min_replicas: self.min_replicas,
+        };
+        #[cfg(feature = "redis-cluster")]
+        if let Some(Seeds { nodes, info }) = Seeds::parse(url)? {
+            let cluster = Cluster::new(nodes, info, self.certificates, dialling);
+            cluster.connect().await?;
+            let links = Links::Parts(Parts::of(Arc::new(cluster)));
+            return Ok(RedisStore::of(links));
+        }
         let servers = Servers::open(url, &self.certificates, timeout)?;
-        let replicas = Replicas::wanted(self.min_replicas, timeout);
-        let link = Link::new(servers, timeout, replicas);
+        let link = Link::alone(servers, dialling);
         link.current().await?;
-        Ok(RedisStore { link })
+        Ok(RedisStore::of(Links::One(link)))
     }
 }
 

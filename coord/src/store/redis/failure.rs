@@ -79,6 +79,80 @@ pub(super) fn of_sentinels(error: Option<&RedisError>) -> StoreError {
     StoreError::new(kind, "connect", problem)
 }
 
+/// No node has told of the cluster; this is what one of them said instead.
+#[cfg(feature = "redis-cluster")]
+pub(super) fn of_cluster(error: Option<&RedisError>) -> StoreError {
+    let (kind, problem) = match error {
+        Some(error) if error.kind() == ErrorKind::Server(ServerErrorKind::ResponseError) => (
+            StoreErrorKind::Denied,
+            "the server is not part of a cluster; write its URL as `redis://…`",
+        ),
+        Some(error) if !error.is_io_error() => return of_connecting(error),
+        Some(error) if is_about_trust(error) => return of_connecting(error),
+        _ => (
+            StoreErrorKind::NotApplied,
+            "no node of the cluster can be reached; check their hosts and ports, and that they run",
+        ),
+    };
+    StoreError::new(kind, "connect", problem)
+}
+
+/// A node that does not finish the handshake.
+#[cfg(feature = "redis-cluster")]
+pub(super) fn of_hanging() -> StoreError {
+    StoreError::new(StoreErrorKind::NotApplied, "connect", UNREACHABLE)
+}
+
+/// A node that cannot tell of what happens in a slot.
+#[cfg(feature = "redis-cluster")]
+pub(super) fn of_version() -> StoreError {
+    StoreError::new(
+        StoreErrorKind::Denied,
+        "connect",
+        "the server has no sharded channels: a cluster needs Redis 7 or later, or Valkey",
+    )
+}
+
+/// A slot that no node has.
+#[cfg(feature = "redis-cluster")]
+pub(super) fn of_unserved(operation: &'static str) -> StoreError {
+    StoreError::new(
+        StoreErrorKind::NotApplied,
+        operation,
+        "no node of the cluster serves the key's slot at the moment",
+    )
+}
+
+/// A script that was served in part, by the node that a slot is being moved away from.
+#[cfg(feature = "redis-cluster")]
+pub(super) fn of_half(operation: &'static str) -> StoreError {
+    StoreError::new(
+        StoreErrorKind::Unknown,
+        operation,
+        "the key's slot is being moved to another node",
+    )
+}
+
+/// A node that may be a master no more, while too few others can be asked.
+#[cfg(feature = "redis-cluster")]
+pub(super) fn of_minority(operation: &'static str) -> StoreError {
+    StoreError::new(
+        StoreErrorKind::NotApplied,
+        operation,
+        "too few nodes of the cluster can be reached to tell which is the master of the key's slot",
+    )
+}
+
+/// Nodes that name each other.
+#[cfg(feature = "redis-cluster")]
+pub(super) fn of_redirections(operation: &'static str) -> StoreError {
+    StoreError::new(
+        StoreErrorKind::NotApplied,
+        operation,
+        "the nodes of the cluster do not agree on who has the key's slot",
+    )
+}
+
 /// A URL that cannot be used. The library's message is not passed on: it could show the password.
 pub(super) fn of_url() -> Error {
     Error::invalid_url("write it as `redis://[user:password@]host[:port][/database]`")
@@ -138,7 +212,7 @@ fn of_server(kind: ServerErrorKind) -> (StoreErrorKind, &'static str) {
         ),
         ServerErrorKind::Moved | ServerErrorKind::Ask | ServerErrorKind::CrossSlot => (
             StoreErrorKind::Denied,
-            "the server is part of a cluster; this store is for one server",
+            "the server is part of a cluster; write its URL as `redis+cluster://…`",
         ),
         _ => (
             StoreErrorKind::Rejected,

@@ -4,11 +4,14 @@ use std::io::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use redis::{Cmd, RedisWrite, ToRedisArgs, ToSingleRedisArg, Value};
 
-use super::link::{Link, TOKENS};
+use super::link::Link;
+use super::names::Name;
 use super::past::Note;
-use super::script::{Script, several, write_pieces};
+use super::replicas::replicated;
+use super::script::{Form, Script, several, write_pieces};
 use super::{failure, milliseconds};
 use crate::error::{StoreError, StoreErrorKind};
 use crate::key::Renderer;
@@ -16,6 +19,7 @@ use crate::store::batch::{self, Call};
 use crate::store::standing::{Standing, parse_owner};
 use crate::store::{
     Acquired, Contender, FencingToken, LeaseId, LeaseRequest, OwnerId, Renewal, Renewed, Result,
+    Watch,
 };
 
 /// How often the epoch is learnt again within one request before the server is called too restless.
@@ -29,25 +33,40 @@ pub(super) async fn acquire(link: &Arc<Link>, request: &LeaseRequest) -> Result<
     let doubt = link.past.doubt(&request.lease);
     // A floor moves the tokens of everybody, so nobody else's call goes along.
     let standing = match request.token_floor {
-        None => link.acquiring.call(link, call).await?,
-        Some(_) => first(AcquireCall::send(link, &[call]).await?, "acquire")?,
+        None if link.batches() => link.acquiring.call(link, call).await?,
+        _ => first(AcquireCall::send(link, &[call]).await?, "acquire")?,
     };
     doubt.settle();
     // A grant that came since the reply is kept for this.
-    Ok(standing.acquired(|| link.wakes.wait_in_line(request.lease.owner)))
+    let wake = || link.wakes.wait_in_line(request.lease.owner);
+    if !matches!(standing, Standing::Waiting { .. }) {
+        return Ok(standing.acquired(wake));
+    }
+    let wake = wake();
+    let hears = Box::pin(link.hear_grants()).await.is_ok();
+    Ok(standing.acquired(|| {
+        if hears {
+            wake
+        } else {
+            Watch::any_of([wake, Watch::polling()])
+        }
+    }))
 }
 
-/// One round trip for all that are within the limits; the others are refused by themselves.
-pub(super) async fn renew(link: &Arc<Link>, renewals: &[Renewal]) -> Vec<Result<Renewed>> {
+/// One round trip for all that are within the limits; the others are refused by themselves. `link_of` says by which link a
+/// resource is reached.
+pub(super) async fn renew<'a>(
+    link_of: impl Fn(&str) -> &'a Arc<Link>,
+    renewals: &[Renewal],
+) -> Vec<Result<Renewed>> {
     let checked: Vec<_> = renewals
         .iter()
         .map(|renewal| renewal.check().map(|()| renewal))
         .collect();
     let sent: Vec<_> = checked.iter().flatten().copied().collect();
-    let mut answers = match send_renewals(link, &sent).await {
-        Ok(answers) => answers.into_iter(),
-        Err(error) => vec![Err(error); sent.len()].into_iter(),
-    };
+    let batches = batches_of(link_of, &sent);
+    let answers = join_all(batches.iter().map(|(link, batch)| renew_batch(link, batch)));
+    let mut answers = answers.await.into_iter().flatten();
     let mut answer = || {
         answers
             .next()
@@ -59,31 +78,60 @@ pub(super) async fn renew(link: &Arc<Link>, renewals: &[Renewal]) -> Vec<Result<
         .collect()
 }
 
-async fn send_renewals(link: &Arc<Link>, renewals: &[&Renewal]) -> Result<Vec<Result<Renewed>>> {
-    let mut answers = Vec::with_capacity(renewals.len());
-    for batch in renewals.chunks(batch::LARGEST) {
-        let mut command = lease_command(
-            Script::LeaseRenew,
-            batch.iter().map(|renewal| &renewal.lease),
-        );
-        for Renewal {
-            lease,
-            ttl,
-            wait_ttl,
-        } in batch
-        {
-            command
-                .arg(&holder_mark(lease.owner)[..])
-                .arg(milliseconds(*ttl))
-                .arg(milliseconds(*wait_ttl));
-        }
-        let replies: Vec<Value> = link.send("renew", &command).await?;
-        answers.extend(replies.into_iter().map(|reply| {
-            let standing = Standing::parse(&reply, 0).ok_or_else(|| failure::of_reply("renew"))?;
-            Ok(standing.renewed())
-        }));
+/// What is sent together: as much as one script call carries, and in a cluster one renewal.
+fn batches_of<'a, 'r>(
+    link_of: impl Fn(&str) -> &'a Arc<Link>,
+    renewals: &'r [&'r Renewal],
+) -> Vec<(&'a Arc<Link>, &'r [&'r Renewal])> {
+    let link_of = |batch: &[&Renewal]| batch.first().map(|first| link_of(&first.lease.resource));
+    let size = match link_of(renewals) {
+        Some(link) if link.batches() => batch::LARGEST,
+        _ => 1,
+    };
+    let batches = renewals.chunks(size);
+    batches
+        .filter_map(|batch| Some((link_of(batch)?, batch)))
+        .collect()
+}
+
+async fn renew_batch(link: &Arc<Link>, batch: &[&Renewal]) -> Vec<Result<Renewed>> {
+    let held = |answer: &Result<_>| matches!(answer, Ok(Renewed::Granted(_)));
+    let is_held = |answers: &Vec<Result<_>>| answers.iter().any(held);
+    let answers = replicated(link, "renew", send_renewals(link, batch), is_held).await;
+    answers.unwrap_or_else(|error| vec![Err(error); batch.len()])
+}
+
+async fn send_renewals(link: &Arc<Link>, batch: &[&Renewal]) -> Result<Vec<Result<Renewed>>> {
+    let leases = batch.iter().map(|renewal| &renewal.lease);
+    let mut command = lease_command(link, Script::LeaseRenew, leases);
+    for Renewal {
+        lease,
+        ttl,
+        wait_ttl,
+    } in batch
+    {
+        command
+            .arg(&holder_mark(lease.owner)[..])
+            .arg(milliseconds(*ttl))
+            .arg(milliseconds(*wait_ttl));
     }
-    Ok(answers)
+    let replies: Vec<Value> = link.send("renew", &command).await?;
+    let answers: Vec<Result<Renewed>> = replies
+        .iter()
+        .map(|reply| {
+            let standing = Standing::parse(reply, 0).ok_or_else(|| failure::of_reply("renew"))?;
+            Ok(standing.renewed())
+        })
+        .collect();
+    let waits = |answer: &Result<_>| matches!(answer, Ok(Renewed::Waiting { .. }));
+    if answers.iter().any(waits) {
+        Box::pin(link.hear_grants()).await?;
+    }
+    if answers.len() == batch.len() {
+        Ok(answers)
+    } else {
+        Err(failure::of_reply("renew"))
+    }
 }
 
 pub(super) async fn release(link: &Arc<Link>, lease: &LeaseId) -> Result<bool> {
@@ -93,12 +141,13 @@ pub(super) async fn release(link: &Arc<Link>, lease: &LeaseId) -> Result<bool> {
         None => false,
     };
     let doubt = link.past.doubt(lease);
+    let call = || ReleaseCall(lease.clone());
     let answer = if is_doubtful {
         release_late(link, lease).await?
+    } else if link.batches() {
+        link.releasing.call(link, call()).await?
     } else {
-        link.releasing
-            .call(link, ReleaseCall(lease.clone()))
-            .await?
+        first(ReleaseCall::send(link, &[call()]).await?, "release")?
     };
     doubt.settle();
     Ok(answer)
@@ -107,11 +156,14 @@ pub(super) async fn release(link: &Arc<Link>, lease: &LeaseId) -> Result<bool> {
 /// Releases one of whom another request may have been done before, or may yet come.
 async fn release_late(link: &Arc<Link>, lease: &LeaseId) -> Result<bool> {
     let receipts = link.receipts.unsettled();
-    let mut command = Script::LeaseReleaseLate.call(2 + receipts.len(), 1);
+    let line = line_keys(link, [lease]);
+    let keys = 2 + receipts.len() + line.len();
+    let mut command = link.form().call(Script::LeaseReleaseLate, keys, 1);
     command
-        .arg(TOKENS)
-        .arg(Name(&lease.resource))
+        .arg(&link.names.tokens)
+        .arg(link.names.lease(&lease.resource))
         .arg(receipts)
+        .arg(line)
         .arg(&holder_mark(lease.owner)[..]);
     let answer = link.send("release", &command).await?;
     link.past.note(lease, Note::Released(answer));
@@ -155,18 +207,23 @@ impl Call for AcquireCall {
     async fn send(link: &Arc<Link>, calls: &[Self]) -> Result<Vec<Result<Standing>>> {
         let connection = link.current().await?;
         for _ in 0..EPOCHS_PER_REQUEST {
-            let epoch = connection.epoch();
-            let mut command =
-                lease_command(Script::LeaseAcquire, calls.iter().map(|call| &call.lease));
+            let epoch = link.epoch(&connection);
+            if epoch == 0 {
+                Box::pin(link.relearn("acquire", &connection)).await?;
+                continue;
+            }
+            let leases = calls.iter().map(|call| &call.lease);
+            let mut command = lease_command(link, Script::LeaseAcquire, leases);
             let floor = calls.iter().find_map(|call| call.token_floor);
             command.arg(epoch).arg(Common {
                 floor,
-                channel: &link.channel,
+                channel: &link.names.channel,
             });
             for call in calls {
                 command.arg(Holder { call, epoch }).arg(call.ttl);
             }
-            let replies = several(connection.send("acquire", &command).await?);
+            let reply = link.send_through(&connection, "acquire", &command).await?;
+            let replies = several(reply);
             if !replies.iter().any(is_other_epoch) {
                 let parse = |reply| {
                     Standing::parse(reply, epoch).ok_or_else(|| failure::of_reply("acquire"))
@@ -174,7 +231,7 @@ impl Call for AcquireCall {
                 return Ok(replies.iter().map(parse).collect());
             }
             // Those that were done already answer the same when they are sent again.
-            link.relearn("acquire", &connection).await?;
+            Box::pin(link.relearn("acquire", &connection)).await?;
         }
         Err(StoreError::new(
             StoreErrorKind::NotApplied,
@@ -194,11 +251,14 @@ impl Call for ReleaseCall {
 
     async fn send(link: &Arc<Link>, calls: &[Self]) -> Result<Vec<Result<bool>>> {
         let receipt = link.receipts.take();
-        let mut command = Script::LeaseRelease.call(2 + calls.len(), calls.len());
-        command.arg(TOKENS).arg(receipt.name());
+        let line = line_keys(link, calls.iter().map(|Self(lease)| lease));
+        let keys = 2 + calls.len() + line.len();
+        let mut command = link.form().call(Script::LeaseRelease, keys, calls.len());
+        command.arg(&link.names.tokens).arg(receipt.name());
         for Self(lease) in calls {
-            command.arg(Name(&lease.resource));
+            command.arg(link.names.lease(&lease.resource));
         }
+        command.arg(line);
         for Self(lease) in calls {
             command.arg(&holder_mark(lease.owner)[..]);
         }
@@ -219,8 +279,11 @@ impl Call for ReleaseCall {
 }
 
 pub(super) async fn inspect(link: &Arc<Link>, resource: &str) -> Result<Vec<Contender>> {
-    let mut command = Script::LeaseInspect.call(2, 0);
-    command.arg(TOKENS).arg(Name(resource));
+    let lease = LeaseId {
+        resource: resource.into(),
+        owner: OwnerId::from_bits(0),
+    };
+    let command = lease_command(link, Script::LeaseInspect, [&lease].into_iter());
     let rows: Vec<(Vec<u8>, String, String, String, String, i64)> =
         link.send("inspect", &command).await?;
     rows.into_iter()
@@ -239,25 +302,36 @@ pub(super) async fn inspect(link: &Arc<Link>, resource: &str) -> Result<Vec<Cont
 }
 
 /// A call with the tokens and the leases as keys, and a few arguments for each lease.
-fn lease_command<'a>(script: Script, leases: impl ExactSizeIterator<Item = &'a LeaseId>) -> Cmd {
-    let mut command = script.call(1 + leases.len(), 2 + 3 * leases.len());
-    command.arg(TOKENS);
+fn lease_command<'a>(
+    link: &Link,
+    script: Script,
+    leases: impl ExactSizeIterator<Item = &'a LeaseId> + Clone,
+) -> Cmd {
+    let line = line_keys(link, leases.clone());
+    let (keys, arguments) = (1 + leases.len() + line.len(), 2 + 3 * leases.len());
+    let mut command = link.form().call(script, keys, arguments);
+    command.arg(&link.names.tokens);
     for lease in leases {
-        command.arg(Name(&lease.resource));
+        command.arg(link.names.lease(&lease.resource));
     }
+    command.arg(line);
     command
 }
 
-/// The key of a lease. The resource is the hash tag, so that all keys of a lease are in one place of a cluster.
-struct Name<'a>(&'a str);
-
-impl ToRedisArgs for Name<'_> {
-    fn write_redis_args<W: RedisWrite + ?Sized>(&self, out: &mut W) {
-        write_pieces(out, [b"{".as_slice(), self.0.as_bytes(), b"}"]);
+/// The further keys that leases may have, where the server must be told of all keys.
+fn line_keys<'a>(link: &Link, leases: impl IntoIterator<Item = &'a LeaseId>) -> Vec<Name<'a>> {
+    match link.form() {
+        Form::Alone => {
+            let _ = leases;
+            Vec::new()
+        }
+        #[cfg(feature = "redis-cluster")]
+        Form::Cluster => leases
+            .into_iter()
+            .flat_map(|lease| link.names.line(&lease.resource))
+            .collect(),
     }
 }
-
-impl ToSingleRedisArg for Name<'_> {}
 
 /// What is the same for all who enter: the floor of the token, and the channel of those who wait.
 struct Common<'a> {

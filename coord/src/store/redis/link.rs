@@ -1,162 +1,213 @@
-//! The connection: one at a time, made anew when it breaks.
+//! The way to the server, and what this process keeps for what is sent there: one link for a server, and in a cluster one
+//! for each partition.
 //!
 //! 1. A connection is of no use before its handshake is done: scripts loaded, the epoch of tokens learnt from
 //!    a server that is a primary, messages subscribed to. So nothing is ever sent with the epoch of another
 //!    server, and who looks again through a new connection is woken by whatever happens after.
-//! 2. The client library neither reconnects nor resends by itself here. What was under way when a connection
-//!    broke is reported as perhaps done.
-//! 3. A connection that gave a sign of being no good (no answer in time, or an answer that only a replica
-//!    gives) is not used again.
+//! 2. In a cluster, neither a connection nor the map of the cluster tells which server answers. There the scripts look
+//!    whether the epoch is that of their server, and watchers are subscribed to where they are told of their record: see
+//!    [`cluster`](super::cluster).
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, PoisonError, RwLock, Weak};
-use std::time::Duration;
 
+#[cfg(feature = "redis-cluster")]
+use futures_util::future;
 use redis::aio::MultiplexedConnection;
-use redis::{
-    AsyncConnectionConfig, Client, Cmd, FromRedisValue, Pipeline, PushInfo, PushKind, RedisError,
-    ServerErrorKind, Value,
-};
-use tokio::sync::Mutex;
-use tracing::{debug, warn};
+use redis::{Client, Cmd, FromRedisValue, RedisError};
+use tracing::debug;
 
+#[cfg(feature = "redis-cluster")]
+use super::cluster::Part;
+use super::connection::{Connection, Dialling, Kept, warn_of_eviction};
 use super::failure;
-use super::leases::{self, AcquireCall, ReleaseCall};
+use super::leases::{AcquireCall, ReleaseCall};
+use super::listening::Listener;
+use super::names::{Name, Names};
 use super::past::Past;
 use super::receipts::Receipts;
 use super::records::PutCall;
-use super::replicas::Replicas;
-use super::script::Script;
+use super::script::{Form, Script};
 use super::servers::Servers;
 use super::subscriptions::Subscriptions;
 use crate::store::batch::Batcher;
-use crate::store::standing::parse_owner;
 use crate::store::wakes::Wakes;
-use crate::store::{FencingToken, OwnerId, Result, Watch};
-
-/// The key under which the tokens of everything in this database are counted.
-pub(super) const TOKENS: &str = "{coord}:tokens";
+use crate::store::{Result, Watch};
 
 pub(super) struct Link {
-    servers: Servers,
-    response_timeout: Duration,
-    /// Those who must have what was written, if that is asked for.
-    pub(super) replicas: Option<Replicas>,
-    /// The channel on which this process's waiters are woken.
-    pub(super) channel: String,
+    pub(super) names: Names,
     pub(super) receipts: Receipts,
-    pub(super) past: Past,
+    pub(super) past: Arc<Past>,
     pub(super) wakes: Arc<Wakes>,
     pub(super) acquiring: Batcher<AcquireCall>,
     pub(super) releasing: Batcher<ReleaseCall>,
     pub(super) putting: Batcher<PutCall>,
-    current: RwLock<Option<Arc<Connection>>>,
-    connecting: Mutex<()>,
+    route: Route,
+}
+
+enum Route {
+    Alone(Box<Alone>),
+    #[cfg(feature = "redis-cluster")]
+    Part(Part),
+}
+
+/// The way to one server, or to one at a time.
+struct Alone {
+    servers: Servers,
+    dialling: Dialling,
+    kept: Kept,
     /// The greatest epoch that any connection has seen.
     seen_epoch: AtomicU64,
 }
 
-/// A connection whose handshake is done.
-pub(super) struct Connection {
-    multiplexed: MultiplexedConnection,
-    epoch: AtomicU64,
-    broken: Arc<AtomicBool>,
-    subscriptions: Subscriptions,
-    /// Another one to the same server, for waiting for its replicas.
-    pub(super) acknowledging: Option<MultiplexedConnection>,
-}
-
 impl Link {
-    pub(super) fn new(
-        servers: Servers,
-        response_timeout: Duration,
-        replicas: Option<Replicas>,
-    ) -> Arc<Self> {
-        let id: u128 = rand::random();
-        Arc::new(Self {
+    /// A link to a server that has everything.
+    pub(super) fn alone(servers: Servers, dialling: Dialling) -> Arc<Self> {
+        let route = Route::Alone(Box::new(Alone {
             servers,
-            response_timeout,
-            replicas,
-            channel: format!("coord:wake:{id:032x}"),
-            receipts: Receipts::new(format!("{{coord}}:receipt:{id:032x}")),
-            past: Past::default(),
-            wakes: Arc::default(),
+            dialling,
+            kept: Kept::default(),
+            seen_epoch: AtomicU64::new(0),
+        }));
+        let names = Names::new("", rand::random());
+        Self::new(names, Arc::default(), Arc::default(), route)
+    }
+
+    /// A link to a part of a cluster.
+    #[cfg(feature = "redis-cluster")]
+    pub(super) fn part(names: Names, past: Arc<Past>, part: Part) -> Arc<Self> {
+        let wakes = Arc::clone(part.wakes());
+        Self::new(names, past, wakes, Route::Part(part))
+    }
+
+    fn new(names: Names, past: Arc<Past>, wakes: Arc<Wakes>, route: Route) -> Arc<Self> {
+        Arc::new(Self {
+            receipts: Receipts::new(names.receipts.clone()),
+            names,
+            past,
+            wakes,
             acquiring: Batcher::new(),
             releasing: Batcher::new(),
             putting: Batcher::new(),
-            current: RwLock::default(),
-            connecting: Mutex::default(),
-            seen_epoch: AtomicU64::new(0),
+            route,
         })
+    }
+
+    /// The scripts' form.
+    pub(super) fn form(&self) -> Form {
+        match &self.route {
+            Route::Alone(_) => Form::Alone,
+            #[cfg(feature = "redis-cluster")]
+            Route::Part(_) => Form::Cluster,
+        }
+    }
+
+    /// Whether calls of one kind are put together. In a cluster they seldom belong to the same partition, and would wait for
+    /// each other's nodes.
+    pub(super) fn batches(&self) -> bool {
+        self.form() == Form::Alone
+    }
+
+    /// Whether replicas must have what is written.
+    pub(super) fn waits_for_replicas(&self) -> bool {
+        match &self.route {
+            Route::Alone(alone) => alone.dialling.min_replicas > 0,
+            #[cfg(feature = "redis-cluster")]
+            Route::Part(part) => part.waits_for_replicas(),
+        }
     }
 
     /// The connection, made if there is none that works.
     pub(super) async fn current(self: &Arc<Self>) -> Result<Arc<Connection>> {
-        if let Some(connection) = self.working() {
-            return Ok(connection);
+        match &self.route {
+            Route::Alone(alone) => self.current_of(alone).await,
+            #[cfg(feature = "redis-cluster")]
+            Route::Part(part) => part.current().await,
         }
-        let _connecting = self.connecting.lock().await;
-        if let Some(connection) = self.working() {
-            return Ok(connection);
-        }
-        let client = self.servers.primary().await?;
-        let connected = self.connect_to(&client).await;
-        let connection = Arc::new(connected.map_err(|error| failure::of_connecting(&error))?);
-        *self.current.write().unwrap_or_else(PoisonError::into_inner) =
-            Some(Arc::clone(&connection));
-        self.wakes.look_again();
-        Ok(connection)
     }
 
-    fn working(&self) -> Option<Arc<Connection>> {
-        let current = self.current.read().unwrap_or_else(PoisonError::into_inner);
-        current
-            .as_ref()
-            .filter(|connection| !connection.is_broken())
-            .cloned()
+    async fn current_of(self: &Arc<Self>, alone: &Alone) -> Result<Arc<Connection>> {
+        if let Some(connection) = alone.kept.working() {
+            return Ok(connection);
+        }
+        let connect = async {
+            let client = alone.servers.primary().await?;
+            let connected = self.connect_to(alone, &client).await;
+            connected.map_err(|error| failure::of_connecting(&error))
+        };
+        let (connection, is_new) = alone.kept.get(Box::pin(connect)).await?;
+        if is_new {
+            self.wakes.look_again();
+        }
+        Ok(connection)
     }
 
     async fn connect_to(
         self: &Arc<Self>,
+        alone: &Alone,
         client: &Client,
     ) -> std::result::Result<Connection, RedisError> {
         let broken = Arc::new(AtomicBool::new(false));
         let listener = Listener {
             wakes: Arc::downgrade(&self.wakes),
-            channel: self.channel.clone(),
+            channel: Arc::clone(&self.names.channel),
             broken: Arc::clone(&broken),
         };
-        let config = AsyncConnectionConfig::new()
-            .set_connection_timeout(Some(self.response_timeout))
-            .set_response_timeout(Some(self.response_timeout))
-            .set_push_sender(move |push| {
-                listener.hear(&push);
-                Ok::<_, std::convert::Infallible>(())
-            });
-        let mut connection = client
-            .get_multiplexed_async_connection_with_config(&config)
-            .await?;
-        let () = Script::load_all().query_async(&mut connection).await?;
-        let epoch = learn_epoch(&mut connection, self.seen_epoch.load(Ordering::SeqCst)).await?;
-        self.seen_epoch.fetch_max(epoch, Ordering::SeqCst);
-        connection.subscribe(&self.channel).await?;
+        let hear = move |push: &_| listener.hear(push);
+        let mut connection = alone.dialling.open(client, Form::Alone, hear).await?;
+        let seen = &alone.seen_epoch;
+        let epoch = self.learn_epoch(&mut connection, seen).await?;
+        connection.subscribe(&*self.names.channel).await?;
         let channels = self.wakes.channels();
         for channel in &channels {
             connection.subscribe(&**channel).await?;
         }
         warn_of_eviction(&mut connection).await;
-        let acknowledging = match &self.replicas {
-            Some(replicas) => Some(replicas.connect(client).await?),
-            None => None,
-        };
+        let acknowledging = alone.dialling.acknowledging(client).await?;
         debug!(epoch, "connected to Redis");
         Ok(Connection {
             multiplexed: connection,
+            form: Form::Alone,
             epoch: AtomicU64::new(epoch),
             broken,
             subscriptions: Subscriptions::new(channels),
             acknowledging,
+            #[cfg(feature = "redis-cluster")]
+            hearing: None,
         })
+    }
+
+    async fn learn_epoch(
+        &self,
+        connection: &mut MultiplexedConnection,
+        seen: &AtomicU64,
+    ) -> std::result::Result<u64, RedisError> {
+        let learn = self.lineage(seen.load(Ordering::SeqCst), true);
+        let epoch = learn.query_async(connection).await?;
+        seen.fetch_max(epoch, Ordering::SeqCst);
+        Ok(epoch)
+    }
+
+    /// `is_sure`: the server is the primary.
+    fn lineage(&self, seen: u64, is_sure: bool) -> Cmd {
+        let mut command = self.form().call(Script::Lineage, 1, 2);
+        command
+            .arg(&self.names.tokens)
+            .arg(seen)
+            .arg(u8::from(is_sure));
+        command
+    }
+
+    /// The epoch for tokens that are asked for through `connection`; 0 if it is not known yet.
+    pub(super) fn epoch(&self, connection: &Connection) -> u64 {
+        match &self.route {
+            Route::Alone(_) => connection.epoch(),
+            #[cfg(feature = "redis-cluster")]
+            Route::Part(part) => {
+                let _ = connection;
+                part.seen_epoch.load(Ordering::SeqCst)
+            }
+        }
     }
 
     /// Learns the epoch again, because the server says that it is not the one we know.
@@ -165,11 +216,24 @@ impl Link {
         operation: &'static str,
         connection: &Connection,
     ) -> Result<()> {
-        let seen = self.seen_epoch.load(Ordering::SeqCst);
-        let learnt = learn_epoch(&mut connection.multiplexed.clone(), seen).await;
-        let epoch = learnt.map_err(|error| connection.failed(operation, &error))?;
-        self.seen_epoch.fetch_max(epoch, Ordering::SeqCst);
-        connection.epoch.store(epoch, Ordering::SeqCst);
+        match &self.route {
+            Route::Alone(alone) => {
+                let mut multiplexed = connection.multiplexed.clone();
+                let learnt = self.learn_epoch(&mut multiplexed, &alone.seen_epoch).await;
+                let epoch = learnt.map_err(|error| connection.failed(operation, &error))?;
+                connection.epoch.store(epoch, Ordering::SeqCst);
+            }
+            #[cfg(feature = "redis-cluster")]
+            Route::Part(part) => {
+                let seen = part.seen_epoch.load(Ordering::SeqCst);
+                let mut epoch = part.send(operation, &self.lineage(seen, false)).await?;
+                if epoch == 0 {
+                    part.make_sure(operation).await?;
+                    epoch = part.send(operation, &self.lineage(seen, true)).await?;
+                }
+                part.seen_epoch.fetch_max(epoch, Ordering::SeqCst);
+            }
+        }
         Ok(())
     }
 
@@ -179,220 +243,101 @@ impl Link {
         operation: &'static str,
         command: &Cmd,
     ) -> Result<T> {
-        let connection = self.current().await?;
-        connection.send(operation, command).await
+        match &self.route {
+            Route::Alone(alone) => {
+                let connection = self.current_of(alone).await?;
+                connection.send(operation, command).await
+            }
+            #[cfg(feature = "redis-cluster")]
+            Route::Part(part) => part.send(operation, command).await,
+        }
+    }
+
+    /// The same, through this connection, if there is a choice.
+    pub(super) async fn send_through<T: FromRedisValue>(
+        &self,
+        connection: &Connection,
+        operation: &'static str,
+        command: &Cmd,
+    ) -> Result<T> {
+        match &self.route {
+            Route::Alone(_) => connection.send(operation, command).await,
+            #[cfg(feature = "redis-cluster")]
+            Route::Part(part) => part.send(operation, command).await,
+        }
+    }
+
+    /// Sends a command that looks at what `channel` tells of. If that is watched, the watchers hear of whatever happens after.
+    pub(super) async fn look<T: FromRedisValue>(
+        self: &Arc<Self>,
+        channel: Name<'_>,
+        operation: &'static str,
+        command: &Cmd,
+    ) -> Result<T> {
+        match &self.route {
+            Route::Alone(_) => {
+                let _ = channel;
+                self.send(operation, command).await
+            }
+            #[cfg(feature = "redis-cluster")]
+            Route::Part(part) => part.look(channel.text(), operation, command).await,
+        }
     }
 
     /// A watch of `channel`.
-    pub(super) async fn watch(self: &Arc<Self>, channel: String) -> Result<Watch> {
-        let channel: Arc<str> = channel.into();
+    pub(super) async fn watch(self: &Arc<Self>, channel: Name<'_>) -> Result<Watch> {
+        let channel: Arc<str> = channel.text().into();
         let watch = self.wakes.watch(&channel);
-        let connection = self.current().await?;
-        connection.tidy(&self.wakes).await?;
-        connection.subscribe(&channel).await?;
+        match &self.route {
+            Route::Alone(alone) => {
+                let connection = self.current_of(alone).await?;
+                connection.tidy(&self.wakes).await?;
+                connection.subscribe(&channel).await?;
+            }
+            #[cfg(feature = "redis-cluster")]
+            Route::Part(part) => part.hear(&channel).await?,
+        }
         Ok(watch)
     }
 
-    /// A watch of `channel`, and the reply to a command that is sent behind the subscription.
+    /// A watch of `channel`, and the reply to a command after which everything is heard.
     pub(super) async fn watch_and_send<T: FromRedisValue>(
         self: &Arc<Self>,
-        channel: String,
+        channel: Name<'_>,
         operation: &'static str,
         command: &Cmd,
     ) -> Result<(Watch, T)> {
-        let channel: Arc<str> = channel.into();
+        let channel: Arc<str> = channel.text().into();
         let watch = self.wakes.watch(&channel);
-        let connection = self.current().await?;
-        connection.tidy(&self.wakes).await?;
-        let reply = connection
-            .subscribe_and_send(&channel, operation, command)
-            .await?;
-        Ok((watch, reply))
-    }
-}
-
-impl Connection {
-    /// The epoch of the tokens that this server gives out.
-    pub(super) fn epoch(&self) -> u64 {
-        self.epoch.load(Ordering::SeqCst)
-    }
-
-    async fn subscribe(&self, channel: &Arc<str>) -> Result<()> {
-        let send = async |subscribe: Option<Cmd>| match subscribe {
-            Some(subscribe) => self.send("watch", &subscribe).await,
-            None => Ok(()),
-        };
-        self.subscriptions.with(channel, send).await
-    }
-
-    async fn subscribe_and_send<T: FromRedisValue>(
-        &self,
-        channel: &Arc<str>,
-        operation: &'static str,
-        command: &Cmd,
-    ) -> Result<T> {
-        let send = async |subscribe: Option<Cmd>| {
-            let Some(subscribe) = subscribe else {
-                return self.send(operation, command).await;
-            };
-            let mut both = Pipeline::with_capacity(2);
-            both.add_command(subscribe).add_command(command.clone());
-            let reply = self.send_all(operation, &both).await?.pop();
-            let reply = reply
-                .ok_or_else(|| failure::of_reply(operation))?
-                .extract_error();
-            if is_unknown_script(&reply) {
-                return self.send(operation, command).await;
+        match &self.route {
+            Route::Alone(alone) => {
+                let connection = self.current_of(alone).await?;
+                connection.tidy(&self.wakes).await?;
+                let reply = connection
+                    .subscribe_and_send(&channel, operation, command)
+                    .await?;
+                Ok((watch, reply))
             }
-            let value = reply.map_err(|error| self.failed(operation, &error))?;
-            T::from_redis_value(value).map_err(|_| failure::of_reply(operation))
-        };
-        self.subscriptions.with(channel, send).await
-    }
-
-    async fn tidy(&self, wakes: &Wakes) -> Result<()> {
-        let mut connection = self.multiplexed.clone();
-        let tidied = self.subscriptions.tidy(wakes, &mut connection).await;
-        tidied.map_err(|error| self.failed("watch", &error))
-    }
-
-    pub(super) async fn send<T: FromRedisValue>(
-        &self,
-        operation: &'static str,
-        command: &Cmd,
-    ) -> Result<T> {
-        let mut connection = self.multiplexed.clone();
-        let mut reply = ask(&mut connection, command).await;
-        if is_unknown_script(&reply) {
-            let loaded: std::result::Result<(), _> =
-                Script::load_all().query_async(&mut connection).await;
-            loaded.map_err(|error| self.failed(operation, &error))?;
-            reply = ask(&mut connection, command).await;
-        }
-        let value = reply.map_err(|error| self.failed(operation, &error))?;
-        T::from_redis_value(value).map_err(|_| failure::of_reply(operation))
-    }
-
-    /// Sends several commands in one round trip. The replies are as they came, errors among them.
-    pub(super) async fn send_all(
-        &self,
-        operation: &'static str,
-        commands: &Pipeline,
-    ) -> Result<Vec<Value>> {
-        let mut connection = self.multiplexed.clone();
-        let count = commands.len();
-        connection
-            .send_packed_commands(commands, 0, count)
-            .await
-            .map_err(|error| self.failed(operation, &error))
-    }
-
-    pub(super) fn failed(
-        &self,
-        operation: &'static str,
-        error: &RedisError,
-    ) -> crate::error::StoreError {
-        let is_no_good = error.is_io_error() || error.is_connection_dropped() || error.is_timeout();
-        let is_replica = error.kind() == redis::ErrorKind::Server(ServerErrorKind::ReadOnly);
-        if is_no_good || is_replica || error.is_unrecoverable_error() {
-            self.broken.store(true, Ordering::SeqCst);
-        }
-        failure::of_operation(operation, error)
-    }
-
-    fn is_broken(&self) -> bool {
-        self.broken.load(Ordering::SeqCst)
-    }
-}
-
-/// The reply to a command. One that is an error is a value to the client library, until it is asked.
-async fn ask(
-    connection: &mut MultiplexedConnection,
-    command: &Cmd,
-) -> std::result::Result<Value, RedisError> {
-    connection
-        .send_packed_command(command)
-        .await?
-        .extract_error()
-}
-
-fn is_unknown_script(reply: &std::result::Result<Value, RedisError>) -> bool {
-    reply
-        .as_ref()
-        .is_err_and(|error| error.kind() == redis::ErrorKind::Server(ServerErrorKind::NoScript))
-}
-
-async fn learn_epoch(
-    connection: &mut MultiplexedConnection,
-    seen: u64,
-) -> std::result::Result<u64, RedisError> {
-    Script::Lineage
-        .call(1, 1)
-        .arg(TOKENS)
-        .arg(seen)
-        .query_async(connection)
-        .await
-}
-
-/// A server that may throw keys away gives leases away. It is only a warning: the setting may be hidden.
-async fn warn_of_eviction(connection: &mut MultiplexedConnection) {
-    let policy: std::result::Result<std::collections::HashMap<String, String>, _> =
-        redis::cmd("CONFIG")
-            .arg("GET")
-            .arg("maxmemory-policy")
-            .query_async(connection)
-            .await;
-    if let Ok(policy) = policy
-        && let Some(policy) = policy
-            .get("maxmemory-policy")
-            .filter(|policy| *policy != "noeviction")
-    {
-        warn!(%policy, "this Redis may evict leases and records: set `maxmemory-policy noeviction`");
-    }
-}
-
-/// Takes in what the server sends unasked.
-struct Listener {
-    wakes: Weak<Wakes>,
-    channel: String,
-    broken: Arc<AtomicBool>,
-}
-
-impl Listener {
-    fn hear(&self, push: &PushInfo) {
-        let Some(wakes) = self.wakes.upgrade() else {
-            return;
-        };
-        match push.kind {
-            PushKind::Message => {
-                if let [Value::BulkString(channel), Value::BulkString(message)] = &*push.data {
-                    self.deliver(&wakes, channel, message);
-                }
+            #[cfg(feature = "redis-cluster")]
+            Route::Part(part) => {
+                let (reply, heard) =
+                    future::join(part.send(operation, command), part.hear(&channel)).await;
+                let watch = match heard {
+                    Ok(()) => watch,
+                    Err(_) => Watch::any_of([watch, Watch::polling()]),
+                };
+                Ok((watch, reply?))
             }
-            PushKind::Disconnection => {
-                self.broken.store(true, Ordering::SeqCst);
-                wakes.look_again();
-            }
-            _ => {}
         }
     }
 
-    fn deliver(&self, wakes: &Wakes, channel: &[u8], message: &[u8]) {
-        if channel != self.channel.as_bytes() {
-            if let Ok(channel) = std::str::from_utf8(channel) {
-                wakes.changed(channel);
-            }
-        } else if let Some((owner, token)) = parse_grant(message) {
-            wakes.granted(owner, token);
+    /// Sees to it that waiters of this process are told of their grants. If not all were until now, they look again.
+    pub(super) async fn hear_grants(&self) -> Result<()> {
+        match &self.route {
+            // Its connection has subscribed before anything else.
+            Route::Alone(_) => Ok(()),
+            #[cfg(feature = "redis-cluster")]
+            Route::Part(part) => part.hear(&self.names.channel).await,
         }
     }
-}
-
-/// A grant is the owner's 16 bytes, and the token.
-fn parse_grant(message: &[u8]) -> Option<(OwnerId, FencingToken)> {
-    let (owner, token) = message.split_at_checked(16)?;
-    Some((
-        parse_owner(owner)?,
-        leases::parse_token(std::str::from_utf8(token).ok()?)?,
-    ))
 }

@@ -13,13 +13,13 @@ use crate::store::{Append, AppendRequest, Result};
 const ID_BYTES: usize = 16;
 
 pub(super) async fn append(link: &Arc<Link>, request: &AppendRequest) -> Result<Append> {
-    let mut command = Script::LogAppend.call(1, 4);
+    let mut command = link.form().call(Script::LogAppend, 1, 4);
     command
-        .arg(name(&request.log))
+        .arg(link.names.log(&request.log))
         .arg(&request.operation.to_bits().to_be_bytes()[..])
         .arg(request.expected_len)
         .arg(&request.entry[..])
-        .arg(channel(&request.log));
+        .arg(link.names.log_channel(&request.log));
     let len: i64 = link.send("append", &command).await?;
     Ok(u64::try_from(len).map_or(Append::Appended, |len| Append::Conflict { len }))
 }
@@ -35,8 +35,9 @@ pub(super) async fn read(
     };
     let last = i64::try_from(from.saturating_add(limit as u64) - 1).unwrap_or(-1);
     let mut command = redis::cmd("LRANGE");
-    command.arg(name(log)).arg(first).arg(last);
-    let entries: Vec<Vec<u8>> = link.send("read", &command).await?;
+    command.arg(link.names.log(log)).arg(first).arg(last);
+    let channel = link.names.log_channel(log);
+    let entries: Vec<Vec<u8>> = link.look(channel, "read", &command).await?;
     let value =
         |entry: Vec<u8>| (entry.len() >= ID_BYTES).then(|| Bytes::from(entry).slice(ID_BYTES..));
     entries
@@ -48,16 +49,7 @@ pub(super) async fn read(
 
 pub(super) async fn expire(link: &Arc<Link>, log: &str, ttl: Duration) -> Result<()> {
     let mut command = redis::cmd("PEXPIRE");
-    command.arg(name(log)).arg(milliseconds(ttl));
+    command.arg(link.names.log(log)).arg(milliseconds(ttl));
     let _: i64 = link.send("expire", &command).await?;
     Ok(())
-}
-
-fn name(log: &str) -> String {
-    ["{coord:", log, "}:log"].concat()
-}
-
-/// The channel that tells of appends to a log.
-pub(super) fn channel(log: &str) -> String {
-    ["coord:log:", log].concat()
 }

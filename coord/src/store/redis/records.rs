@@ -4,28 +4,21 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use redis::{Cmd, Pipeline, RedisWrite, ToRedisArgs, ToSingleRedisArg, Value};
+use redis::{Cmd, RedisWrite, ToRedisArgs, ToSingleRedisArg, Value};
 
-use super::link::{Connection, Link};
+use super::link::Link;
 use super::script::{Script, several, write_pieces};
 use super::{failure, milliseconds};
 use crate::store::batch::Call;
-use crate::store::{
-    Condition, DeleteRequest, Entry, ListRequest, Page, Put, PutRequest, Result, Version, Watch,
-};
+use crate::store::{Condition, DeleteRequest, Entry, Put, PutRequest, Result, Version, Watch};
 
-/// The names of the records that are listed, in order.
-const INDEX: &str = "{coord}:index";
-/// How many names are looked at in one round trip.
-const PAGE: usize = 250;
-const CHANNEL: &str = "coord:record:";
 /// The most bytes of a value that is put together with others, which have to wait for it.
 const LARGEST_IN_COMPANY: usize = 4_096;
 
 pub(super) async fn get(link: &Arc<Link>, key: &str) -> Result<Option<Entry>> {
-    let mut command = Script::RecordGet.call(1, 0);
-    command.arg(Name(key));
-    match link.send("get", &command).await? {
+    let command = get_command(link, key);
+    let channel = link.names.record_channel(key);
+    match link.look(channel, "get", &command).await? {
         Value::Nil => Ok(None),
         reply => found(reply)
             .map(Some)
@@ -33,9 +26,15 @@ pub(super) async fn get(link: &Arc<Link>, key: &str) -> Result<Option<Entry>> {
     }
 }
 
+pub(super) fn get_command(link: &Link, key: &str) -> Cmd {
+    let mut command = link.form().call(Script::RecordGet, 1, 0);
+    command.arg(link.names.record(key));
+    command
+}
+
 pub(super) async fn put(link: &Arc<Link>, request: &PutRequest) -> Result<Put> {
     let call = PutCall(request.clone());
-    if request.value.len() <= LARGEST_IN_COMPANY {
+    if link.batches() && request.value.len() <= LARGEST_IN_COMPANY {
         return link.putting.call(link, call).await;
     }
     let answers = PutCall::send(link, &[call]).await?;
@@ -45,8 +44,9 @@ pub(super) async fn put(link: &Arc<Link>, request: &PutRequest) -> Result<Put> {
 /// Subscribes and puts in one round trip, in this order.
 pub(super) async fn put_watched(link: &Arc<Link>, request: &PutRequest) -> Result<(Put, Watch)> {
     let call = [PutCall(request.clone())];
+    let channel = link.names.record_channel(&request.key);
     let (watch, reply) = link
-        .watch_and_send(channel(&request.key), "put", &put_command(&call))
+        .watch_and_send(channel, "put", &put_command(link, &call))
         .await?;
     Ok((only(put_answers(&call, reply)?)?, watch))
 }
@@ -60,16 +60,19 @@ impl Call for PutCall {
     type Answer = Put;
 
     async fn send(link: &Arc<Link>, calls: &[Self]) -> Result<Vec<Result<Put>>> {
-        put_answers(calls, link.send("put", &put_command(calls)).await?)
+        put_answers(calls, link.send("put", &put_command(link, calls)).await?)
     }
 }
 
-fn put_command(calls: &[PutCall]) -> Cmd {
+fn put_command(link: &Link, calls: &[PutCall]) -> Cmd {
     let values: usize = calls.iter().map(|PutCall(put)| put.value.len()).sum();
-    let mut command = Script::RecordPut.call_with(1 + calls.len(), 3 * calls.len(), values);
-    command.arg(INDEX);
+    let (keys, arguments) = (1 + calls.len(), 3 * calls.len());
+    let mut command = link
+        .form()
+        .call_with(Script::RecordPut, keys, arguments, values);
+    command.arg(&link.names.index);
     for PutCall(put) in calls {
-        command.arg(Name(&put.key));
+        command.arg(link.names.record(&put.key));
     }
     for PutCall(put) in calls {
         command.arg(Written(put)).arg(ConditionArg {
@@ -118,105 +121,23 @@ fn only<A>(answers: Vec<Result<A>>) -> Result<A> {
 }
 
 pub(super) async fn delete(link: &Arc<Link>, request: &DeleteRequest) -> Result<bool> {
-    let mut command = Script::RecordDelete.call(2, 4);
+    let mut command = link.form().call(Script::RecordDelete, 2, 4);
     command
-        .arg(Name(&request.key))
-        .arg(INDEX)
+        .arg(link.names.record(&request.key))
+        .arg(&link.names.index)
         .arg(&request.operation.to_bits().to_be_bytes()[..])
         .arg(ConditionArg {
             tells: b"",
             condition: &request.condition,
         })
         .arg(&request.key)
-        .arg(Channel(&request.key));
+        .arg(link.names.record_channel(&request.key));
     let deleted: i64 = link.send("delete", &command).await?;
     Ok(deleted == 1)
 }
 
-/// Two round trips a page: the names, then what is stored. Names of records that have expired are taken out
-/// of the index on the way.
-pub(super) async fn list(link: &Arc<Link>, request: &ListRequest) -> Result<Page> {
-    let connection = link.current().await?;
-    let mut page = Page::default();
-    let mut after = request
-        .after
-        .clone()
-        .filter(|after| *after >= request.prefix);
-    while page.entries.len() < request.limit {
-        let wanted = (request.limit - page.entries.len()).min(PAGE);
-        let mut names = names(&connection, &request.prefix, after.as_deref(), wanted + 1).await?;
-        let more = names.len() > wanted;
-        names.truncate(wanted);
-        after = names.last().cloned();
-        read(&connection, names, &mut page.entries).await?;
-        if !more {
-            return Ok(page);
-        }
-    }
-    page.next = after;
-    Ok(page)
-}
-
-async fn names(
-    connection: &Connection,
-    prefix: &str,
-    after: Option<&str>,
-    limit: usize,
-) -> Result<Vec<String>> {
-    let from = after.map_or_else(|| format!("[{prefix}"), |after| format!("({after}"));
-    // No UTF-8 text has this byte, so it comes after every name with the prefix.
-    let to = [b"[", prefix.as_bytes(), b"\xff"].concat();
-    let mut command = redis::cmd("ZRANGEBYLEX");
-    command
-        .arg(INDEX)
-        .arg(from)
-        .arg(to)
-        .arg("LIMIT")
-        .arg(0)
-        .arg(limit);
-    connection.send("list", &command).await
-}
-
-async fn read(
-    connection: &Connection,
-    names: Vec<String>,
-    into: &mut Vec<(String, Entry)>,
-) -> Result<()> {
-    let mut pipeline = Pipeline::with_capacity(names.len());
-    for key in &names {
-        let mut command = Script::RecordGet.call(1, 0);
-        command.arg(Name(key));
-        pipeline.add_command(command);
-    }
-    if names.is_empty() {
-        return Ok(());
-    }
-    let mut expired = Pipeline::new();
-    for (key, reply) in names
-        .into_iter()
-        .zip(connection.send_all("list", &pipeline).await?)
-    {
-        match reply {
-            Value::ServerError(error) => return Err(connection.failed("list", &error.into())),
-            Value::Nil => {
-                let mut command = Script::RecordUnlist.call(2, 1);
-                command.arg(Name(&key)).arg(INDEX).arg(&key);
-                expired.add_command(command);
-            }
-            reply => {
-                let entry = found(reply).ok_or_else(|| failure::of_reply("list"))?;
-                into.push((key, entry));
-            }
-        }
-    }
-    if !expired.is_empty() {
-        connection.send_all("list", &expired).await?;
-    }
-    Ok(())
-}
-
 /// An entry from what the script tells of a record that is there.
-fn found(found: Value) -> Option<Entry> {
+pub(super) fn found(found: Value) -> Option<Entry> {
     let Value::Array(parts) = found else {
         return None;
     };
@@ -237,28 +158,6 @@ fn entry(record: Vec<u8>, expires_in: i64) -> Option<Entry> {
         expires_in: u64::try_from(expires_in).ok().map(Duration::from_millis),
     })
 }
-
-/// The key of a record.
-struct Name<'a>(&'a str);
-
-impl ToRedisArgs for Name<'_> {
-    fn write_redis_args<W: RedisWrite + ?Sized>(&self, out: &mut W) {
-        write_pieces(out, [b"{coord:", self.0.as_bytes(), b"}:record"]);
-    }
-}
-
-impl ToSingleRedisArg for Name<'_> {}
-
-/// The channel that tells of changes of a record.
-struct Channel<'a>(&'a str);
-
-impl ToRedisArgs for Channel<'_> {
-    fn write_redis_args<W: RedisWrite + ?Sized>(&self, out: &mut W) {
-        write_pieces(out, [CHANNEL.as_bytes(), self.0.as_bytes()]);
-    }
-}
-
-impl ToSingleRedisArg for Channel<'_> {}
 
 /// A record as it is to be stored, with the earlier operations that its condition tells.
 struct Written<'a>(&'a PutRequest);
@@ -315,8 +214,3 @@ impl ToRedisArgs for ConditionArg<'_> {
 }
 
 impl ToSingleRedisArg for ConditionArg<'_> {}
-
-/// The name of the channel that tells of changes of a record.
-pub(super) fn channel(key: &str) -> String {
-    [CHANNEL, key].concat()
-}

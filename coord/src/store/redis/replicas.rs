@@ -10,8 +10,9 @@ use std::time::Duration;
 use redis::aio::MultiplexedConnection;
 use redis::{AsyncConnectionConfig, Client, Pipeline, RedisError, Value};
 
+use super::connection::Connection;
 use super::failure;
-use super::link::{Connection, Link};
+use super::link::Link;
 use crate::error::{StoreError, StoreErrorKind};
 use crate::store::Result;
 use crate::store::batch::{Batcher, Call};
@@ -19,34 +20,33 @@ use crate::store::batch::{Batcher, Call};
 /// How many batches may be ahead on the connection that waits, and one's own.
 const AHEAD: u32 = 4;
 
-/// How many replicas must have what was written before it counts as done.
-pub(super) struct Replicas {
+/// The connection that waits for the replicas of a server.
+pub(super) struct Acknowledging {
     wanted: usize,
     timeout: Duration,
+    multiplexed: MultiplexedConnection,
     waiting: Batcher<WaitCall>,
 }
 
-impl Replicas {
-    /// `None` if none are wanted. `timeout` is for their acknowledgement.
-    pub(super) fn wanted(wanted: usize, timeout: Duration) -> Option<Self> {
-        (wanted > 0).then(|| Self {
+impl Acknowledging {
+    /// `wanted` replicas must have what was written; `timeout` is for their acknowledgement.
+    pub(super) async fn connect(
+        client: &Client,
+        wanted: usize,
+        timeout: Duration,
+    ) -> std::result::Result<Self, RedisError> {
+        let config = AsyncConnectionConfig::new()
+            .set_connection_timeout(Some(timeout))
+            .set_response_timeout(Some(timeout * AHEAD));
+        let multiplexed = client
+            .get_multiplexed_async_connection_with_config(&config)
+            .await?;
+        Ok(Self {
             wanted,
             timeout,
+            multiplexed,
             waiting: Batcher::new(),
         })
-    }
-
-    /// The connection that waits.
-    pub(super) async fn connect(
-        &self,
-        client: &Client,
-    ) -> std::result::Result<MultiplexedConnection, RedisError> {
-        let config = AsyncConnectionConfig::new()
-            .set_connection_timeout(Some(self.timeout))
-            .set_response_timeout(Some(self.timeout * AHEAD));
-        client
-            .get_multiplexed_async_connection_with_config(&config)
-            .await
     }
 }
 
@@ -57,72 +57,67 @@ pub(super) async fn replicated<T>(
     operation: impl Future<Output = Result<T>>,
     wrote: impl FnOnce(&T) -> bool,
 ) -> Result<T> {
-    let Some(replicas) = &link.replicas else {
+    if !link.waits_for_replicas() {
         return operation.await;
-    };
+    }
     let before = link.current().await?;
     let answer = operation.await?;
     if wrote(&answer) {
-        acknowledged(link, replicas, name, &before).await?;
+        // Whatever another server's replicas have, it was perhaps not the one that was written to.
+        let is_same = matches!(link.current().await, Ok(after) if Arc::ptr_eq(&before, &after));
+        if !is_same {
+            return Err(failure::of_change(name));
+        }
+        acknowledged(&before, name).await?;
     }
     Ok(answer)
 }
 
-async fn acknowledged(
-    link: &Arc<Link>,
-    replicas: &Replicas,
-    name: &'static str,
-    before: &Arc<Connection>,
-) -> Result<()> {
-    let (connection, acknowledged) = replicas.waiting.call(link, WaitCall).await?;
-    if !Arc::ptr_eq(before, &connection) {
-        // Whatever that server's replicas have, it was perhaps another server that was written to.
-        return Err(failure::of_change(name));
-    }
-    if acknowledged < replicas.wanted {
+/// Waits until enough replicas have what was written through this connection.
+pub(super) async fn acknowledged(connection: &Arc<Connection>, name: &'static str) -> Result<()> {
+    let Some(acknowledging) = &connection.acknowledging else {
+        return Ok(());
+    };
+    let acknowledged = acknowledging.waiting.call(connection, WaitCall).await?;
+    if acknowledged < acknowledging.wanted {
         return Err(StoreError::new(
             StoreErrorKind::Unknown,
             name,
             format!(
                 "{acknowledged} of {} replicas have acknowledged it, so a failover could lose it; check that they run and follow",
-                replicas.wanted
+                acknowledging.wanted
             ),
         ));
     }
     Ok(())
 }
 
-/// Waiting for everything that was written before it is sent. The answer is where, and how many replicas have it.
+/// Waiting for everything that was written before it is sent. The answer is how many replicas have it.
 pub(super) struct WaitCall;
 
 impl Call for WaitCall {
-    type Link = Link;
+    type Link = Connection;
     const OPERATION: &'static str = "wait";
-    type Answer = (Arc<Connection>, usize);
+    type Answer = usize;
 
-    async fn send(link: &Arc<Link>, calls: &[Self]) -> Result<Vec<Result<Self::Answer>>> {
-        let connection = link.current().await?;
-        let acknowledged = match (&link.replicas, &connection.acknowledging) {
-            (Some(replicas), Some(waits)) => ask(&connection, waits.clone(), replicas).await?,
-            _ => 0,
+    async fn send(connection: &Arc<Connection>, calls: &[Self]) -> Result<Vec<Result<usize>>> {
+        let acknowledged = match &connection.acknowledging {
+            Some(acknowledging) => ask(connection, acknowledging).await?,
+            None => 0,
         };
-        let answer = || Ok((Arc::clone(&connection), acknowledged));
-        Ok(calls.iter().map(|_| answer()).collect())
+        Ok(calls.iter().map(|_| Ok(acknowledged)).collect())
     }
 }
 
 /// A command before it, whichever, has the server wait for what others have written as well.
-async fn ask(
-    connection: &Connection,
-    mut waits: MultiplexedConnection,
-    replicas: &Replicas,
-) -> Result<usize> {
+async fn ask(connection: &Connection, acknowledging: &Acknowledging) -> Result<usize> {
     let mut commands = Pipeline::with_capacity(2);
     commands.cmd("PING").ignore();
     commands
         .cmd("WAIT")
-        .arg(replicas.wanted)
-        .arg(super::milliseconds(replicas.timeout));
+        .arg(acknowledging.wanted)
+        .arg(super::milliseconds(acknowledging.timeout));
+    let mut waits = acknowledging.multiplexed.clone();
     let replies: std::result::Result<Vec<Value>, _> = commands.query_async(&mut waits).await;
     match replies
         .map_err(|error| connection.failed("wait", &error))?

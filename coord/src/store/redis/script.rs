@@ -1,5 +1,5 @@
 //! The scripts: one for each primitive operation, so that each is atomic and takes one round trip. They are
-//! called by their hash; the server keeps their text.
+//! called by their hash; the server keeps their text. On a cluster they are the same, behind a few lines more.
 
 use std::io::Write as _;
 use std::sync::LazyLock;
@@ -22,6 +22,16 @@ pub(super) enum Script {
     LogAppend,
 }
 
+/// Where scripts run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Form {
+    /// On a server that has everything.
+    Alone,
+    /// On a node of a cluster.
+    #[cfg(feature = "redis-cluster")]
+    Cluster,
+}
+
 /// A script of leases: what is done with one alone, a function for those that have a line, and what is done for
 /// those that have none.
 macro_rules! lease_script {
@@ -42,7 +52,14 @@ macro_rules! lease_script {
 }
 
 const ALL: [(Script, &str); 11] = [
-    (Script::Lineage, include_str!("lua/lineage.lua")),
+    (
+        Script::Lineage,
+        concat!(
+            include_str!("lua/effects.lua"),
+            include_str!("lua/epoch.lua"),
+            include_str!("lua/lineage.lua")
+        ),
+    ),
     (
         Script::LeaseAcquire,
         lease_script!(
@@ -100,38 +117,95 @@ const ALL: [(Script, &str); 11] = [
     (Script::LogAppend, include_str!("lua/log_append.lua")),
 ];
 
-static SCRIPTS: LazyLock<Vec<redis::Script>> = LazyLock::new(|| {
-    ALL.iter()
-        .map(|(_, text)| redis::Script::new(text))
-        .collect()
-});
+static ALONE: LazyLock<Vec<redis::Script>> = LazyLock::new(|| compiled(Form::Alone));
+#[cfg(feature = "redis-cluster")]
+static ON_CLUSTER: LazyLock<Vec<redis::Script>> = LazyLock::new(|| compiled(Form::Cluster));
 
-impl Script {
-    /// A call of it, to which `keys` and about as many `arguments` are appended.
-    pub(super) fn call(self, keys: usize, arguments: usize) -> redis::Cmd {
-        self.call_with(keys, arguments, 0)
+fn compiled(form: Form) -> Vec<redis::Script> {
+    let text = |(script, text): &(Script, &str)| redis::Script::new(&(form.head(*script) + text));
+    ALL.iter().map(text).collect()
+}
+
+impl Form {
+    /// What stands before a script: how messages are sent, and on a cluster, what makes up for not being told of failovers.
+    fn head(self, script: Script) -> String {
+        let _ = script;
+        match self {
+            Self::Alone => "local PUBLISH, begin_epoch = 'PUBLISH'\n".to_owned(),
+            #[cfg(feature = "redis-cluster")]
+            Self::Cluster => {
+                let mut head = "local PUBLISH = 'SPUBLISH'\n".to_owned();
+                if script.is_of_leases() {
+                    head += include_str!("lua/epoch.lua");
+                    head += include_str!("lua/cluster_lease.lua");
+                }
+                if script == Script::LeaseAcquire {
+                    head += include_str!("lua/cluster_grant.lua");
+                }
+                head
+            }
+        }
+    }
+
+    fn scripts(self) -> &'static [redis::Script] {
+        match self {
+            Self::Alone => &ALONE,
+            #[cfg(feature = "redis-cluster")]
+            Self::Cluster => &ON_CLUSTER,
+        }
+    }
+
+    /// A call of a script, to which `keys` and about as many `arguments` are appended.
+    pub(super) fn call(self, script: Script, keys: usize, arguments: usize) -> redis::Cmd {
+        self.call_with(script, keys, arguments, 0)
     }
 
     /// The same, with so many bytes more than arguments usually have.
-    pub(super) fn call_with(self, keys: usize, arguments: usize, bytes: usize) -> redis::Cmd {
+    pub(super) fn call_with(
+        self,
+        script: Script,
+        keys: usize,
+        arguments: usize,
+        bytes: usize,
+    ) -> redis::Cmd {
         let count = 3 + keys + arguments;
         let mut command = redis::Cmd::with_capacity(count, 64 + 32 * count + bytes);
-        command.arg("EVALSHA").arg(self.hash()).arg(keys);
+        command.arg("EVALSHA").arg(self.hash(script)).arg(keys);
         command
     }
 
-    fn hash(self) -> &'static str {
+    fn hash(self, script: Script) -> &'static str {
         // `ALL` is in the order of the variants.
-        SCRIPTS[self as usize].get_hash()
+        self.scripts()[script as usize].get_hash()
     }
 
     /// What makes the server know all of them.
-    pub(super) fn load_all() -> redis::Pipeline {
+    pub(super) fn load_all(self) -> redis::Pipeline {
         let mut pipeline = redis::Pipeline::new();
-        for (_, text) in ALL {
+        for (script, text) in ALL {
+            let text = self.head(script) + text;
             pipeline.cmd("SCRIPT").arg("LOAD").arg(text).ignore();
         }
         pipeline
+    }
+}
+
+#[cfg(feature = "redis-cluster")]
+impl Script {
+    fn is_of_leases(self) -> bool {
+        match self {
+            Self::LeaseAcquire
+            | Self::LeaseRenew
+            | Self::LeaseRelease
+            | Self::LeaseReleaseLate
+            | Self::LeaseInspect => true,
+            Self::Lineage
+            | Self::RecordGet
+            | Self::RecordPut
+            | Self::RecordDelete
+            | Self::RecordUnlist
+            | Self::LogAppend => false,
+        }
     }
 }
 

@@ -150,10 +150,7 @@ struct Parts {
 impl Parts {
     fn of(rest: &str) -> Option<Self> {
         let (authority, path) = rest.split_once('/')?;
-        let (user, hosts) = match authority.rsplit_once('@') {
-            Some((user, hosts)) => (format!("{user}@"), hosts),
-            None => (String::new(), authority),
-        };
+        let (user, hosts) = servers::hosts(authority, PORT)?;
         // Only to have names and escapes read as in any other URL.
         let path = Url::parse(&format!("redis://host/{path}")).ok()?;
         let mut segments = path.path_segments()?;
@@ -164,20 +161,11 @@ impl Parts {
         }
         Some(Self {
             user,
-            hosts: hosts.split(',').map(with_port).collect::<Option<_>>()?,
+            hosts,
             name,
             database,
             sentinel_user: sentinel_user(&path)?,
         })
-    }
-}
-
-fn with_port(host: &str) -> Option<String> {
-    let name = host.rsplit_once(']').map_or(host, |(_, behind)| behind);
-    match (host, name.contains(':')) {
-        ("", _) => None,
-        (_, true) => Some(host.to_owned()),
-        (_, false) => Some(format!("{host}:{PORT}")),
     }
 }
 

@@ -55,3 +55,25 @@ pub(super) fn info(url: &str) -> Result<ConnectionInfo, Error> {
     let settings = info.redis_settings().clone();
     Ok(info.set_redis_settings(settings.set_protocol(ProtocolVersion::RESP3)))
 }
+
+/// What stands before the path of a URL that names several hosts: who we are, with the `@`, as it is written, and the hosts,
+/// each with its port.
+#[cfg(any(feature = "redis-sentinel", feature = "redis-cluster"))]
+pub(super) fn hosts(authority: &str, port: u16) -> Option<(String, Vec<String>)> {
+    let (user, hosts) = match authority.rsplit_once('@') {
+        Some((user, hosts)) => (format!("{user}@"), hosts),
+        None => (String::new(), authority),
+    };
+    let with_port = |host: &str| {
+        let name = host.rsplit_once(']').map_or(host, |(_, behind)| behind);
+        match (host, name.contains(':')) {
+            ("", _) => None,
+            (_, true) => Some(host.to_owned()),
+            (_, false) => Some(format!("{host}:{port}")),
+        }
+    };
+    Some((
+        user,
+        hosts.split(',').map(with_port).collect::<Option<_>>()?,
+    ))
+}

@@ -11,6 +11,8 @@
 local TOKENS, LINE, DEADLINES = KEYS[1], LEASE .. ':line', LEASE .. ':deadlines'
 local TRACES_KEPT, TRACES_LAST = 8 * 18, 15000
 local SLACK = 60000
+-- On a cluster, whoever comes first after a failover begins the epoch in which others are granted.
+if begin_epoch then begin_epoch(TOKENS, 0, true) end
 
 local function milliseconds()
   local time = redis.call('TIME')
@@ -125,7 +127,7 @@ local function hand_over()
     write(member)
     redis.call('HINCRBY', LEASE, 'granted', '1')
     redis.call('HINCRBY', LEASE, 'used', member.weight)
-    if member.channel ~= '' then redis.call('PUBLISH', member.channel, owner .. member.token) end
+    if member.channel ~= '' then redis.call(PUBLISH, member.channel, owner .. member.token) end
   end
 end
 

@@ -6,7 +6,7 @@ local length = redis.call('LLEN', KEYS[1])
 local expected = tonumber(ARGV[2])
 if length == expected then
   redis.call('RPUSH', KEYS[1], ARGV[1] .. ARGV[3])
-  redis.call('PUBLISH', ARGV[4], '')
+  redis.call(PUBLISH, ARGV[4], '')
   return -1
 end
 if length > expected then

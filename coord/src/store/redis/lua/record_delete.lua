@@ -16,5 +16,5 @@ if not holds then return 0 end
 earlier = version .. string.sub(earlier, 1, 112)
 redis.call('SET', KEYS[1], 'D' .. ARGV[1] .. string.char(#earlier / 16) .. earlier, 'PX', '60000')
 redis.call('ZREM', KEYS[2], ARGV[3])
-redis.call('PUBLISH', ARGV[4], '')
+redis.call(PUBLISH, ARGV[4], '')
 return 1

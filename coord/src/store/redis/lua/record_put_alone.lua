@@ -32,9 +32,9 @@ local function put_simply(record, written, condition, lasts, there)
 end
 
 local function tell(record, tells)
-  local name = string.match(record, '^{coord:(.*)}:record$')
+  local place, name = string.match(record, '^(.-){coord:(.*)}:record$')
   if tells ~= 50 then call('ZADD', KEYS[1], '0', name) end
-  if tells ~= 49 then call('PUBLISH', 'coord:record:' .. name, '') end
+  if tells ~= 49 then call(PUBLISH, place .. 'coord:record:' .. name, '') end
 end
 
 -- One alone, as most are, is done with before anything is made for several. That it was stored is answered without a
