@@ -52,7 +52,7 @@ struct Listed {
 impl Listed {
     #[step]
     async fn only(&self) -> Result<u64, String> {
-        Ok(self.id)
+        std::future::ready(Ok(self.id)).await
     }
 }
 
