@@ -3,7 +3,7 @@
 //! Chromium ends when the pipe does, so none outlives the tests.
 
 use std::collections::HashMap;
-use std::io::{BufRead, BufReader, Write};
+use std::io::{self, BufRead, BufReader, Write};
 use std::path::PathBuf;
 use std::process::{ChildStdin, Command, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -16,6 +16,8 @@ use tokio::sync::oneshot;
 
 /// The shell gives the browser its pipes where it wants them, as 3 and 4.
 const START: &str = r#"exec "$@" 3<&0 4>&1 </dev/null >/dev/null 2>&1"#;
+
+const NO_BROWSER: &str = "a browser: set COORD_CHROMIUM to its program, or have `chromium` in PATH";
 
 struct Browser {
     input: Mutex<ChildStdin>,
@@ -102,20 +104,24 @@ impl Browser {
         if let Some(session) = session {
             request["sessionId"] = session.into();
         }
-        let mut text = request.to_string();
-        text.push('\0');
-        locked(&self.input)
-            .write_all(text.as_bytes())
-            .expect("a browser: set COORD_CHROMIUM to its program, or have `chromium` in PATH");
+        self.send(&request).expect(NO_BROWSER);
         // Longer than anything on a page is waited for.
         let answer = tokio::time::timeout(PATIENCE * 2, answer).await;
         let mut answer = answer
             .unwrap_or_else(|_| panic!("the browser did not answer {method} in time"))
-            .expect("a browser that lives: set COORD_CHROMIUM to its program, or have `chromium` in PATH");
+            .expect(NO_BROWSER);
         match answer.get("error") {
             Some(error) => Err(error.to_string()),
             None => Ok(answer["result"].take()),
         }
+    }
+}
+
+impl Browser {
+    fn send(&self, request: &Value) -> io::Result<()> {
+        let mut text = request.to_string();
+        text.push('\0');
+        locked(&self.input).write_all(text.as_bytes())
     }
 }
 
@@ -144,9 +150,23 @@ impl Inbox {
     }
 }
 
-/// A page in a tab of its own.
+/// A page in a tab of its own, which is closed when this is dropped.
 pub(crate) struct Page {
     session: String,
+    context: Value,
+}
+
+impl Drop for Page {
+    fn drop(&mut self) {
+        let browser = browser();
+        let close = json!({
+            "id": browser.next.fetch_add(1, Ordering::Relaxed),
+            "method": "Target.disposeBrowserContext",
+            "params": { "browserContextId": self.context },
+        });
+        // A browser that is gone has closed it.
+        let _ = browser.send(&close);
+    }
 }
 
 /// What to evaluate until it is true: at once, and whenever anything on the page has changed.
@@ -180,6 +200,7 @@ impl Page {
         let session = attached["sessionId"].as_str().expect("a session");
         let page = Self {
             session: session.to_owned(),
+            context: context["browserContextId"].clone(),
         };
         for domain in ["Page", "Runtime", "Log"] {
             page.ask(&format!("{domain}.enable"), json!({})).await;
