@@ -2,7 +2,7 @@
 
 use coord_tests::{shared_postgres, shared_redis, unique};
 
-use crate::browser::Page;
+use crate::page::Page;
 use crate::shop::Shop;
 
 /// One process takes an order and is killed; another one, which saw it all the while, ends it.

@@ -47,7 +47,7 @@ async fn an_order_is_undone_by_the_next_process_when_its_own_is_killed_at_it() {
 #[tokio::test]
 async fn another_site_can_neither_kill_the_process_nor_order() {
     let (shop, page) = shop_and_page(Step::Quick).await;
-    let other = crate::Page::open(&shop.url().replace("127.0.0.1", "localhost")).await;
+    let other = crate::page::Page::open(&shop.url().replace("127.0.0.1", "localhost")).await;
     for path in ["/crash", "/api/report"] {
         let url = format!("{}{path}", shop.url());
         let sent = format!(
