@@ -28,7 +28,7 @@ use crate::{answer, calls, page, payment, report};
 
 /// How long a process counts as alive after it was last heard of: so long does an order wait for another one to go on
 /// with it.
-const ALIVE_FOR: Duration = Duration::from_secs(2);
+const ALIVE_FOR: Duration = Duration::from_secs(3);
 /// How long a request that is sent again waits for the answer to the first one.
 const PATIENCE: Duration = Duration::from_secs(20);
 

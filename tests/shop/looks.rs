@@ -1,6 +1,6 @@
 //! Whether the page can be read and used: by keyboard, on a phone, in the dark, by those who see little.
 
-use crate::browser::Page;
+use crate::page::Page;
 use crate::shop::Step;
 use crate::shop_and_page;
 

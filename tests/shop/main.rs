@@ -8,11 +8,12 @@ mod killing;
 mod looks;
 mod mistakes;
 mod orders;
+mod page;
 mod payments;
 mod refusals;
 mod shop;
 
-use browser::Page;
+use page::Page;
 use shop::{Shop, Step};
 
 /// A shop of one process under its supervisor, and its page.

@@ -1,6 +1,6 @@
 //! What is filled in wrong.
 
-use crate::browser::Page;
+use crate::page::Page;
 use crate::shop::Step;
 use crate::shop_and_page;
 

@@ -131,15 +131,23 @@ async function send(path, fields, key, retrying) {
   const headers = { "content-type": "application/json" };
   if (key) headers["idempotency-key"] = `"${key}"`;
   for (let attempt = 1; ; attempt += 1) {
-    try {
-      const response = await fetch(path, { method: "POST", headers, body: JSON.stringify(fields) });
-      const answer = await response.json().catch(() => ({}));
-      return { ok: response.ok, answer, replayed: response.headers.has("idempotent-replayed"), attempt };
-    } catch (error) {
-      if (attempt >= 60) return { ok: false, answer: { detail: "The shop does not answer. Send it again later; under the same key nothing is done twice." } };
-      retrying?.();
-      await pause(500);
-    }
+    const reply = await trySend(path, { method: "POST", headers, body: JSON.stringify(fields) });
+    if (!reply.isLost || !key || attempt >= 60) return { ...reply, attempt };
+    retrying?.();
+    await pause(500);
+  }
+}
+
+/** One attempt. Its answer is lost if nobody gave one, or one that tells to come again. */
+async function trySend(path, request) {
+  try {
+    const response = await fetch(path, request);
+    const answer = await response.json().catch(() => ({}));
+    const isLost = response.status === 503;
+    return { ok: response.ok, answer, isLost, replayed: response.headers.has("idempotent-replayed") };
+  } catch {
+    const detail = "The shop does not answer. Send it again later; under the same key nothing is done twice.";
+    return { ok: false, answer: { detail }, isLost: true, replayed: false };
   }
 }
 
