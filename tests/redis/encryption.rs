@@ -5,7 +5,7 @@ use coord_tests::RedisServer;
 use coord_tests::redis::RedisServerBuilder;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 
-use crate::{builder, connect, refused};
+use crate::{builder, connect, patient, refused};
 
 /// A server that asks for certificates, and what it takes to be let in.
 struct Encrypted {
@@ -78,7 +78,7 @@ async fn a_cluster_is_encrypted_with_all_that_it_tells() {
     })
     .await;
     let url = server.tls_url().replace("rediss://", "rediss+cluster://");
-    let builder = builder()
+    let builder = patient()
         .root_certificates(&*encrypted.roots)
         .client_certificate(&*encrypted.certificate, &*encrypted.key);
     let coord = connect(builder.clone(), &url).await;
@@ -90,7 +90,7 @@ async fn a_cluster_is_encrypted_with_all_that_it_tells() {
     lease.release().await.unwrap();
     waiter.await.unwrap().unwrap().release().await.unwrap();
     let plain = format!("redis+cluster://127.0.0.1:{}", server.port());
-    connect(crate::builder(), &plain).await;
+    connect(patient(), &plain).await;
 }
 
 #[tokio::test]

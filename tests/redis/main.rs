@@ -21,6 +21,11 @@ fn builder() -> RedisStoreBuilder {
     RedisStore::builder().response_timeout(Duration::from_millis(500))
 }
 
+/// One that gives busy servers time to connect, and to answer.
+fn patient() -> RedisStoreBuilder {
+    builder().response_timeout(Duration::from_millis(1_500))
+}
+
 async fn connect(builder: RedisStoreBuilder, url: &str) -> Coordinator {
     let store = builder.connect(url).await;
     Coordinator::builder()

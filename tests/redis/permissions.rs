@@ -6,7 +6,7 @@ use coord::StoreErrorKind;
 use coord::store::{AppendRequest, ListRequest, PutRequest, ScanRequest, Scanned, Watched};
 use coord_tests::{RedisCluster, RedisServer};
 
-use crate::{builder, connect, refused};
+use crate::{builder, connect, patient, refused};
 
 const DOCUMENTATION: &str = include_str!("../../coord/src/store/redis/mod.rs");
 
@@ -50,8 +50,8 @@ async fn it_can_do_all_that_the_store_does_in_a_cluster() {
 }
 
 async fn do_all(url: &str) {
-    let coord = connect(builder().min_replicas(0), url).await;
-    let other = connect(builder(), url).await;
+    let coord = connect(patient().min_replicas(0), url).await;
+    let other = connect(patient(), url).await;
     let lease = coord
         .lock("a")
         .ttl(Duration::from_secs(1))

@@ -9,14 +9,14 @@ use coord::{Error, StoreErrorKind};
 use coord_tests::{PATIENCE, RedisCluster, RedisServer, until};
 use futures_util::future::join_all;
 
-use crate::{LONG, builder, connect, refused, token};
+use crate::{LONG, connect, patient, refused, token};
 
 /// Nothing is waited for between the grant and the end of the master, since a replica has acknowledged it.
 #[tokio::test]
 async fn holder_and_waiter_follow_when_a_master_dies() {
     let cluster = RedisCluster::start(3, 1).await;
-    let holding = connect(builder().min_replicas(1), &cluster.url()).await;
-    let waiting = connect(builder(), &cluster.url()).await;
+    let holding = connect(patient().min_replicas(1), &cluster.url()).await;
+    let waiting = connect(patient(), &cluster.url()).await;
     let holder = holding.lock("a").ttl(LONG).acquire().await.unwrap();
     let waiter = tokio::spawn(async move { waiting.lock("a").acquire().await });
     until("one to wait", async || {
@@ -33,7 +33,7 @@ async fn holder_and_waiter_follow_when_a_master_dies() {
     assert!(!waiter.is_finished());
     let before = token(&holder);
     // No replica is left to acknowledge anything, so it is not told whether that succeeds.
-    let beside = connect(builder(), &cluster.url()).await;
+    let beside = connect(patient(), &cluster.url()).await;
     let line = beside.store().inspect_lease("shop/lock/a").await.unwrap();
     assert_eq!(u64::from(line[0].token), before);
     let _ = holder.release().await;
@@ -44,14 +44,14 @@ async fn holder_and_waiter_follow_when_a_master_dies() {
 #[tokio::test]
 async fn what_was_answered_is_at_the_replica() {
     let cluster = RedisCluster::start(3, 1).await;
-    let coord = connect(builder().min_replicas(1), &cluster.url()).await;
+    let coord = connect(patient().min_replicas(1), &cluster.url()).await;
     let put = PutRequest::new("shop/x", b"1".to_vec());
     let stored = coord.store().put_record(&put).await;
     assert!(matches!(stored, Ok(Put::Stored(_))));
     let master = cluster.master_with("shop/x").await;
     cluster.masters()[master].kill();
     cluster.until_promoted(&cluster.replicas()[master]).await;
-    let after = connect(builder(), &cluster.url()).await;
+    let after = connect(patient(), &cluster.url()).await;
     assert!(after.store().get_record("shop/x").await.unwrap().is_some());
 }
 
@@ -62,7 +62,7 @@ async fn tokens_grow_through_the_death_of_a_master_under_load() {
     let last: Arc<[AtomicU64; 8]> = Arc::default();
     let enough = Arc::new(AtomicBool::new(false));
     let tasks = (0..4).map(async |_| {
-        let coord = connect(builder(), &cluster.url()).await;
+        let coord = connect(patient(), &cluster.url()).await;
         let (last, enough) = (Arc::clone(&last), Arc::clone(&enough));
         tokio::spawn(async move {
             for number in 0.. {
@@ -117,7 +117,7 @@ async fn tokens_grow_through_the_death_of_a_master_under_load() {
 #[tokio::test]
 async fn a_cluster_that_is_down_refuses_in_time_and_serves_again() {
     let cluster = RedisCluster::start(3, 0).await;
-    let coord = connect(builder(), &cluster.url()).await;
+    let coord = connect(patient(), &cluster.url()).await;
     let lease = coord.lock("a").acquire().await.unwrap();
     let before = token(&lease);
     lease.release().await.unwrap();
@@ -139,7 +139,7 @@ async fn a_cluster_that_is_down_refuses_in_time_and_serves_again() {
     for node in cluster.masters() {
         node.kill();
     }
-    let error = refused(builder(), &cluster.url()).await;
+    let error = refused(patient(), &cluster.url()).await;
     assert_eq!(error.kind(), StoreErrorKind::NotApplied, "{error}");
     assert!(error.to_string().contains("no node"), "{error}");
 
@@ -171,8 +171,8 @@ async fn leave_replica_behind(cluster: &RedisCluster, key: &str) -> usize {
 #[tokio::test]
 async fn a_grant_after_a_failover_is_above_those_that_were_lost() {
     let cluster = RedisCluster::start(3, 1).await;
-    let holding = connect(builder(), &cluster.url()).await;
-    let other = connect(builder(), &cluster.url()).await;
+    let holding = connect(patient(), &cluster.url()).await;
+    let other = connect(patient(), &cluster.url()).await;
     drop(holding.lock("a").acquire().await.unwrap());
     let master = leave_replica_behind(&cluster, "coord").await;
     let holder = holding.lock("a").ttl(LONG).acquire().await.unwrap();
@@ -187,8 +187,8 @@ async fn a_grant_after_a_failover_is_above_those_that_were_lost() {
 #[tokio::test]
 async fn a_hand_over_after_a_failover_is_above_the_grants_that_were_lost() {
     let cluster = RedisCluster::start(3, 1).await;
-    let store = builder().connect(&cluster.url()).await.unwrap();
-    let other = builder().connect(&cluster.url()).await.unwrap();
+    let store = patient().connect(&cluster.url()).await.unwrap();
+    let other = patient().connect(&cluster.url()).await.unwrap();
     let [first, second, third] = [(); 3].map(|()| LeaseRequest::exclusive("shop/a", LONG));
     let second = second.queue(LONG);
     store.acquire_lease(&first).await.unwrap();
@@ -216,8 +216,8 @@ async fn a_hand_over_after_a_failover_is_above_the_grants_that_were_lost() {
 #[tokio::test]
 async fn holder_and_waiter_follow_when_an_operator_changes_the_master() {
     let cluster = RedisCluster::start(3, 1).await;
-    let holding = connect(builder(), &cluster.url()).await;
-    let waiting = connect(builder(), &cluster.url()).await;
+    let holding = connect(patient(), &cluster.url()).await;
+    let waiting = connect(patient(), &cluster.url()).await;
     let holder = holding.lock("a").ttl(LONG).acquire().await.unwrap();
     let before = token(&holder);
     let waiter = tokio::spawn(async move { waiting.lock("a").acquire().await });
@@ -239,7 +239,7 @@ async fn holder_and_waiter_follow_when_an_operator_changes_the_master() {
 #[tokio::test]
 async fn a_master_that_hangs_is_given_up_and_its_successor_found() {
     let cluster = RedisCluster::start(3, 1).await;
-    let coord = connect(builder(), &cluster.url()).await;
+    let coord = connect(patient(), &cluster.url()).await;
     let lease = coord.lock("a").acquire().await.unwrap();
     let before = token(&lease);
     lease.release().await.unwrap();

@@ -10,13 +10,13 @@ use coord::{Coordinator, Error, StoreErrorKind};
 use coord_tests::{RedisCluster, RedisServer, shared_redis_cluster, unique};
 use futures_util::future::join_all;
 
-use crate::{LONG, builder, connect, refused};
+use crate::{LONG, connect, patient, refused};
 
 /// What a demoted master does that knows nothing of it looks the same: so the cluster is asked first.
 #[tokio::test]
 async fn tokens_grow_although_another_client_has_begun_lower() {
     let cluster = RedisCluster::start(3, 0).await;
-    let store = builder().connect(&cluster.url()).await.unwrap();
+    let store = patient().connect(&cluster.url()).await.unwrap();
     let granted = async |store: &RedisStore, floor| {
         let mut lease = LeaseRequest::exclusive("shop/a", LONG);
         lease.token_floor = floor;
@@ -36,7 +36,7 @@ async fn tokens_grow_although_another_client_has_begun_lower() {
     for node in cluster.nodes() {
         node.cli(&["FLUSHALL"]).await;
     }
-    let other = builder().connect(&cluster.url()).await.unwrap();
+    let other = patient().connect(&cluster.url()).await.unwrap();
     assert!(granted(&other, None).await < high);
     assert!(granted(&store, None).await > high);
 }
@@ -44,7 +44,7 @@ async fn tokens_grow_although_another_client_has_begun_lower() {
 #[tokio::test]
 async fn an_operation_is_one_request() {
     let cluster = RedisCluster::start(1, 0).await;
-    let coord = connect(builder(), &cluster.url()).await;
+    let coord = connect(patient(), &cluster.url()).await;
     let node = &cluster.masters()[0];
     let cycle = async || {
         let lease = coord.lock("a").acquire().await.unwrap();
@@ -69,7 +69,7 @@ async fn an_operation_is_one_request() {
 #[tokio::test]
 async fn records_of_all_masters_are_listed_in_order() {
     let url = shared_redis_cluster().await;
-    let store = builder().connect(&url).await.unwrap();
+    let store = patient().connect(&url).await.unwrap();
     let prefix = unique("listed/");
     let keys: Vec<_> = (0..700).map(|n| format!("{prefix}/{n:03}")).collect();
     join_all(keys.iter().map(async |key| {
@@ -93,9 +93,9 @@ async fn records_of_all_masters_are_listed_in_order() {
 #[tokio::test]
 async fn what_cannot_be_used_is_told_without_secrets() {
     let cluster = RedisCluster::start_with_password(1, "secret").await;
-    connect(builder(), &cluster.url_as(":secret@")).await;
+    connect(patient(), &cluster.url_as(":secret@")).await;
     for user in [":hunter2@", "bob:hunter2@", ""] {
-        let error = refused(builder(), &cluster.url_as(user)).await;
+        let error = refused(patient(), &cluster.url_as(user)).await;
         assert_eq!(error.kind(), StoreErrorKind::Denied, "{error}");
         let shown = format!("{error} {error:?}");
         assert!(shown.contains("password"), "{shown}");
@@ -103,13 +103,13 @@ async fn what_cannot_be_used_is_told_without_secrets() {
     }
 
     let alone = RedisServer::start().await;
-    let error = refused(builder(), &format!("redis+cluster://{}", alone.addr())).await;
+    let error = refused(patient(), &format!("redis+cluster://{}", alone.addr())).await;
     assert_eq!(error.kind(), StoreErrorKind::Denied, "{error}");
     assert!(error.to_string().contains("redis://"), "{error}");
     // Two of three do not have what is looked at first.
     let url = shared_redis_cluster().await;
     let nodes = url.trim_start_matches("redis+cluster://").split(',');
-    let connected = nodes.map(async |node| builder().connect(&format!("redis://{node}")).await);
+    let connected = nodes.map(async |node| patient().connect(&format!("redis://{node}")).await);
     let refused: Vec<_> = join_all(connected).await;
     let refused: Vec<_> = refused.into_iter().filter_map(Result::err).collect();
     assert_eq!(refused.len(), 2, "{refused:?}");

@@ -10,7 +10,7 @@ use coord::{Coordinator, Error, StoreErrorKind};
 use coord_tests::{RedisCluster, RedisServer, until};
 use futures_util::future::join_all;
 
-use crate::{LONG, builder, connect, token};
+use crate::{LONG, connect, patient, token};
 
 /// Tasks that use locks and idempotent calls until they are told to end.
 struct Load {
@@ -32,7 +32,7 @@ impl Load {
     async fn start(url: &str) -> Self {
         let seen = Arc::new(Seen::default());
         let tasks = (0..4).map(async |_| {
-            let (coord, seen) = (connect(builder(), url).await, Arc::clone(&seen));
+            let (coord, seen) = (connect(patient(), url).await, Arc::clone(&seen));
             tokio::spawn(async move {
                 let mut number = 0;
                 while !seen.enough.load(Ordering::SeqCst) {
@@ -129,8 +129,8 @@ async fn slots_move_under_load() {
 #[tokio::test]
 async fn a_line_moves_with_its_slot() {
     let cluster = RedisCluster::start(3, 0).await;
-    let holding = connect(builder(), &cluster.url()).await;
-    let waiting = connect(builder(), &cluster.url()).await;
+    let holding = connect(patient(), &cluster.url()).await;
+    let waiting = connect(patient(), &cluster.url()).await;
     let holder = holding.lock("a").ttl(LONG).acquire().await.unwrap();
     let before = token(&holder);
     let waiter = tokio::spawn(async move { waiting.lock("a").acquire().await });
@@ -161,7 +161,7 @@ async fn move_of<'a>(cluster: &'a RedisCluster, key: &str) -> (&'a RedisServer, 
 #[tokio::test]
 async fn while_a_slot_is_moved_single_keys_are_served_and_the_others_refused_in_time() {
     let cluster = RedisCluster::start(3, 0).await;
-    let store = builder().connect(&cluster.url()).await.unwrap();
+    let store = patient().connect(&cluster.url()).await.unwrap();
     let put = PutRequest::new("shop/x", b"1".to_vec());
     store.put_record(&put).await.unwrap();
     let (from, to) = move_of(&cluster, "shop/x").await;
@@ -193,7 +193,7 @@ async fn while_a_slot_is_moved_single_keys_are_served_and_the_others_refused_in_
 #[tokio::test]
 async fn a_line_that_empties_while_its_slot_is_moved_is_completed_afterwards() {
     let cluster = RedisCluster::start(3, 0).await;
-    let store = builder().connect(&cluster.url()).await.unwrap();
+    let store = patient().connect(&cluster.url()).await.unwrap();
     let ttl = Duration::from_millis(300);
     let holds = LeaseRequest::exclusive("shop/x", ttl);
     let waits = LeaseRequest::exclusive("shop/x", ttl).queue(ttl);

@@ -241,12 +241,10 @@ async fn keys(node: &RedisServer) -> Vec<String> {
 /// The URL of a cluster of three masters that tests share, as [`shared_redis`](crate::shared_redis) is.
 pub async fn shared_redis_cluster() -> String {
     static OF_THIS_PROCESS: OnceCell<RedisCluster> = OnceCell::const_new();
-    match std::env::var(URL) {
-        Ok(url) => url,
-        // Never dropped: the process ends, and the servers with it.
-        Err(_) => {
-            let start = || RedisCluster::start(3, 0);
-            OF_THIS_PROCESS.get_or_init(start).await.url()
-        }
+    if let Ok(url) = std::env::var(URL) {
+        return url;
     }
+    // Never dropped: the process ends, and the servers with it.
+    let start = || RedisCluster::start(3, 0);
+    OF_THIS_PROCESS.get_or_init(start).await.url()
 }

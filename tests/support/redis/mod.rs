@@ -169,7 +169,9 @@ impl RedisServer {
         let tls_port = self.tls_port.as_ref().map(Port::number);
         let mut text = self.settings.file(self.port(), tls_port, self.folder());
         if let Some(port) = &self.bus_port {
-            text += &format!("cluster-port {}\n", port.number());
+            text += "cluster-port ";
+            text += &port.number().to_string();
+            text += "\n";
         }
         fs::write(&config, text).expect("the server's configuration");
         for (file, pem) in CERTIFICATES
