@@ -56,6 +56,9 @@ impl Browser {
                 "--disable-gpu",
                 "--disable-dev-shm-usage",
                 "--disable-background-networking",
+                "--disable-component-update",
+                "--disable-extensions",
+                "--renderer-process-limit=2",
                 "--hide-scrollbars",
             ])
             .arg(format!("--user-data-dir={}", profile.display()))
