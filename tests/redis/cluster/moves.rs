@@ -8,7 +8,6 @@ use std::time::Duration;
 use coord::store::{Acquired, Append, AppendRequest, LeaseRequest, PutRequest, Store};
 use coord::{Coordinator, Error, StoreErrorKind};
 use coord_tests::{RedisCluster, RedisServer, until};
-use futures_util::future::join_all;
 
 use crate::{LONG, connect, patient, token};
 
@@ -31,21 +30,19 @@ struct Seen {
 impl Load {
     async fn start(url: &str) -> Self {
         let seen = Arc::new(Seen::default());
-        let tasks = (0..4).map(async |_| {
+        let mut tasks = Vec::new();
+        for _ in 0..4 {
             let (coord, seen) = (connect(patient(), url).await, Arc::clone(&seen));
-            tokio::spawn(async move {
+            tasks.push(tokio::spawn(async move {
                 let mut number = 0;
                 while !seen.enough.load(Ordering::SeqCst) {
                     seen.lock(&coord, number).await;
                     seen.call(&coord, number).await;
                     number += 1;
                 }
-            })
-        });
-        Self {
-            tasks: join_all(tasks).await,
-            seen,
+            }));
         }
+        Self { tasks, seen }
     }
 
     async fn some_more(&self) {
