@@ -39,14 +39,14 @@ inventory::collect!(Annotated);
 /// use coord::registry::AnnotatedKind;
 /// use coord::{Error, locked};
 ///
-/// #[locked("order:<id>", ttl = "30s")]
-/// async fn process(id: u64) -> Result<u64, Error> { Ok(id) }
+/// #[locked("warehouse:<id>", ttl = "30s")]
+/// async fn take_stock(id: u64) -> Result<u64, Error> { Ok(id) }
 ///
-/// # let _ = process;
+/// # let _ = take_stock;
 /// let all = coord::registry();
-/// let found = all.iter().find(|one| one.function().ends_with("process")).expect("it is compiled in");
+/// let found = all.iter().find(|one| one.function().ends_with("take_stock")).expect("it is compiled in");
 /// assert_eq!(found.kind(), AnnotatedKind::Locked);
-/// assert_eq!(found.templates(), ["order:<id>"]);
+/// assert_eq!(found.templates(), ["warehouse:<id>"]);
 /// assert_eq!(found.options(), "ttl = \"30s\"");
 /// println!("{}:{}", found.file(), found.line());
 /// ```
