@@ -322,7 +322,7 @@ fn lease_command<'a>(
 fn line_keys<'a>(link: &Link, leases: impl IntoIterator<Item = &'a LeaseId>) -> Vec<Name<'a>> {
     match link.form() {
         Form::Alone => {
-            let _ = leases;
+            drop(leases);
             Vec::new()
         }
         #[cfg(feature = "redis-cluster")]
