@@ -329,7 +329,10 @@ fn lease_command<'a>(
 )]
 fn line_keys<'a>(link: &Link, leases: impl IntoIterator<Item = &'a LeaseId>) -> Vec<Name<'a>> {
     match link.form() {
-        Form::Alone => Vec::new(),
+        Form::Alone => {
+            drop(leases);
+            Vec::new()
+        }
         #[cfg(feature = "redis-cluster")]
         Form::Cluster => leases
             .into_iter()

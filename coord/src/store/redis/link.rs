@@ -334,7 +334,7 @@ impl Link {
     /// Sees to it that waiters of this process are told of their grants. If not all were until now, they look again.
     #[cfg_attr(
         not(feature = "redis-cluster"),
-        allow(clippy::unused_async, reason = "in a cluster it waits for a node")
+        expect(clippy::unused_async, reason = "there is nothing to be done")
     )]
     pub(super) async fn hear_grants(&self) -> Result<()> {
         match &self.route {
