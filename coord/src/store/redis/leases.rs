@@ -319,14 +319,6 @@ fn lease_command<'a>(
 }
 
 /// The further keys that leases may have, where the server must be told of all keys.
-#[cfg_attr(
-    not(feature = "redis-cluster"),
-    allow(
-        clippy::needless_pass_by_value,
-        unused_variables,
-        reason = "a server alone need not be told"
-    )
-)]
 fn line_keys<'a>(link: &Link, leases: impl IntoIterator<Item = &'a LeaseId>) -> Vec<Name<'a>> {
     match link.form() {
         Form::Alone => {
