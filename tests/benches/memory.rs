@@ -9,36 +9,46 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use coord::Coordinator;
 use coord_tests::bench::{Contestant, compare};
+use metrics_exporter_prometheus::PrometheusBuilder;
 
 const SHARDS: usize = 32;
 
 fn main() {
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     runtime.block_on(async {
-        let coordinator = Coordinator::builder().build();
-        let floor = Arc::new(ShardedMutexes::new());
         for tasks in [1, 64] {
             println!("\nuncontended cycle in memory, {tasks} tasks");
-            let (floor, coordinator) = (Arc::clone(&floor), coordinator.clone());
-            compare(
-                tasks,
-                vec![
-                    Contestant::new("sharded map of mutexes (floor)", move |key| {
-                        let floor = Arc::clone(&floor);
-                        async move { floor.cycle(&key).await }
-                    }),
-                    Contestant::new("coord", move |key| {
-                        let coordinator = coordinator.clone();
-                        async move {
-                            let lease = coordinator.lock(key).acquire().await.expect("a lease");
-                            lease.release().await.expect("a release");
-                        }
-                    }),
-                ],
-            )
-            .await;
+            compare(tasks, contestants()).await;
         }
+        install_recorder();
+        println!("\nthe same with the Prometheus recorder, 1 task");
+        compare(1, contestants()).await;
     });
+}
+
+fn contestants() -> Vec<Contestant> {
+    let coordinator = Coordinator::builder().build();
+    let floor = Arc::new(ShardedMutexes::new());
+    vec![
+        Contestant::new("sharded map of mutexes (floor)", move |key| {
+            let floor = Arc::clone(&floor);
+            async move { floor.cycle(&key).await }
+        }),
+        Contestant::new("coord", move |key| {
+            let coordinator = coordinator.clone();
+            async move {
+                let lease = coordinator.lock(key).acquire().await.expect("a lease");
+                lease.release().await.expect("a release");
+            }
+        }),
+    ]
+}
+
+/// From here on everything is counted.
+fn install_recorder() {
+    let exporter = coord::metrics::with_buckets(PrometheusBuilder::new());
+    let recorder = exporter.expect("buckets").build_recorder();
+    metrics::set_global_recorder(recorder).expect("the only recorder");
 }
 
 /// A mutex per key, made when it is wanted and dropped when nobody uses it.
