@@ -32,9 +32,9 @@ async fn tells_its_attempt(coord: &Coordinator) -> (u32, u64) {
 
 pub(crate) async fn renewal_keeps_a_running_body_for_many_leases(fleet: &Fleet) {
     let (one, other) = fleet.two().await;
-    let (door, call) = stands_in_its_body(one.idempotency(KEY).lease(SHORT), 7).await;
+    let (door, call) = stands_in_its_body(one.idempotency(KEY).lease(SHORT * 3), 7).await;
     let waiter = tokio::spawn(async move { pays(&other, 8).await });
-    fleet.let_pass(SHORT * 4).await;
+    fleet.let_pass(SHORT * 9).await;
     door.open();
     assert_eq!(call.await.unwrap().unwrap(), Outcome::Executed(7));
     assert_eq!(waiter.await.unwrap().unwrap(), Outcome::Replayed(7));
@@ -42,7 +42,7 @@ pub(crate) async fn renewal_keeps_a_running_body_for_many_leases(fleet: &Fleet) 
 
 pub(crate) async fn renewals_that_fail_now_and_then_lose_nothing(fleet: &Fleet) {
     let (store, coord) = fleet.faulty().await;
-    let call = coord.idempotency(KEY).lease(SHORT * 2);
+    let call = coord.idempotency(KEY).lease(SHORT * 4);
     let (door, call) = stands_in_its_body(call, 7).await;
     for fault in [Fault::BeforeSend, Fault::AfterApply, Fault::BeforeSend] {
         store.fail_next(Operation::Put, fault);
