@@ -9,9 +9,14 @@ use crate::fleet::{Fleet, LONG, SHORT};
 
 pub(crate) async fn renewal_keeps_a_lease_for_many_ttls(fleet: &Fleet) {
     let (one, other) = fleet.two().await;
-    let lease = one.lock("a").ttl(SHORT).acquire().await.unwrap();
-    let several = one.lock_all(["b", "c"]).ttl(SHORT).acquire().await.unwrap();
-    fleet.let_pass(SHORT * 5).await;
+    let lease = one.lock("a").ttl(SHORT * 3).acquire().await.unwrap();
+    let several = one
+        .lock_all(["b", "c"])
+        .ttl(SHORT * 3)
+        .acquire()
+        .await
+        .unwrap();
+    fleet.let_pass(SHORT * 9).await;
     for key in ["a", "b", "c"] {
         assert!(other.lock(key).try_acquire().await.unwrap().is_none());
     }
@@ -142,8 +147,8 @@ pub(crate) async fn renewals_that_fail_now_and_then_lose_nothing(fleet: &Fleet) 
     let (store, coord) = fleet.faulty().await;
     store.inject(Rule::on(Operation::Renew).one_in(4, 1), Fault::BeforeSend);
     store.inject(Rule::on(Operation::Renew).one_in(4, 2), Fault::AfterApply);
-    let lease = coord.lock("a").ttl(SHORT).acquire().await.unwrap();
-    fleet.let_pass(SHORT * 5).await;
+    let lease = coord.lock("a").ttl(SHORT * 3).acquire().await.unwrap();
+    fleet.let_pass(SHORT * 12).await;
     lease.release().await.unwrap();
 }
 
