@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use coord::store::{Append, AppendRequest, Put, PutRequest, Store};
 use coord::{Error, StoreErrorKind};
-use coord_tests::{RedisServer, until};
+use coord_tests::{PATIENCE, RedisServer, until};
 
 use crate::{LONG, builder, connect, token};
 
@@ -99,6 +99,7 @@ async fn a_holder_whose_renewals_nobody_acknowledges_loses_the_lock() {
 async fn many_share_an_acknowledgement() {
     let (primary, _replica) = pair().await;
     let store = builder()
+        .response_timeout(PATIENCE)
         .min_replicas(1)
         .connect(&primary.url())
         .await

@@ -211,7 +211,8 @@ async fn capabilities_tell_what_is_guaranteed() {
         .with_clock(ClockSource::Host)
         .with_replica_loss(ReplicaLoss::NoReplicas)
         .with_tokens(TokensGrow::AcrossDataLoss)
-        .with_round_trips(RoundTrips::each(0));
+        .with_round_trips(RoundTrips::each(0))
+        .with_scans(true);
     let full = open(&new_sqlite()).await;
     assert_eq!(
         full.capabilities(),

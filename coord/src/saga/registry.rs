@@ -31,8 +31,10 @@ static BY_NAME: LazyLock<HashMap<&'static str, Vec<&'static Registered>>> = Lazy
 
 inventory::submit! {
     InstallCheck(|coordinator| {
-        let mut all = inventory::iter::<Registered>.into_iter();
-        all.try_for_each(|registered| (registered.definition)().check(coordinator))
+        let mut all: Vec<_> = inventory::iter::<Registered>.into_iter().collect();
+        // Whichever of several mistakes is told, it is the same one each time.
+        all.sort_unstable_by_key(|registered| registered.name);
+        all.into_iter().try_for_each(|registered| (registered.definition)().check(coordinator))
     })
 }
 

@@ -119,6 +119,7 @@ use crate::error::Error;
 /// ```text
 /// ACL SETUSER coord on >PASSWORD resetchannels &{?????}coord:* ~{?????}{shop/* ~{?????}{coord* +@read +@write +@scripting
 ///     +@pubsub +@connection +info +time -@dangerous +info +wait -keys +cluster|info +cluster|slots
+///     +cluster|countkeysinslot +cluster|getkeysinslot
 /// ```
 ///
 /// # What it guarantees

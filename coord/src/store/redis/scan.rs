@@ -21,8 +21,7 @@ const PARTITIONS_AT_ONCE: usize = 32;
 /// All keys of a slot. A script is sent to whoever has the slot, which the command by itself is not. While a slot is on its way,
 /// this tells those that have stayed.
 #[cfg(feature = "redis-cluster")]
-const KEYS_OF_SLOT: &str = "local count = redis.call('CLUSTER', 'COUNTKEYSINSLOT', ARGV[1])
-return redis.call('CLUSTER', 'GETKEYSINSLOT', ARGV[1], count)";
+const KEYS_OF_SLOT: &str = include_str!("lua/keys_of_slot.lua");
 
 /// One round trip.
 pub(super) async fn scan(links: &Links, request: &ScanRequest) -> Result<ScanPage> {
