@@ -151,7 +151,9 @@ fn clock(of: &Capabilities) -> String {
 }
 
 fn duration(time: Duration) -> String {
-    format!("{time:?}").replace("ms", " ms")
+    let text = format!("{time:?}");
+    let (number, unit) = text.split_at(text.find(char::is_alphabetic).unwrap_or(text.len()));
+    format!("{number} {unit}")
 }
 
 fn round_trips(of: &Capabilities) -> String {

@@ -32,7 +32,7 @@ pub(super) fn url(global: &Global) -> Outcome<&str> {
         Failure::new(
             USAGE,
             "no store is named: say `--store URL`, or set COORD_URL, to `redis://host:6379`, `postgres://host/database`, \
-             `zk://host:2181` or `sqlite:coord.db`",
+             `zk://host:2181`, `etcd://host:2379` or `sqlite:coord.db`",
         )
     })
 }
