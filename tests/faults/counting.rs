@@ -51,10 +51,7 @@ impl Crew {
             self.hire();
         } else {
             // Not while it is inside of the file, where it would hold up everybody for good.
-            self.counter.alone(|| {
-                victim.pause();
-                victim.wait_until_paused();
-            });
+            self.counter.alone(|| victim.pause());
             self.resume();
             self.paused = Some(victim);
         }

@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use coord::__private::run_saga;
 use coord::saga::ClosureSaga;
-use coord::testing::{Fault, FaultStore, Rule};
+use coord::store::LeaseId;
+use coord::testing::{Fault, FaultStore, Operation, Rule};
 use coord::{Coordinator, SagaError};
 use coord_tests::PATIENCE;
-use coord_tests::fleet::Fleet;
+use coord_tests::fleet::{Fleet, LONG};
 
 use futures_util::future::join_all;
 
@@ -15,6 +16,8 @@ use crate::shop::{Does, Order, Shop, process};
 
 /// More than any of these sagas needs.
 const MOST_OPERATIONS: usize = 60;
+/// After how many operations that did not get through a process is ended.
+const ATTEMPTS_AFTERWARDS: usize = 2;
 /// At how many operations processes are cut off side by side.
 const AT_ONCE: usize = 6;
 
@@ -36,7 +39,7 @@ async fn cut_off_at(
         .store(store.clone())
         .namespace(fleet.namespace())
         .provide(shop.clone())
-        .lock_ttl(Duration::from_millis(300))
+        .lock_ttl(LONG)
         .build();
     (store, coord)
 }
@@ -53,7 +56,7 @@ pub(crate) async fn at_every_operation<T>(
         let mut at = 0;
         loop {
             assert!(at < MOST_OPERATIONS, "it never ends");
-            // Most of the time they wait for a process to count as dead.
+            // Most of the time they wait for the store.
             let several = (at..at + AT_ONCE).map(async |at| {
                 let shop = Shop::default();
                 prepare(&shop);
@@ -80,12 +83,10 @@ async fn at_operation<T>(
 ) -> (bool, Result<T, SagaError>) {
     let id = format!("{at} {fault:?}");
     let (store, dies) = cut_off_at(fleet, shop, at, fault).await;
-    let is_cut_off = || store.operations().len() > at;
     let goes_on_without_a_store = async {
-        while !is_cut_off() {
+        while store.operations().len() <= at + ATTEMPTS_AFTERWARDS {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
-        tokio::time::sleep(Duration::from_secs(1)).await;
     };
     let runs = async {
         tokio::select! {
@@ -95,10 +96,27 @@ async fn at_operation<T>(
     };
     let ended = tokio::time::timeout(PATIENCE, runs).await;
     ended.expect("it ends, or is cut off");
-    dies.shutdown().await;
-    let was_cut_off = is_cut_off();
+    drop(dies);
+    let was_cut_off = store.operations().len() > at;
+    let_all_lapse(fleet, &store).await;
     let second = run(&process(fleet, shop).await, shop, id).await;
     (was_cut_off, second)
+}
+
+/// Ends whatever was held through `dead`, as its ttl does once nobody renews it.
+pub(crate) async fn let_all_lapse(fleet: &Fleet, dead: &FaultStore) {
+    let asked = dead.operations().into_iter();
+    let acquired = asked.filter(|seen| seen.operation == Operation::Acquire);
+    for resource in acquired.flat_map(|seen| seen.keys) {
+        let store = fleet.store();
+        for contender in store.inspect_lease(&resource).await.unwrap() {
+            let lease = LeaseId {
+                resource: resource.as_str().into(),
+                owner: contender.owner,
+            };
+            store.release_lease(&lease).await.unwrap();
+        }
+    }
 }
 
 /// Each of `effects` in this order; each perhaps once more, if the crash was before it was stored.

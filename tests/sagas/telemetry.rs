@@ -5,7 +5,7 @@ use std::time::Duration;
 use coord::saga::ClosureSaga;
 use coord::testing::{Fault, FaultStore, Rule};
 use coord::{Context, Coordinator, SagaError, saga};
-use coord_tests::fleet::Fleet;
+use coord_tests::fleet::{Fleet, LONG};
 use coord_tests::recording::{Recording, Span};
 use coord_tests::until;
 use metrics::set_default_local_recorder;
@@ -13,6 +13,7 @@ use metrics_util::debugging::{DebugValue, DebuggingRecorder, Snapshot};
 use serde::{Deserialize, Serialize};
 use tracing::Instrument;
 
+use crate::crashing::let_all_lapse;
 use crate::shop::{Does, Door, Shop, process, retries};
 
 /// What is in every rendered key here and in no template.
@@ -66,12 +67,13 @@ async fn dies_shipping(fleet: &Fleet, shop: &Shop, saga: impl AsyncFnOnce(Coordi
         .store(store.clone())
         .namespace(fleet.namespace())
         .provide(shop.clone())
-        .lock_ttl(Duration::from_millis(300))
+        .lock_ttl(LONG)
         .build();
     let door = Door::default();
     shop.order("ship", Does::Waits(door.clone()));
     saga(coord, &door).await;
     store.inject(Rule::on_everything(), Fault::BeforeSend);
+    let_all_lapse(fleet, &store).await;
 }
 
 /// One that is completed, one that is undone, one that gets stuck, and one whose process dies.

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::OnceLock;
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};
 
 const GUARD: &str = r#"trap "" INT HUP TERM
 read -r _
@@ -64,6 +64,17 @@ impl Leashed {
     pub(crate) fn signal(&mut self, signal: Signal) -> io::Result<()> {
         if self.exited()?.is_none() {
             kill_process(Pid::from_child(&self.child), signal)?;
+        }
+        Ok(())
+    }
+
+    /// Suspends the child, and returns when it does nothing any more: the signal alone takes effect later.
+    pub(crate) fn pause(&mut self) -> io::Result<()> {
+        self.signal(Signal::STOP)?;
+        if self.exited()?.is_none() {
+            let child = WaitId::Pid(Pid::from_child(&self.child));
+            let happened = WaitIdOptions::STOPPED | WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
+            waitid(child, happened)?;
         }
         Ok(())
     }

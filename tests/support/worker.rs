@@ -100,23 +100,8 @@ impl Worker {
 
     /// Suspends the worker, as a long garbage collection or a suspended machine would.
     pub fn pause(&self) {
-        self.signal(Signal::STOP);
-    }
-
-    /// Returns when the worker does nothing any more: a signal takes effect only soon after it is sent.
-    pub fn wait_until_paused(&self) {
-        let status = format!("/proc/{}/stat", self.id());
-        loop {
-            let status = std::fs::read_to_string(&status).expect("a process that was not reaped");
-            let state = status
-                .rsplit(") ")
-                .next()
-                .and_then(|rest| rest.chars().next());
-            if matches!(state, Some('T' | 'Z' | 'X') | None) {
-                return;
-            }
-            thread::yield_now();
-        }
+        let paused = self.process().pause();
+        paused.expect("a signal to the worker");
     }
 
     /// Lets a paused worker go on.

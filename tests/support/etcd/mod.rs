@@ -116,7 +116,9 @@ impl EtcdServer {
 
     /// Suspends the server: connections stay open and nothing is answered, until [`resume`](Self::resume).
     pub fn pause(&self) {
-        self.signal(Signal::STOP);
+        let mut process = self.process();
+        let process = process.as_mut().expect("a server that runs");
+        process.pause().expect("a signal to the server");
     }
 
     /// Lets a paused server go on.
