@@ -234,7 +234,7 @@ macro_rules! __store_conformance_cases {
                 a_delete_sent_again_spares_what_was_put_since
                 a_delete_is_recognised_after_eight_other_writes
                 a_copy_of_a_delete_that_arrives_late_changes_nothing
-                a_put_sent_again_keeps_the_ttl_that_it_was_done_with
+                a_put_sent_again_leaves_the_ttl_of_another_alone
             }
             replays_logs {
                 an_append_cut_before_it_is_sent_is_not_done_and_can_be_sent_again

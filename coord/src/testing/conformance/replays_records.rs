@@ -325,18 +325,16 @@ pub(super) async fn a_copy_of_a_delete_that_arrives_late_changes_nothing(
     Ok(())
 }
 
-pub(super) async fn a_put_sent_again_keeps_the_ttl_that_it_was_done_with(
+pub(super) async fn a_put_sent_again_leaves_the_ttl_of_another_alone(
     f: &Fixture<'_>,
 ) -> Result<()> {
-    let put = PutRequest::new(f.key("a"), "new").ttl(f.short());
+    let put = PutRequest::new(f.key("a"), "new").ttl(LONG);
     stored(f.store(), &put).await?;
     stored(f.store(), &PutRequest::new(f.key("a"), "other")).await?;
     stored(f.store(), &put).await?;
-    f.outlive(f.short()).await?;
-    assert_eq!(
-        value(f.store(), &f.key("a")).await?,
-        Some(Bytes::from("other")),
-        "the other's stays"
-    );
+    let entry = f.store().get_record(&f.key("a")).await?;
+    let entry = entry.expect("a record that does not expire");
+    assert_eq!(entry.value, "other", "the other's stays");
+    assert_eq!(entry.expires_in, None, "and so does its ttl, which is none");
     Ok(())
 }
