@@ -123,6 +123,9 @@ impl<K: Kept> Keeper<K> {
         }
         state.kept.insert(kept.owner(), Arc::clone(kept));
         let is_earlier = state.wakes_at.is_none_or(|at| first_look < at);
+        if is_earlier {
+            state.wakes_at = Some(first_look);
+        }
         self.start(&mut state);
         drop(state);
         if is_earlier {
@@ -199,7 +202,9 @@ impl<K: Kept> Keeper<K> {
         let mut state = self.state();
         let jobs = std::mem::take(&mut state.jobs);
         let mut renewals = Vec::new();
-        let mut wakes_at = now + LINGER * 60;
+        // Whoever asked for an earlier look may have gone since; then the next one of its kind need not ask.
+        let asked_for = state.wakes_at.filter(|at| *at > now);
+        let mut wakes_at = asked_for.unwrap_or(now + LINGER * 60);
         state.kept.retain(|_, kept| match kept.care(moment) {
             Care::Renew(renewal, ends) => {
                 renewals.push((Arc::clone(kept), renewal));
@@ -220,7 +225,7 @@ impl<K: Kept> Keeper<K> {
                 state.wakes_at = None;
                 return None;
             }
-            wakes_at = since + LINGER;
+            wakes_at = wakes_at.min(since + LINGER);
         } else {
             *idle_since = None;
         }

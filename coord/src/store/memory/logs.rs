@@ -1,18 +1,19 @@
 //! Logs in memory.
 
-use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap};
+use std::sync::Arc;
 
 use bytes::Bytes;
+use rapidhash::fast::RapidHashMap;
 use tokio::time::Instant;
 
 use super::Watchers;
+use super::due::Due;
 use crate::store::{Append, AppendRequest, OperationId};
 
 #[derive(Debug, Default)]
 pub(super) struct LogShard {
-    logs: HashMap<String, Log>,
-    due: BinaryHeap<Reverse<(Instant, String)>>,
+    logs: RapidHashMap<Arc<str>, Log>,
+    due: Due,
     pub(super) watchers: Watchers,
 }
 
@@ -25,23 +26,27 @@ struct Log {
 impl LogShard {
     pub(super) fn append(&mut self, request: &AppendRequest, now: Instant) -> Append {
         self.drop_expired(&request.log, now);
-        let len = self
-            .logs
-            .get(&request.log)
-            .map_or(0, |log| log.entries.len());
         let expected = usize::try_from(request.expected_len).unwrap_or(usize::MAX);
-        if len != expected {
-            let there = self
-                .logs
-                .get(&request.log)
-                .and_then(|log| log.entries.get(expected));
-            return match there {
-                Some((operation, _)) if *operation == request.operation => Append::Appended,
-                _ => Append::Conflict { len: len as u64 },
-            };
+        let entry = || (request.operation, request.entry.clone());
+        match self.logs.get_mut(&*request.log) {
+            Some(log) if log.entries.len() == expected => log.entries.push(entry()),
+            None if expected == 0 => {
+                let log = Log {
+                    entries: vec![entry()],
+                    gone_at: None,
+                };
+                self.logs.insert(request.log.as_str().into(), log);
+            }
+            there => {
+                let entries = there.map_or(&[][..], |log| &log.entries);
+                return match entries.get(expected) {
+                    Some((operation, _)) if *operation == request.operation => Append::Appended,
+                    _ => Append::Conflict {
+                        len: entries.len() as u64,
+                    },
+                };
+            }
         }
-        let log = self.logs.entry(request.log.clone()).or_default();
-        log.entries.push((request.operation, request.entry.clone()));
         self.watchers.wake(&request.log);
         Append::Appended
     }
@@ -61,15 +66,13 @@ impl LogShard {
     pub(super) fn expire(&mut self, name: &str, gone_at: Instant) {
         if let Some(log) = self.logs.get_mut(name) {
             log.gone_at = Some(gone_at);
-            self.due.push(Reverse((gone_at, name.to_owned())));
+            self.due.push(gone_at, name.into());
         }
     }
 
     /// Drops `log` if it has expired, and one other that has.
     fn drop_expired(&mut self, log: &str, now: Instant) {
-        if self.due.peek().is_some_and(|Reverse((at, _))| *at <= now)
-            && let Some(Reverse((_, name))) = self.due.pop()
-        {
+        if let Some(name) = self.due.pop(now) {
             self.drop_if_expired(&name, now);
         }
         self.drop_if_expired(log, now);

@@ -4,6 +4,7 @@
 //! It is split into shards by key, each behind a mutex that is never held across an await. Time is tokio's,
 //! so `tokio::time::pause()` works. Waiters are woken exactly.
 
+mod due;
 mod leases;
 mod logs;
 mod recent;

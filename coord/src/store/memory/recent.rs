@@ -1,11 +1,12 @@
 //! The identities of what was done lately, so that the same request is recognised when it comes again.
 
-use std::collections::VecDeque;
+use smallvec::SmallVec;
 
 /// Up to a number of 128-bit ids, the oldest forgotten first.
 #[derive(Debug, Default)]
 pub(super) struct Recent {
-    ids: VecDeque<u128>,
+    /// Most things are done once or twice.
+    ids: SmallVec<[u128; 2]>,
 }
 
 impl Recent {
@@ -15,8 +16,8 @@ impl Recent {
 
     pub(super) fn remember(&mut self, id: u128, at_most: usize) {
         if self.ids.len() >= at_most {
-            self.ids.pop_front();
+            self.ids.remove(0);
         }
-        self.ids.push_back(id);
+        self.ids.push(id);
     }
 }

@@ -3,15 +3,17 @@
 //! A deleted record leaves a stone behind for a minute: the ids of what was done to it, so that a repeated
 //! request is recognised. Stones and expired records are swept a few at a time, with each write.
 
-use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap};
+use std::collections::BTreeSet;
 use std::ops::Bound;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use rapidhash::fast::RapidHashMap;
 use tokio::time::Instant;
 
 use super::Watchers;
+use super::due::Due;
 use super::recent::Recent;
 use crate::store::{DeleteRequest, Entry, ListRequest, Put, PutRequest, Version};
 
@@ -21,17 +23,22 @@ const SWEPT_PER_WRITE: usize = 2;
 
 #[derive(Debug, Default)]
 pub(super) struct RecordShard {
-    slots: BTreeMap<String, Slot>,
-    due: BinaryHeap<Reverse<(Instant, String)>>,
+    /// Boxed, since a map moves what it has when it grows.
+    slots: RapidHashMap<Arc<str>, Box<Slot>>,
+    /// The keys of those that are to be listed.
+    listed: BTreeSet<Arc<str>>,
+    due: Due,
     pub(super) watchers: Watchers,
 }
 
 #[derive(Debug)]
 struct Slot {
+    key: Arc<str>,
     /// `None` once deleted.
     live: Option<Live>,
     gone_at: Option<Instant>,
     recent: Recent,
+    is_listed: bool,
 }
 
 #[derive(Debug)]
@@ -41,17 +48,47 @@ struct Live {
 }
 
 impl Slot {
+    fn new(key: &str) -> Self {
+        Self {
+            key: key.into(),
+            live: None,
+            gone_at: None,
+            recent: Recent::default(),
+            is_listed: false,
+        }
+    }
+
+    fn is_gone(&self, now: Instant) -> bool {
+        self.gone_at.is_some_and(|at| at <= now)
+    }
+
+    /// Whether this was done to what is there.
+    fn was_done(&self, operation: u128, now: Instant) -> bool {
+        !self.is_gone(now) && self.recent.contains(operation)
+    }
+
     fn entry(&self, now: Instant) -> Option<Entry> {
-        let live = self.live.as_ref()?;
-        let expires_in = match self.gone_at {
-            Some(gone_at) if gone_at <= now => return None,
-            gone_at => gone_at.map(|at| at - now),
-        };
+        let live = self.live.as_ref().filter(|_| !self.is_gone(now))?;
         Some(Entry {
             value: live.value.clone(),
             version: live.version,
-            expires_in,
+            expires_in: self.gone_at.map(|at| at - now),
         })
+    }
+
+    fn write(
+        &mut self,
+        live: Option<Live>,
+        gone_at: Option<Instant>,
+        operation: u128,
+        now: Instant,
+    ) {
+        if self.is_gone(now) {
+            self.recent = Recent::default();
+        }
+        self.live = live;
+        self.gone_at = gone_at;
+        self.recent.remember(operation, REMEMBERED_OPERATIONS);
     }
 }
 
@@ -63,24 +100,37 @@ impl RecordShard {
     pub(super) fn put(&mut self, request: &PutRequest, now: Instant) -> Put {
         self.sweep(now);
         let version = Version::from(request.operation);
-        if self.was_done(&request.key, request.operation.to_bits(), now) {
+        let operation = request.operation.to_bits();
+        let slot = self.slots.get_mut(&*request.key);
+        if slot
+            .as_ref()
+            .is_some_and(|slot| slot.was_done(operation, now))
+        {
             return Put::Stored(version);
         }
-        let current = self.get(&request.key, now);
+        let current = slot.as_ref().and_then(|slot| slot.entry(now));
         if !request.condition.holds(current.as_ref()) {
             return Put::Conflict(current);
         }
+        let slot = if let Some(slot) = slot {
+            slot
+        } else {
+            let slot = Box::new(Slot::new(&request.key));
+            self.slots.entry(Arc::clone(&slot.key)).or_insert(slot)
+        };
+        let live = Live {
+            value: request.value.clone(),
+            version,
+        };
         let gone_at = request.ttl.map(|ttl| now + ttl);
-        self.write(
-            &request.key,
-            Some(Live {
-                value: request.value.clone(),
-                version,
-            }),
-            gone_at,
-            request.operation.to_bits(),
-            now,
-        );
+        slot.write(Some(live), gone_at, operation, now);
+        if request.listed && !slot.is_listed {
+            slot.is_listed = true;
+            self.listed.insert(Arc::clone(&slot.key));
+        }
+        if let Some(at) = gone_at {
+            self.due.push(at, Arc::clone(&slot.key));
+        }
         if !request.quiet {
             self.watchers.wake(&request.key);
         }
@@ -89,20 +139,20 @@ impl RecordShard {
 
     pub(super) fn delete(&mut self, request: &DeleteRequest, now: Instant) -> bool {
         self.sweep(now);
-        if self.was_done(&request.key, request.operation.to_bits(), now) {
+        let operation = request.operation.to_bits();
+        let Some(slot) = self.slots.get_mut(&*request.key) else {
+            return false;
+        };
+        if slot.was_done(operation, now) {
             return true;
         }
-        let current = self.get(&request.key, now);
+        let current = slot.entry(now);
         if current.is_none() || !request.condition.holds(current.as_ref()) {
             return false;
         }
-        self.write(
-            &request.key,
-            None,
-            Some(now + STONE_LASTS),
-            request.operation.to_bits(),
-            now,
-        );
+        let gone_at = now + STONE_LASTS;
+        slot.write(None, Some(gone_at), operation, now);
+        self.due.push(gone_at, Arc::clone(&slot.key));
         self.watchers.wake(&request.key);
         true
     }
@@ -118,73 +168,33 @@ impl RecordShard {
             _ => Bound::Included(request.prefix.as_str()),
         };
         let found = self
-            .slots
+            .listed
             .range::<str, _>((from, Bound::Unbounded))
-            .take_while(|(key, _)| key.starts_with(&request.prefix))
-            .filter_map(|(key, slot)| Some((key.clone(), slot.entry(now)?)))
+            .take_while(|key| key.starts_with(&request.prefix))
+            .filter_map(|key| Some((key.as_ref().to_owned(), self.get(key, now)?)))
             .take(request.limit.saturating_add(1));
         into.extend(found);
     }
 
     pub(super) fn names(&self, prefix: &str, now: Instant) -> Vec<String> {
-        let from = (Bound::Included(prefix), Bound::Unbounded);
         self.slots
-            .range::<str, _>(from)
-            .take_while(|(key, _)| key.starts_with(prefix))
-            .filter(|(_, slot)| slot.entry(now).is_some())
-            .map(|(key, _)| key.clone())
+            .iter()
+            .filter(|(key, slot)| key.starts_with(prefix) && slot.entry(now).is_some())
+            .map(|(key, _)| key.as_ref().to_owned())
             .collect()
-    }
-
-    fn was_done(&self, key: &str, operation: u128, now: Instant) -> bool {
-        let slot = self
-            .slots
-            .get(key)
-            .filter(|slot| slot.gone_at.is_none_or(|at| at > now));
-        slot.is_some_and(|slot| slot.recent.contains(operation))
-    }
-
-    fn write(
-        &mut self,
-        key: &str,
-        live: Option<Live>,
-        gone_at: Option<Instant>,
-        operation: u128,
-        now: Instant,
-    ) {
-        let empty = || Slot {
-            live: None,
-            gone_at: None,
-            recent: Recent::default(),
-        };
-        let slot = self.slots.entry(key.to_owned()).or_insert_with(empty);
-        if slot.gone_at.is_some_and(|at| at <= now) {
-            *slot = empty();
-        }
-        slot.live = live;
-        slot.gone_at = gone_at;
-        slot.recent.remember(operation, REMEMBERED_OPERATIONS);
-        if let Some(at) = gone_at {
-            self.due.push(Reverse((at, key.to_owned())));
-        }
     }
 
     /// Amortized: each write takes out as many as it can have put in, and one more.
     fn sweep(&mut self, now: Instant) {
         for _ in 0..SWEPT_PER_WRITE {
-            match self.due.peek() {
-                Some(Reverse((at, _))) if *at <= now => {}
-                _ => return,
-            }
-            let Some(Reverse((_, key))) = self.due.pop() else {
+            let Some(key) = self.due.pop(now) else {
                 return;
             };
-            if self
-                .slots
-                .get(&key)
-                .is_some_and(|slot| slot.gone_at.is_some_and(|at| at <= now))
-            {
-                self.slots.remove(&key);
+            if self.slots.get(&key).is_some_and(|slot| slot.is_gone(now)) {
+                let slot = self.slots.remove(&key);
+                if slot.is_some_and(|slot| slot.is_listed) {
+                    self.listed.remove(&key);
+                }
             }
         }
     }

@@ -1,7 +1,7 @@
 //! Three trivial steps on PostgreSQL: as a saga of coord, and as a workflow of `dbos`, in one run, on one server that
 //! waits for the disk, each in a schema of its own and with as many connections as it opens by itself.
 //!
-//! `cargo run --release` in this folder.
+//! `cargo run --release --bin dbos` in this folder.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
