@@ -7,8 +7,9 @@
 //!
 //! `cargo bench -p coord-tests --bench sagas`, with `-- memory`, `-- redis` or `-- long` for one of them.
 
+mod trivial;
+
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use coord::store::{MemoryStore, RedisStore};
@@ -23,33 +24,11 @@ use steno::{
     SagaType, SecClient,
 };
 
+use self::trivial::{Trivial, fresh};
+
 /// Short, so that what was stored goes away while others are measured.
 const RETENTION: Duration = Duration::from_secs(2);
 const AT_ONCE: [usize; 2] = [1, 32];
-
-#[saga("trivial:<number>")]
-#[derive(Serialize, Deserialize)]
-struct Trivial {
-    number: u64,
-}
-
-#[saga]
-impl Trivial {
-    #[step]
-    async fn first(&self) -> Result<u64, String> {
-        std::future::ready(Ok(self.number)).await
-    }
-
-    #[step]
-    async fn second(&self, first: &u64) -> Result<u64, String> {
-        std::future::ready(Ok(first + 1)).await
-    }
-
-    #[step]
-    async fn third(&self, second: &u64) -> Result<u64, String> {
-        std::future::ready(Ok(second + 1)).await
-    }
-}
 
 #[saga("long:<number>")]
 #[derive(Serialize, Deserialize)]
@@ -64,12 +43,6 @@ impl Long {
     async fn step(&self, item: &u64) -> Result<u64, String> {
         std::future::ready(Ok(item + self.number)).await
     }
-}
-
-/// A number that was never used.
-fn fresh() -> u64 {
-    static NEXT: AtomicU64 = AtomicU64::new(0);
-    NEXT.fetch_add(1, Ordering::Relaxed)
 }
 
 fn main() {

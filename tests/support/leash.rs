@@ -60,21 +60,16 @@ impl Leashed {
         &mut self.child
     }
 
-    /// Sends `signal` to the child, unless it has ended.
+    /// Sends `signal` to the child, unless it has ended. One that is to stop does nothing any more when this returns.
     pub(crate) fn signal(&mut self, signal: Signal) -> io::Result<()> {
         if self.exited()?.is_none() {
-            kill_process(Pid::from_child(&self.child), signal)?;
-        }
-        Ok(())
-    }
-
-    /// Suspends the child, and returns when it does nothing any more: the signal alone takes effect later.
-    pub(crate) fn pause(&mut self) -> io::Result<()> {
-        self.signal(Signal::STOP)?;
-        if self.exited()?.is_none() {
-            let child = WaitId::Pid(Pid::from_child(&self.child));
-            let happened = WaitIdOptions::STOPPED | WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
-            waitid(child, happened)?;
+            let child = Pid::from_child(&self.child);
+            kill_process(child, signal)?;
+            if signal == Signal::STOP {
+                let happened =
+                    WaitIdOptions::STOPPED | WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
+                waitid(WaitId::Pid(child), happened)?;
+            }
         }
         Ok(())
     }

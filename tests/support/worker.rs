@@ -100,8 +100,7 @@ impl Worker {
 
     /// Suspends the worker, as a long garbage collection or a suspended machine would.
     pub fn pause(&self) {
-        let paused = self.process().pause();
-        paused.expect("a signal to the worker");
+        self.signal(Signal::STOP);
     }
 
     /// Lets a paused worker go on.

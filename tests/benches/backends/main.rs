@@ -9,6 +9,8 @@
 
 mod floors;
 mod table;
+#[path = "../trivial/mod.rs"]
+mod trivial;
 mod work;
 
 use std::time::Duration;

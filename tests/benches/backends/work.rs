@@ -1,41 +1,9 @@
 //! What is measured.
 
-use std::sync::atomic::{AtomicU64, Ordering};
-
-use coord::{Coordinator, saga};
-use serde::{Deserialize, Serialize};
+use coord::Coordinator;
 
 use super::TTL;
-
-#[saga("trivial:<number>")]
-#[derive(Serialize, Deserialize)]
-struct Trivial {
-    number: u64,
-}
-
-#[saga]
-impl Trivial {
-    #[step]
-    async fn first(&self) -> Result<u64, String> {
-        std::future::ready(Ok(self.number)).await
-    }
-
-    #[step]
-    async fn second(&self, first: &u64) -> Result<u64, String> {
-        std::future::ready(Ok(first + 1)).await
-    }
-
-    #[step]
-    async fn third(&self, second: &u64) -> Result<u64, String> {
-        std::future::ready(Ok(second + 1)).await
-    }
-}
-
-/// A number that was never used.
-fn fresh() -> u64 {
-    static NEXT: AtomicU64 = AtomicU64::new(0);
-    NEXT.fetch_add(1, Ordering::Relaxed)
-}
+use super::trivial::{Trivial, fresh};
 
 pub(super) async fn lock_cycle(coordinator: Coordinator, key: String) {
     let lease = coordinator.lock(key).ttl(TTL).acquire().await;

@@ -134,9 +134,7 @@ impl RedisServer {
 
     /// Suspends the server: connections stay open and nothing is answered, until [`resume`](Self::resume).
     pub fn pause(&self) {
-        let mut process = self.process();
-        let process = process.as_mut().expect("a server that runs");
-        process.pause().expect("a signal to the server");
+        self.signal(Signal::STOP);
     }
 
     /// Lets a paused server go on.

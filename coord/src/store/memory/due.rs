@@ -19,8 +19,9 @@ pub(super) struct Due {
 
 impl Due {
     /// Lets `name` be looked at a little after `at`.
-    pub(super) fn push(&mut self, at: Instant, name: Arc<str>) {
-        let begins = *self.begins.get_or_insert(at);
+    pub(super) fn push(&mut self, now: Instant, at: Instant, name: Arc<str>) {
+        // Not when the first one's time comes: another one's can come before.
+        let begins = *self.begins.get_or_insert(now);
         let ticks = tick(begins, at) + 1;
         self.ticks.entry(ticks).or_default().push(name);
     }
@@ -43,4 +44,22 @@ impl Due {
 fn tick(begins: Instant, at: Instant) -> u64 {
     let since = at.saturating_duration_since(begins).as_nanos() / TICK.as_nanos();
     u64::try_from(since).unwrap_or(u64::MAX - 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_due_first_does_not_wait_for_what_was_noted_first() {
+        let now = Instant::now();
+        let mut due = Due::default();
+        let (soon, late) = (now + TICK, now + TICK * 1_000);
+        due.push(now, late, "late".into());
+        due.push(now, soon, "soon".into());
+        assert_eq!(due.pop(now), None);
+        assert_eq!(due.pop(soon + TICK).as_deref(), Some("soon"));
+        assert_eq!(due.pop(soon + TICK), None);
+        assert_eq!(due.pop(late + TICK).as_deref(), Some("late"));
+    }
 }

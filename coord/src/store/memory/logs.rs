@@ -1,6 +1,7 @@
 //! Logs in memory.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use rapidhash::fast::RapidHashMap;
@@ -63,10 +64,11 @@ impl LogShard {
             .collect()
     }
 
-    pub(super) fn expire(&mut self, name: &str, gone_at: Instant) {
+    pub(super) fn expire(&mut self, name: &str, ttl: Duration, now: Instant) {
         if let Some(log) = self.logs.get_mut(name) {
+            let gone_at = now + ttl;
             log.gone_at = Some(gone_at);
-            self.due.push(gone_at, name.into());
+            self.due.push(now, gone_at, name.into());
         }
     }
 

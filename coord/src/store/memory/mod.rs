@@ -155,7 +155,7 @@ impl Store for MemoryStore {
     async fn expire_log(&self, log: &str, ttl: Duration) -> Result<()> {
         limits::check_name("expire", log)?;
         limits::check_ttl("expire", ttl)?;
-        self.logs.of(log).expire(log, Instant::now() + ttl);
+        self.logs.of(log).expire(log, ttl, Instant::now());
         Ok(())
     }
 

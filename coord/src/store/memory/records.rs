@@ -33,6 +33,7 @@ pub(super) struct RecordShard {
 
 #[derive(Debug)]
 struct Slot {
+    /// The same as in the map, to be shared with what is due and what is listed.
     key: Arc<str>,
     /// `None` once deleted.
     live: Option<Live>,
@@ -129,7 +130,7 @@ impl RecordShard {
             self.listed.insert(Arc::clone(&slot.key));
         }
         if let Some(at) = gone_at {
-            self.due.push(at, Arc::clone(&slot.key));
+            self.due.push(now, at, Arc::clone(&slot.key));
         }
         if !request.quiet {
             self.watchers.wake(&request.key);
@@ -152,7 +153,7 @@ impl RecordShard {
         }
         let gone_at = now + STONE_LASTS;
         slot.write(None, Some(gone_at), operation, now);
-        self.due.push(gone_at, Arc::clone(&slot.key));
+        self.due.push(now, gone_at, Arc::clone(&slot.key));
         self.watchers.wake(&request.key);
         true
     }

@@ -3,47 +3,20 @@
 //!
 //! `cargo run --release --bin dbos` in this folder.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+#[path = "../../../trivial/mod.rs"]
+mod trivial;
+
 use std::time::Duration;
 
+use coord::Coordinator;
 use coord::store::PostgresStore;
-use coord::{Coordinator, saga};
 use coord_tests::PostgresServer;
 use coord_tests::bench::{Contestant, compare};
 use dbos::{Config, DBOS, step};
-use serde::{Deserialize, Serialize};
+
+use self::trivial::{Trivial, fresh};
 
 const RETENTION: Duration = Duration::from_secs(2);
-
-#[saga("trivial:<number>")]
-#[derive(Serialize, Deserialize)]
-struct Trivial {
-    number: u64,
-}
-
-#[saga]
-impl Trivial {
-    #[step]
-    async fn first(&self) -> Result<u64, String> {
-        std::future::ready(Ok(self.number)).await
-    }
-
-    #[step]
-    async fn second(&self, first: &u64) -> Result<u64, String> {
-        std::future::ready(Ok(first + 1)).await
-    }
-
-    #[step]
-    async fn third(&self, second: &u64) -> Result<u64, String> {
-        std::future::ready(Ok(second + 1)).await
-    }
-}
-
-/// A number that was never used.
-fn fresh() -> u64 {
-    static NEXT: AtomicU64 = AtomicU64::new(0);
-    NEXT.fetch_add(1, Ordering::Relaxed)
-}
 
 #[tokio::main]
 async fn main() {
