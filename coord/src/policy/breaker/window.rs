@@ -11,7 +11,10 @@ const SLOTS: usize = 10;
 #[derive(Debug)]
 pub(super) struct Window {
     slots: [Slot; SLOTS],
-    length: Duration,
+    /// All slots together.
+    sum: Slot,
+    /// How many nanoseconds a slot lasts.
+    step: u64,
     began: Instant,
     /// The newest slot, counted from the beginning.
     newest: u64,
@@ -19,15 +22,16 @@ pub(super) struct Window {
 
 #[derive(Debug, Clone, Copy, Default)]
 struct Slot {
-    calls: u32,
-    failures: u32,
+    calls: u64,
+    failures: u64,
 }
 
 impl Window {
     pub(super) fn new(length: Duration, now: Instant) -> Self {
         Self {
             slots: [Slot::default(); SLOTS],
-            length,
+            sum: Slot::default(),
+            step: (nanoseconds(length) / SLOTS as u64).max(1),
             began: now,
             newest: 0,
         }
@@ -36,17 +40,13 @@ impl Window {
     /// Counts a call that ended now.
     pub(super) fn count(&mut self, failed: bool, now: Instant) {
         self.slide_to(now);
-        let slot = &mut self.slots[index(self.newest)];
-        slot.calls = slot.calls.saturating_add(1);
-        slot.failures = slot.failures.saturating_add(u32::from(failed));
+        self.slots[index(self.newest)].count(failed);
+        self.sum.count(failed);
     }
 
     /// The part of the calls that failed, if there were enough.
     pub(super) fn failure_rate(&self, minimum_calls: u32) -> Option<f64> {
-        let sum = |of: fn(&Slot) -> u32| -> u64 {
-            self.slots.iter().map(|slot| u64::from(of(slot))).sum()
-        };
-        let (calls, failures) = (sum(|slot| slot.calls), sum(|slot| slot.failures));
+        let Slot { calls, failures } = self.sum;
         if calls == 0 || calls < u64::from(minimum_calls) {
             return None;
         }
@@ -56,17 +56,28 @@ impl Window {
 
     /// Empties the slots that have become too old since the last call.
     fn slide_to(&mut self, now: Instant) {
-        let step = (self.length.as_nanos() / SLOTS as u128).max(1);
-        let age = now.saturating_duration_since(self.began).as_nanos();
-        let newest = u64::try_from(age / step)
-            .unwrap_or(u64::MAX)
-            .max(self.newest);
+        let age = nanoseconds(now.saturating_duration_since(self.began));
+        let newest = (age / self.step).max(self.newest);
         let passed = (newest - self.newest).min(SLOTS as u64);
         for slot in 0..passed {
-            self.slots[index(newest - slot)] = Slot::default();
+            let old = std::mem::take(&mut self.slots[index(newest - slot)]);
+            self.sum.calls -= old.calls;
+            self.sum.failures -= old.failures;
         }
         self.newest = newest;
     }
+}
+
+impl Slot {
+    fn count(&mut self, failed: bool) {
+        self.calls += 1;
+        self.failures += u64::from(failed);
+    }
+}
+
+/// Good for some centuries.
+fn nanoseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }
 
 fn index(slot: u64) -> usize {
