@@ -107,13 +107,17 @@ fn what_the_table_calls_a_metric_is_one() {
 #[test]
 fn each_example_is_in_the_readme() {
     let root = repository();
-    let manifest = fs::read_to_string(root.join("examples/Cargo.toml")).expect("the manifest");
+    let manifest =
+        |path| fs::read_to_string(root.join(path)).expect("the manifest of some examples");
+    let manifests = ["examples/Cargo.toml", "examples/services/Cargo.toml"]
+        .map(manifest)
+        .concat();
     let readme = fs::read_to_string(root.join("README.md")).expect("the README");
     let (_, list) = readme
         .split_once("\n## Examples")
         .expect("the list of examples");
     let mut found = Vec::new();
-    for example in manifest.split("[[example]]").skip(1) {
+    for example in manifests.split("[[example]]").skip(1) {
         let name = example.split('"').nth(1).unwrap_or_default();
         if !list.contains(&format!("`{name}`")) {
             found.push(format!("the README does not list `{name}`"));
