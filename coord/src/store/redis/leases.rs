@@ -11,7 +11,7 @@ use super::link::Link;
 use super::names::Name;
 use super::past::Note;
 use super::replicas::replicated;
-use super::script::{Form, Script, several, write_pieces};
+use super::script::{Form, Script, only, several, write_pieces};
 use super::{failure, milliseconds};
 use crate::error::{StoreError, StoreErrorKind};
 use crate::key::Renderer;
@@ -34,7 +34,7 @@ pub(super) async fn acquire(link: &Arc<Link>, request: &LeaseRequest) -> Result<
     // A floor moves the tokens of everybody, so nobody else's call goes along.
     let standing = match request.token_floor {
         None if link.batches() => link.acquiring.call(link, call).await?,
-        _ => first(AcquireCall::send(link, &[call]).await?, "acquire")?,
+        _ => only(AcquireCall::send(link, &[call]).await?, "acquire")?,
     };
     doubt.settle();
     // A grant that came since the reply is kept for this.
@@ -147,7 +147,7 @@ pub(super) async fn release(link: &Arc<Link>, lease: &LeaseId) -> Result<bool> {
     } else if link.batches() {
         link.releasing.call(link, call()).await?
     } else {
-        first(ReleaseCall::send(link, &[call()]).await?, "release")?
+        only(ReleaseCall::send(link, &[call()]).await?, "release")?
     };
     doubt.settle();
     Ok(answer)
@@ -223,12 +223,8 @@ impl Call for AcquireCall {
                 command.arg(Holder { call, epoch }).arg(call.ttl);
             }
             let reply = link.send_through(&connection, "acquire", &command).await?;
-            let replies = several(reply);
-            if !replies.iter().any(is_other_epoch) {
-                let parse = |reply| {
-                    Standing::parse(reply, epoch).ok_or_else(|| failure::of_reply("acquire"))
-                };
-                return Ok(replies.iter().map(parse).collect());
+            if let Some(answers) = standings(reply, calls.len(), epoch) {
+                return Ok(answers);
             }
             // Those that were done already answer the same when they are sent again.
             Box::pin(link.relearn("acquire", &connection)).await?;
@@ -262,7 +258,10 @@ impl Call for ReleaseCall {
         for Self(lease) in calls {
             command.arg(&holder_mark(lease.owner)[..]);
         }
-        let replies = several(link.send("release", &command).await?);
+        let replies = match link.send("release", &command).await? {
+            Value::Int(1) => vec![Value::Int(1); calls.len()],
+            replies => several(replies),
+        };
         receipt.settle();
         let answers = calls.iter().zip(replies).map(|(Self(lease), reply)| {
             let answer = match reply {
@@ -377,15 +376,21 @@ impl ToRedisArgs for Holder<'_> {
 
 impl ToSingleRedisArg for Holder<'_> {}
 
-fn is_other_epoch(reply: &Value) -> bool {
-    *reply == Value::Int(-1)
-}
-
-fn first<A>(answers: Vec<Result<A>>, operation: &'static str) -> Result<A> {
-    answers
-        .into_iter()
-        .next()
-        .unwrap_or_else(|| Err(failure::of_reply(operation)))
+/// The answers to so many who entered, or `None` if the epoch is not the server's.
+fn standings(reply: Value, calls: usize, epoch: u64) -> Option<Vec<Result<Standing>>> {
+    const OTHER_EPOCH: Value = Value::Int(-1);
+    let parse =
+        |reply: &Value| Standing::parse(reply, epoch).ok_or_else(|| failure::of_reply("acquire"));
+    match reply {
+        OTHER_EPOCH => None,
+        // Each was granted, with the numbers that follow.
+        Value::Int(first) => {
+            let numbers = (first..).take(calls).map(Value::Int);
+            Some(numbers.map(|number| parse(&number)).collect())
+        }
+        Value::Array(replies) if replies.contains(&OTHER_EPOCH) => None,
+        replies => Some(several(replies).iter().map(parse).collect()),
+    }
 }
 
 impl Standing {

@@ -23,6 +23,7 @@ use super::connection::{Connection, Dialling, Kept, warn_of_eviction};
 use super::failure;
 use super::leases::{AcquireCall, ReleaseCall};
 use super::listening::Listener;
+use super::logs::AppendCall;
 use super::names::{Name, Names};
 use super::past::Past;
 use super::receipts::Receipts;
@@ -42,6 +43,7 @@ pub(super) struct Link {
     pub(super) acquiring: Batcher<AcquireCall>,
     pub(super) releasing: Batcher<ReleaseCall>,
     pub(super) putting: Batcher<PutCall>,
+    pub(super) appending: Batcher<AppendCall>,
     route: Route,
 }
 
@@ -89,6 +91,7 @@ impl Link {
             acquiring: Batcher::new(),
             releasing: Batcher::new(),
             putting: Batcher::new(),
+            appending: Batcher::new(),
             route,
         })
     }

@@ -4,24 +4,64 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use redis::Value;
 
 use super::link::Link;
-use super::script::Script;
+use super::script::{LARGEST_IN_COMPANY, Script, only, several};
 use super::{failure, milliseconds};
+use crate::store::batch::Call;
 use crate::store::{Append, AppendRequest, Result};
 
 const ID_BYTES: usize = 16;
 
 pub(super) async fn append(link: &Arc<Link>, request: &AppendRequest) -> Result<Append> {
-    let mut command = link.form().call(Script::LogAppend, 1, 4);
-    command
-        .arg(link.names.log(&request.log))
-        .arg(&request.operation.to_bits().to_be_bytes()[..])
-        .arg(request.expected_len)
-        .arg(&request.entry[..])
-        .arg(link.names.log_channel(&request.log));
-    let len: i64 = link.send("append", &command).await?;
-    Ok(u64::try_from(len).map_or(Append::Appended, |len| Append::Conflict { len }))
+    let call = AppendCall(request.clone());
+    if link.batches() && request.entry.len() <= LARGEST_IN_COMPANY {
+        return link.appending.call(link, call).await;
+    }
+    let answers = AppendCall::send(link, &[call]).await?;
+    only(answers, AppendCall::OPERATION)
+}
+
+/// Appending to a log.
+pub(super) struct AppendCall(AppendRequest);
+
+impl Call for AppendCall {
+    type Link = Link;
+    const OPERATION: &'static str = "append";
+    type Answer = Append;
+
+    async fn send(link: &Arc<Link>, calls: &[Self]) -> Result<Vec<Result<Append>>> {
+        let bytes: usize = calls.iter().map(|Self(append)| append.entry.len()).sum();
+        let (keys, arguments) = (calls.len(), 4 * calls.len());
+        let mut command = link
+            .form()
+            .call_with(Script::LogAppend, keys, arguments, bytes);
+        for Self(append) in calls {
+            command.arg(link.names.log(&append.log));
+        }
+        for Self(append) in calls {
+            command
+                .arg(&append.operation.to_bits().to_be_bytes()[..])
+                .arg(append.expected_len)
+                .arg(&append.entry[..])
+                .arg(link.names.log_channel(&append.log));
+        }
+        match link.send("append", &command).await? {
+            Value::Int(-1) => Ok(calls.iter().map(|_| Ok(Append::Appended)).collect()),
+            reply => Ok(several(reply).iter().map(answer).collect()),
+        }
+    }
+}
+
+fn answer(reply: &Value) -> Result<Append> {
+    match reply {
+        Value::Int(-1) => Ok(Append::Appended),
+        Value::Int(len) => u64::try_from(*len)
+            .map(|len| Append::Conflict { len })
+            .map_err(|_| failure::of_reply("append")),
+        _ => Err(failure::of_reply("append")),
+    }
 }
 
 pub(super) async fn read(

@@ -7,13 +7,10 @@ use bytes::Bytes;
 use redis::{Cmd, RedisWrite, ToRedisArgs, ToSingleRedisArg, Value};
 
 use super::link::Link;
-use super::script::{Script, several, write_pieces};
+use super::script::{LARGEST_IN_COMPANY, Script, only, several, write_pieces};
 use super::{failure, milliseconds};
 use crate::store::batch::Call;
 use crate::store::{Condition, DeleteRequest, Entry, Put, PutRequest, Result, Version, Watch};
-
-/// The most bytes of a value that is put together with others, which have to wait for it.
-const LARGEST_IN_COMPANY: usize = 4_096;
 
 pub(super) async fn get(link: &Arc<Link>, key: &str) -> Result<Option<Entry>> {
     let command = get_command(link, key);
@@ -38,7 +35,7 @@ pub(super) async fn put(link: &Arc<Link>, request: &PutRequest) -> Result<Put> {
         return link.putting.call(link, call).await;
     }
     let answers = PutCall::send(link, &[call]).await?;
-    only(answers)
+    only(answers, PutCall::OPERATION)
 }
 
 /// Subscribes and puts in one round trip, in this order.
@@ -48,7 +45,7 @@ pub(super) async fn put_watched(link: &Arc<Link>, request: &PutRequest) -> Resul
     let (watch, reply) = link
         .watch_and_send(channel, "put", &put_command(link, &call))
         .await?;
-    Ok((only(put_answers(&call, reply)?)?, watch))
+    Ok((only(put_answers(&call, reply)?, PutCall::OPERATION)?, watch))
 }
 
 /// Storing a record.
@@ -111,13 +108,6 @@ fn put_answer(put: &PutRequest, replies: &mut impl Iterator<Item = Value>) -> Re
         .ok_or_else(|| failure::of_reply("put")),
         _ => Err(failure::of_reply("put")),
     }
-}
-
-fn only<A>(answers: Vec<Result<A>>) -> Result<A> {
-    answers
-        .into_iter()
-        .next()
-        .unwrap_or_else(|| Err(failure::of_reply("put")))
 }
 
 pub(super) async fn delete(link: &Arc<Link>, request: &DeleteRequest) -> Result<bool> {

@@ -6,6 +6,12 @@ use std::sync::LazyLock;
 
 use redis::{RedisWrite, Value};
 
+use super::failure;
+use crate::store::Result;
+
+/// The most bytes of a value that is sent together with others, which have to wait for it.
+pub(super) const LARGEST_IN_COMPANY: usize = 4_096;
+
 /// A script, by name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Script {
@@ -215,6 +221,14 @@ pub(super) fn several(reply: Value) -> Vec<Value> {
         Value::Array(replies) => replies,
         alone => vec![alone],
     }
+}
+
+/// The answer to the only call.
+pub(super) fn only<A>(answers: Vec<Result<A>>, operation: &'static str) -> Result<A> {
+    let mut answers = answers.into_iter();
+    answers
+        .next()
+        .unwrap_or_else(|| Err(failure::of_reply(operation)))
 }
 
 /// Writes one argument from its pieces, without putting them together first.

@@ -289,3 +289,43 @@ pub(super) async fn many_resources_do_not_wait_for_each_other(f: &Fixture<'_>) -
         .collect();
     crowd.join_all().await.into_iter().collect()
 }
+
+/// Some of what is asked for at the same time is refused, and the answers must not be mixed up.
+pub(super) async fn requests_at_the_same_time_are_answered_each_by_its_own_line(
+    f: &Fixture<'_>,
+) -> Result<()> {
+    const CROWD: usize = 24;
+    let is_held = |index: usize| index.is_multiple_of(3);
+    let requests: Vec<_> = (0..CROWD)
+        .map(|index| f.exclusive(&format!("a/{index}")))
+        .collect();
+    for index in (0..CROWD).filter(|index| is_held(*index)) {
+        granted(f.store(), &f.exclusive(&format!("a/{index}"))).await?;
+    }
+    let answers = at_once(CROWD, |index| {
+        let (store, request) = (f.shared(), requests[index].clone());
+        async move { store.acquire_lease(&request).await }
+    })
+    .await?;
+    for (index, (answer, request)) in answers.iter().zip(&requests).enumerate() {
+        let line = f.store().inspect_lease(&request.lease.resource).await?;
+        let holder = line.first().map(|first| (first.owner, first.token));
+        match answer {
+            Acquired::Granted(token) => {
+                assert!(!is_held(index), "resource {index} was somebody's");
+                assert_eq!(holder, Some((request.lease.owner, *token)));
+            }
+            Acquired::Busy => assert!(is_held(index), "resource {index} was nobody's"),
+            Acquired::Waiting { .. } => panic!("nobody has asked to wait"),
+        }
+    }
+    let releases = at_once(CROWD, |index| {
+        let (store, lease) = (f.shared(), requests[index].lease.clone());
+        async move { store.release_lease(&lease).await }
+    })
+    .await?;
+    for (index, was_held) in releases.into_iter().enumerate() {
+        assert_eq!(was_held, !is_held(index), "of resource {index}");
+    }
+    Ok(())
+}

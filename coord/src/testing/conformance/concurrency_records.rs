@@ -1,25 +1,15 @@
 //! Records and logs under contention: conditions decide, and nothing is lost.
 
-use tokio::task::JoinSet;
-
 use super::history::History;
 use super::prelude::*;
 
 const TASKS: usize = 8;
-
-/// Runs a number of tasks to their ends, and collects what they return.
-async fn all<T, Fut>(count: usize, task: impl Fn(usize) -> Fut) -> Result<Vec<T>>
-where
-    T: Send + 'static,
-    Fut: Future<Output = Result<T>> + Send + 'static,
-{
-    let tasks: JoinSet<_> = (0..count).map(task).collect();
-    tasks.join_all().await.into_iter().collect()
-}
+/// So many that some are sent together, where a store does that.
+const CROWD: usize = 24;
 
 pub(super) async fn of_many_puts_if_absent_one_is_done(f: &Fixture<'_>) -> Result<()> {
     for round in 0..5 {
-        let answers = all(TASKS, |index| {
+        let answers = at_once(TASKS, |index| {
             let (store, key) = (f.shared(), f.key(&format!("a/{round}")));
             async move {
                 tokio::task::yield_now().await;
@@ -62,7 +52,7 @@ pub(super) async fn of_many_deletes_one_is_done(f: &Fixture<'_>) -> Result<()> {
         Condition::Version(version),
         Condition::Value("one".into()),
     ];
-    let answers = all(TASKS, |index| {
+    let answers = at_once(TASKS, |index| {
         let (store, key, condition) = (f.shared(), f.key("a"), conditions[index % 3].clone());
         async move {
             store
@@ -98,7 +88,7 @@ async fn increment(store: &dyn Store, key: &str) -> Result<()> {
 
 pub(super) async fn no_update_is_lost(f: &Fixture<'_>) -> Result<()> {
     const EACH: usize = 15;
-    all(TASKS, |_| {
+    at_once(TASKS, |_| {
         let (store, key) = (f.shared(), f.key("a"));
         async move {
             for _ in 0..EACH {
@@ -144,7 +134,7 @@ async fn read_and_replace(store: &dyn Store, key: &str, history: &History) -> Re
 
 pub(super) async fn one_order_of_writes_explains_all_answers(f: &Fixture<'_>) -> Result<()> {
     let history = Arc::new(History::default());
-    all(TASKS, |_| {
+    at_once(TASKS, |_| {
         let (store, key, history) = (f.shared(), f.key("a"), Arc::clone(&history));
         async move { read_and_replace(&*store, &key, &history).await }
     })
@@ -158,7 +148,7 @@ pub(super) async fn one_order_of_writes_explains_all_answers(f: &Fixture<'_>) ->
 
 pub(super) async fn of_many_appends_at_one_length_one_is_done(f: &Fixture<'_>) -> Result<()> {
     for len in 0..5 {
-        let answers = all(TASKS, |index| {
+        let answers = at_once(TASKS, |index| {
             let (store, request) = (
                 f.shared(),
                 AppendRequest::new(f.key("a"), len, index.to_string()),
@@ -179,9 +169,81 @@ pub(super) async fn of_many_appends_at_one_length_one_is_done(f: &Fixture<'_>) -
     Ok(())
 }
 
+/// Some of what is asked for at the same time is refused, and the answers must not be mixed up.
+pub(super) async fn puts_at_the_same_time_are_answered_each_by_its_own_record(
+    f: &Fixture<'_>,
+) -> Result<()> {
+    let is_there = |index: usize| index.is_multiple_of(3);
+    for index in (0..CROWD).filter(|index| is_there(*index)) {
+        let key = f.key(&format!("a/{index}"));
+        stored(f.store(), &PutRequest::new(key, "there")).await?;
+    }
+    let answers = at_once(CROWD, |index| {
+        let (store, key) = (f.shared(), f.key(&format!("a/{index}")));
+        let request = PutRequest::new(key, index.to_string());
+        let request = if index.is_multiple_of(2) {
+            request.when(Condition::Absent)
+        } else {
+            request
+        };
+        async move { store.put_record(&request).await }
+    })
+    .await?;
+    for (index, answer) in answers.iter().enumerate() {
+        let expected = if is_there(index) && index.is_multiple_of(2) {
+            "there".to_owned()
+        } else {
+            index.to_string()
+        };
+        let entry = f.store().get_record(&f.key(&format!("a/{index}"))).await?;
+        let entry = entry.unwrap_or_else(|| panic!("record {index} is gone"));
+        assert_eq!(entry.value, expected);
+        match answer {
+            Put::Stored(version) => {
+                assert_eq!((index.to_string(), *version), (expected, entry.version));
+            }
+            Put::Conflict(there) => {
+                let there = there.as_ref().map(|there| (&there.value, there.version));
+                assert_eq!(there, Some((&Bytes::from("there"), entry.version)));
+                assert_eq!(expected, "there");
+            }
+        }
+    }
+    Ok(())
+}
+
+pub(super) async fn appends_at_the_same_time_are_answered_each_by_its_own_log(
+    f: &Fixture<'_>,
+) -> Result<()> {
+    let append = |index: usize, entry: &'static str| {
+        let request = AppendRequest::new(f.key(&format!("a/{index}")), 0, entry);
+        let store = f.shared();
+        async move { store.append_log(&request).await }
+    };
+    let is_there = |index: usize| index.is_multiple_of(3);
+    for index in (0..CROWD).filter(|index| is_there(*index)) {
+        assert_eq!(append(index, "there").await?, Append::Appended);
+    }
+    let answers = at_once(CROWD, |index| append(index, "new")).await?;
+    for (index, answer) in answers.into_iter().enumerate() {
+        let (expected, entry) = if is_there(index) {
+            (Append::Conflict { len: 1 }, "there")
+        } else {
+            (Append::Appended, "new")
+        };
+        assert_eq!(answer, expected, "of log {index}");
+        let entries = f
+            .store()
+            .read_log(&f.key(&format!("a/{index}")), 0, 10)
+            .await?;
+        assert_eq!(entries, [entry]);
+    }
+    Ok(())
+}
+
 pub(super) async fn writers_of_one_log_lose_and_repeat_nothing(f: &Fixture<'_>) -> Result<()> {
     const EACH: usize = 10;
-    all(TASKS, |index| {
+    at_once(TASKS, |index| {
         let (store, log) = (f.shared(), f.key("a"));
         async move {
             let mut len = 0;

@@ -225,3 +225,18 @@ pub(super) async fn contender(
         .into_iter()
         .find(|contender| contender.owner == request.lease.owner))
 }
+
+/// Runs so many tasks to their ends at the same time; what they return is in their order.
+pub(super) async fn at_once<T, Fut>(count: usize, task: impl Fn(usize) -> Fut) -> Result<Vec<T>>
+where
+    T: Send + 'static,
+    Fut: Future<Output = Result<T>> + Send + 'static,
+{
+    let tasks: Vec<_> = (0..count).map(|index| tokio::spawn(task(index))).collect();
+    let mut returned = Vec::with_capacity(count);
+    for task in tasks {
+        let ended = task.await;
+        returned.push(ended.unwrap_or_else(|ended| std::panic::resume_unwind(ended.into_panic()))?);
+    }
+    Ok(returned)
+}

@@ -206,6 +206,8 @@ macro_rules! __store_conformance_cases {
                 no_update_is_lost
                 one_order_of_writes_explains_all_answers
                 of_many_appends_at_one_length_one_is_done
+                puts_at_the_same_time_are_answered_each_by_its_own_record
+                appends_at_the_same_time_are_answered_each_by_its_own_log
                 writers_of_one_log_lose_and_repeat_nothing
             }
             concurrency_leases {
@@ -217,6 +219,7 @@ macro_rules! __store_conformance_cases {
                 a_rolling_change_of_capacity_exceeds_neither
                 waiters_that_leave_in_between_block_nobody
                 many_resources_do_not_wait_for_each_other
+                requests_at_the_same_time_are_answered_each_by_its_own_line
             }
             replays_records {
                 a_put_cut_before_it_is_sent_is_not_done_and_can_be_sent_again

@@ -6,8 +6,8 @@ pub(super) use std::time::Duration;
 pub(super) use bytes::Bytes;
 
 pub(super) use super::fixture::{
-    Fixture, LONG, Place, busy, conflict, contender, eventually, failed, granted, holders, owners,
-    release, renewed, stored, value, waiting,
+    Fixture, LONG, Place, at_once, busy, conflict, contender, eventually, failed, granted, holders,
+    owners, release, renewed, stored, value, waiting,
 };
 pub(super) use crate::error::StoreErrorKind;
 pub(super) use crate::store::{

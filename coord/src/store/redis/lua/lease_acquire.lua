@@ -25,16 +25,21 @@ end
 local unit, ends = 'PX', nil
 if wanted > 2 then unit, ends = 'PXAT', deadlines() end
 local floor_is_asked_for = string.byte(ARGV[2]) ~= 124
-local answers, at = {}, 3
+-- The number of the first, if each is granted the one that follows; otherwise an answer for each.
+local first, answers, at = number + 1, nil, 3
 for index = 1, wanted do
   local lease, lasts = KEYS[index + 1], ARGV[at + 1]
   if ends then lasts = ends[lasts] end
   number = number + 1
-  if not floor_is_asked_for and call('SET', lease, ARGV[at] .. format('%d', number), 'NX', unit, lasts) then
-    answers[index] = number
-  else
+  if floor_is_asked_for or not call('SET', lease, ARGV[at] .. format('%d', number), 'NX', unit, lasts) then
+    if not answers then
+      answers = {}
+      for before = 1, index - 1 do answers[before] = first + before - 1 end
+    end
     answers[index] = attempt(contended, lease, redis.pcall('GET', lease), at)
+  elseif answers then
+    answers[index] = number
   end
   at = at + 2
 end
-return answers
+return answers or first

@@ -4,14 +4,26 @@ local RECEIPT_LASTS = '30000'
 
 -- What is not a string is not seen here.
 local there = redis.call('MGET', unpack(KEYS, 3))
+local function holds(index, mark)
+  return there[index] and find(there[index], mark, 1, true) == 1
+end
+
+local all_hold = true
+for index, mark in ipairs(ARGV) do all_hold = all_hold and holds(index, mark) end
+if all_hold then
+  redis.call('DEL', unpack(KEYS, 3))
+  redis.call('SET', KEYS[2], table.concat(ARGV), 'PX', RECEIPT_LASTS)
+  return 1
+end
+
 local answers, released, free = {}, {}, {}
 for index, mark in ipairs(ARGV) do
-  local lease, holder = KEYS[index + 2], there[index]
-  if holder and find(holder, mark, 1, true) == 1 then
+  local lease = KEYS[index + 2]
+  if holds(index, mark) then
     free[#free + 1] = lease
     released[#released + 1] = mark
     answers[index] = 1
-  elseif not holder and redis.call('EXISTS', lease) == 1 then
+  elseif not there[index] and redis.call('EXISTS', lease) == 1 then
     answers[index] = attempt(contended, lease, string.sub(mark, 2))
   else
     answers[index] = 0

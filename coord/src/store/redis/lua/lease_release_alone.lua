@@ -1,4 +1,4 @@
--- Leaves the lines, and hands over: 1 for each who was in line, 0 for each who was not.
+-- Leaves the lines, and hands over: 1 for each who was in line, 0 for each who was not; or 1 for all of them.
 --
 -- KEYS  1 the tokens  2 the receipt of this request  3… the leases
 -- ARGV  for each lease: '+owner'

@@ -1,16 +1,31 @@
--- Appends to a log that has the length that is expected. An entry is the operation and the value.
+-- Appends to logs, each if it has the length that is expected: -1 for each that has the entry now, and the length for
+-- each that was too long or too short. That all have it is answered once.
 --
--- KEYS  1 the log
--- ARGV  1 operation  2 expected length  3 value  4 channel of those who watch
-local length = redis.call('LLEN', KEYS[1])
-local expected = tonumber(ARGV[2])
-if length == expected then
-  redis.call('RPUSH', KEYS[1], ARGV[1] .. ARGV[3])
-  redis.call(PUBLISH, ARGV[4], '')
-  return -1
+-- KEYS  the logs
+-- ARGV  for each: operation, expected length, value, channel of those who watch
+--
+-- An entry is the operation and the value. Nearly all fit, so each is appended, which tells the length, and taken back
+-- if it does not.
+local call, sub = redis.call, string.sub
+
+local function append(log, at)
+  local operation, expected = ARGV[at], tonumber(ARGV[at + 1])
+  local length = call('RPUSH', log, operation .. ARGV[at + 2]) - 1
+  if length == expected then
+    call(PUBLISH, ARGV[at + 3], '')
+    return -1
+  end
+  call('RPOP', log)
+  if length > expected and sub(call('LINDEX', log, expected - length), 1, 16) == operation then return -1 end
+  return length
 end
-if length > expected then
-  local there = redis.call('LINDEX', KEYS[1], expected - length)
-  if string.sub(there, 1, 16) == ARGV[1] then return -1 end
+
+if #KEYS == 1 then return append(KEYS[1], 1) end
+local answers, is_done = {}, true
+for index, log in ipairs(KEYS) do
+  -- What is no log must not keep the others from being appended to.
+  local ran, answer = pcall(append, log, 4 * index - 3)
+  answers[index] = ran and answer or -2
+  is_done = is_done and answer == -1
 end
-return length
+return is_done and -1 or answers

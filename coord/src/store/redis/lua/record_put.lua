@@ -1,10 +1,5 @@
 -- As above, for several, and for one that is not that simple.
 
--- `written` behind all earlier operations, where `told` of them are in it already.
-local function behind(earlier, written, told)
-  return sub(written, 1, 17) .. string.char(#earlier / 16) .. earlier .. sub(written, 19 + 16 * told)
-end
-
 -- Stores one, in whatever state it is found; its one or two answers.
 local function put(record, written, condition, lasts)
   local kind, operation = byte(condition), sub(written, 2, 17)
@@ -21,11 +16,7 @@ local function put(record, written, condition, lasts)
     return there, call('PTTL', record)
   end
   if there ~= '' then written = behind(version .. sub(earlier, 1, 112), written, kind == 118 and 1 or 0) end
-  if lasts == '' then
-    call('SET', record, written)
-  else
-    call('SET', record, written, 'PX', lasts)
-  end
+  set(record, written, lasts)
   return 1
 end
 

@@ -14,19 +14,32 @@
 -- nobody.
 local call, sub, byte = redis.call, string.sub, string.byte
 
--- What most find: nothing where there must be nothing, the version that there must be and no earlier one, or
--- something where there must be nothing. Nothing if it is not that simple.
+local function set(record, written, lasts, ...)
+  if lasts == '' then return call('SET', record, written, ...) end
+  return call('SET', record, written, 'PX', lasts, ...)
+end
+
+-- `written` behind all earlier operations, where `told` of them are in it already.
+local function behind(earlier, written, told)
+  return sub(written, 1, 17) .. string.char(#earlier / 16) .. earlier .. sub(written, 19 + 16 * told)
+end
+
+-- What most find: nothing where there may be nothing, something where there must be nothing, the version that there
+-- must be and no earlier one, or whatever may be there. Nothing if it is not that simple.
 local function put_simply(record, written, condition, lasts, there)
   local kind = byte(condition)
-  if lasts == '' then return end
   if not there then
-    return kind == 97 and call('SET', record, written, 'NX', 'PX', lasts) and 1
+    return (kind == 97 or kind == 110) and set(record, written, lasts, 'NX') and 1
   elseif byte(there) ~= 76 or string.find(there, sub(written, 2, 17), 1, true) then
     return
   elseif kind == 97 then
     return there, call('PTTL', record)
   elseif kind == 118 and byte(there, 18) == 0 and sub(there, 2, 17) == sub(condition, 3) then
-    call('SET', record, written, 'PX', lasts)
+    set(record, written, lasts)
+    return 1
+  elseif kind == 110 then
+    local earlier = sub(there, 19, 18 + 16 * math.min(byte(there, 18), 7))
+    set(record, behind(sub(there, 2, 17) .. earlier, written, 0), lasts)
     return 1
   end
 end
