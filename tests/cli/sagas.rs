@@ -194,7 +194,8 @@ pub(crate) async fn a_saga_is_watched_to_its_end(place: &Place) {
         service.sagas().history(ID).await.unwrap().map(drop)
     })
     .await;
-    let watch = ["saga", "watch", ID, "--every", "50ms"];
+    // It is told of what happens, and does not look by itself.
+    let watch = ["saga", "watch", ID, "--every", "1h"];
     let mut watching = Running::start(place.command(&watch));
     let first = watching.line().await;
     assert!(first.ends_with("  started  charge"), "{first}");

@@ -254,8 +254,8 @@ pub(super) enum Saga {
     Watch {
         /// Its name and its key, as `saga list` shows it: `PlaceOrder/order:42`.
         id: String,
-        /// How often to look.
-        #[arg(long, value_name = "TIME", default_value = "1s", value_parser = humantime::parse_duration)]
+        /// How often to look, even if the store tells of nothing.
+        #[arg(long, value_name = "TIME", default_value = "10s", value_parser = humantime::parse_duration)]
         every: Duration,
     },
 }

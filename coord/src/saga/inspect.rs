@@ -3,6 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
+use futures_util::future::try_join_all;
 
 use super::executor::Executor;
 use super::head::{Head, SagaState, now};
@@ -15,7 +16,7 @@ use crate::coordinator::Coordinator;
 use crate::error::Error;
 use crate::key::{Key, Renderer};
 use crate::store::{
-    Append, AppendRequest, Condition, Entry, ListRequest, Put, PutRequest, Version,
+    Append, AppendRequest, Condition, Entry, ListRequest, Put, PutRequest, Version, Watch, Watched,
 };
 
 /// How many are asked for at once.
@@ -261,6 +262,25 @@ impl Sagas {
             input: String::from_utf8_lossy(&head.input).into_owned(),
             events,
         }))
+    }
+
+    /// What is woken by whatever happens to a saga: a step, its end, and now and then nothing. `None`, if there is none of
+    /// this id. Look at the [`history`](Self::history) after asking for it, and nothing is missed. It is the watch of one run: if
+    /// the key is used again, ask anew.
+    ///
+    /// # Errors
+    ///
+    /// As [`history`](Self::history).
+    pub async fn watch(&self, id: &str) -> Result<Option<Watch>, Error> {
+        let Some((head, head_name, _)) = self.find(id).await? else {
+            return Ok(None);
+        };
+        let log = log_name(&self.coordinator, head.about.run);
+        let watched = [Watched::Record(head_name), Watched::Log(log)];
+        let watches = watched
+            .each_ref()
+            .map(|watched| self.coordinator.store().watch(watched));
+        Ok(Some(Watch::any_of(try_join_all(watches).await?)))
     }
 
     /// Lets a saga that is stuck go on: with one more attempt at once of what has failed, and then as before. It

@@ -9,8 +9,9 @@ use crate::cli::output::Output;
 use crate::cli::signals::Signals;
 use crate::coordinator::Coordinator;
 use crate::saga::SagaState;
+use crate::store::Watch;
 
-/// The store is not asked more often.
+/// The store is not asked more often for no reason.
 const AT_LEAST: Duration = Duration::from_millis(50);
 
 pub(super) async fn run(
@@ -32,6 +33,12 @@ async fn follow(
     id: &str,
     every: Duration,
 ) -> Outcome<u8> {
+    // If there is none, that is found next.
+    let mut changes = coordinator
+        .sagas()
+        .watch(id)
+        .await?
+        .unwrap_or_else(Watch::polling);
     let mut shown = 0;
     let mut was = None;
     loop {
@@ -52,7 +59,7 @@ async fn follow(
             let is_done = state == SagaState::Completed;
             return Ok(if is_done { 0 } else { NO });
         }
-        tokio::time::sleep(every).await;
+        let _ = tokio::time::timeout(every, changes.changed()).await;
     }
 }
 
