@@ -15,6 +15,7 @@ mod storm;
 mod table;
 mod takeover;
 mod telemetry;
+mod turns;
 
 coord_tests::over_every_store! {
     table {

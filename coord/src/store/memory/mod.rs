@@ -81,16 +81,19 @@ impl Default for MemoryStore {
 impl Store for MemoryStore {
     async fn get_record(&self, key: &str) -> Result<Option<Entry>> {
         limits::check_key("get", key)?;
+        take_a_turn().await;
         Ok(self.records.of(key).get(key, Instant::now()))
     }
 
     async fn put_record(&self, request: &PutRequest) -> Result<Put> {
         request.check()?;
+        take_a_turn().await;
         Ok(self.records.of(&request.key).put(request, Instant::now()))
     }
 
     async fn delete_record(&self, request: &DeleteRequest) -> Result<bool> {
         request.check()?;
+        take_a_turn().await;
         Ok(self
             .records
             .of(&request.key)
@@ -98,6 +101,7 @@ impl Store for MemoryStore {
     }
 
     async fn list_records(&self, request: &ListRequest) -> Result<Page> {
+        take_a_turn().await;
         let now = Instant::now();
         let mut entries = Vec::new();
         for shard in self.records.all() {
@@ -112,6 +116,7 @@ impl Store for MemoryStore {
 
     async fn acquire_lease(&self, request: &LeaseRequest) -> Result<Acquired> {
         request.check()?;
+        take_a_turn().await;
         let mut shard = self.leases.of(&request.lease.resource);
         Ok(shard.acquire(request, Instant::now(), || {
             self.next_token(request.token_floor)
@@ -119,6 +124,7 @@ impl Store for MemoryStore {
     }
 
     async fn renew_leases(&self, renewals: &[Renewal]) -> Vec<Result<Renewed>> {
+        take_a_turn().await;
         let now = Instant::now();
         let renew = |renewal: &Renewal| {
             renewal.check()?;
@@ -128,6 +134,7 @@ impl Store for MemoryStore {
     }
 
     async fn release_lease(&self, lease: &LeaseId) -> Result<bool> {
+        take_a_turn().await;
         Ok(self
             .leases
             .of(&lease.resource)
@@ -136,6 +143,7 @@ impl Store for MemoryStore {
 
     async fn inspect_lease(&self, resource: &str) -> Result<Vec<Contender>> {
         limits::check_name("inspect", resource)?;
+        take_a_turn().await;
         Ok(self
             .leases
             .of(resource)
@@ -144,11 +152,13 @@ impl Store for MemoryStore {
 
     async fn append_log(&self, request: &AppendRequest) -> Result<Append> {
         request.check()?;
+        take_a_turn().await;
         Ok(self.logs.of(&request.log).append(request, Instant::now()))
     }
 
     async fn read_log(&self, log: &str, from: u64, limit: usize) -> Result<Vec<Bytes>> {
         limits::check_name("read", log)?;
+        take_a_turn().await;
         Ok(self.logs.of(log).read(log, from, limit, Instant::now()))
     }
 
@@ -204,6 +214,12 @@ impl Store for MemoryStore {
             .with_tokens(TokensGrow::AcrossDataLoss)
             .with_round_trips(RoundTrips::each(0))
     }
+}
+
+/// Lets others on this thread go on now and then. Nothing in memory is waited for, so whoever asks again and again would
+/// keep them from it.
+async fn take_a_turn() {
+    tokio::task::consume_budget().await;
 }
 
 /// One kind of thing, spread over mutexes by key.
