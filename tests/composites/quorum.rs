@@ -318,20 +318,44 @@ async fn a_quorum_is_founded_when_all_of_its_stores_are_there() {
     all_kinds_work(&another(&servers), "b").await;
 }
 
-/// The founder dies after each of its requests.
+/// The founder dies after each of its requests, and one of the stores may lose its data then.
 #[tokio::test(start_paused = true)]
 async fn a_founding_that_was_cut_short_is_gone_on_with() {
     for requests in 0..6 {
-        let servers: Vec<_> = (0..3).map(|_| Server::new()).collect();
-        let stores: Vec<_> = servers.iter().cloned().map(FaultStore::new).collect();
-        let of_each = |index: usize| (requests + 2 - index) / 3;
-        for (index, store) in stores.iter().enumerate() {
-            let rule = Rule::on(Operation::Put).skipping(of_each(index));
-            store.inject(rule, Fault::BeforeSend);
+        for emptied in [None, Some(0), Some(1), Some(2)] {
+            let servers: Vec<_> = (0..3).map(|_| Server::new()).collect();
+            let stores: Vec<_> = servers.iter().cloned().map(FaultStore::new).collect();
+            let of_each = |index: usize| (requests + 2 - index) / 3;
+            for (index, store) in stores.iter().enumerate() {
+                let rule = Rule::on(Operation::Put).skipping(of_each(index));
+                store.inject(rule, Fault::BeforeSend);
+            }
+            let founder = Quorum::of(stores);
+            let _ = get(&founder, "a").await;
+            if let Some(index) = emptied {
+                servers[index].comes_back_empty();
+            }
+            let quorum = another(&servers);
+            all_kinds_work(&quorum, "a").await;
+            assert_eq!(quorum.repair().await.unwrap().stores_left_out, 0);
+            servers[2].goes_down();
+            all_kinds_work(&another(&servers), "b").await;
         }
-        let founder = Quorum::of(stores);
-        let _ = get(&founder, "a").await;
-        all_kinds_work(&another(&servers), "a").await;
+    }
+}
+
+/// One asks a store for its mark before another founds the quorum, and the others after that.
+#[tokio::test(start_paused = true)]
+async fn one_who_looks_while_another_founds_sees_no_loss() {
+    for asked_late in 0..3 {
+        let servers: Vec<_> = (0..3).map(|_| Server::new()).collect();
+        let links: Vec<_> = servers.iter().cloned().map(FaultStore::new).collect();
+        let first = Rule::on(Operation::Get).times(1);
+        links[asked_late].inject(first, Fault::Delay(Duration::from_millis(50)));
+        let (one, other) = (Quorum::of(links), another(&servers));
+        let (seen, ()) = tokio::join!(get(&one, "a"), all_kinds_work(&other, "b"));
+        assert_eq!(seen.unwrap(), None);
+        all_kinds_work(&one, "a").await;
     }
 }
 

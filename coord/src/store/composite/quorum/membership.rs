@@ -1,12 +1,13 @@
 //! Taking stores in: all of them together when a quorum is new, and one that has come back empty when everything has
 //! been copied to it.
 //!
-//! 1. A quorum is founded when none of its stores has a mark, and all answer: each is first marked as a founder, then
-//!    as a member. One that is marked as a founder has forgotten nothing, so anybody may go on from there.
+//! 1. A quorum is founded when none of its stores has a mark, and all answer: each is first marked as a founder, and
+//!    when all are, as a member. One that is marked as a founder has forgotten nothing, so anybody may go on from there
+//!    with those, if they are a majority.
 //! 2. A store without a mark, beside a majority that has one, is new or was emptied. It is marked as joining, then
 //!    everything that the others keep is copied to it, then it is marked as a member if the first mark is still there,
 //!    so that one that was emptied again in between stays out.
-//! 3. If a majority has lost its marks and the others have not, what was decided may be gone, and nothing is granted:
+//! 3. If a majority has lost its marks and another has not, what was decided may be gone, and nothing is granted:
 //!    somebody has to say that it shall begin anew, by emptying all.
 
 use std::sync::Arc;
@@ -41,6 +42,30 @@ pub struct Repaired {
     pub stores_left_out: usize,
 }
 
+/// What each store has said of its mark.
+struct Marks(Vec<Result<Marked>>);
+
+impl Marks {
+    fn count(&self, mark: Mark) -> usize {
+        let is_that =
+            |answer: &&Result<Marked>| matches!(answer, Ok((found, _)) if *found == mark);
+        self.0.iter().filter(is_that).count()
+    }
+
+    /// How many have lost what they knew, if the quorum was founded.
+    fn forgotten(&self) -> usize {
+        self.count(Mark::Missing) + self.count(Mark::Joining)
+    }
+
+    fn answered(&self) -> usize {
+        self.0.iter().filter(|answer| answer.is_ok()).count()
+    }
+
+    fn error(&self) -> Option<&StoreError> {
+        self.0.iter().find_map(|answer| answer.as_ref().err())
+    }
+}
+
 impl Inner {
     /// Returns when the quorum is known to be founded.
     pub(super) async fn founded(&self) -> Result<()> {
@@ -50,25 +75,23 @@ impl Inner {
         self.find_out().await
     }
 
-    /// Looks at the marks, and founds the quorum if there are none.
+    /// Looks at the marks, and founds the quorum if there are none, or goes on where that was left.
     pub(super) async fn find_out(&self) -> Result<()> {
-        let marks = self.marks().await;
-        let count = |mark: Mark| {
-            let of_that_kind =
-                |answer: &&Result<Marked>| matches!(answer, Ok((found, _)) if *found == mark);
-            marks.iter().filter(of_that_kind).count()
-        };
-        let members = count(Mark::Member);
-        let answered = marks.iter().filter(|answer| answer.is_ok()).count();
+        let mut marks = self.marks().await;
+        if marks.count(Mark::Member) > 0 && marks.forgotten() > 0 {
+            // They were not read at one moment: a store may have been marked since it was asked, and then all were.
+            marks = self.marks().await;
+        }
+        let members = marks.count(Mark::Member);
         if members >= self.majority() {
             self.is_founded.store(true, Ordering::Release);
-            if members < answered {
+            if members < marks.answered() {
                 self.repair_later();
             }
             return Ok(());
         }
-        if let Some(error) = marks.iter().find_map(|answer| answer.as_ref().err()) {
-            let problem = if answered < self.majority() {
+        if let Some(error) = marks.error() {
+            let problem = if marks.answered() < self.majority() {
                 "fewer than a majority of the stores of a quorum have answered; it goes on when more are back"
             } else {
                 "fewer than a majority of the stores of a quorum are known to keep their data; when it is used for \
@@ -77,7 +100,7 @@ impl Inner {
             let kind = StoreErrorKind::NotApplied;
             return Err(StoreError::new(kind, "found", problem).with_source(error.clone()));
         }
-        if members > 0 && members + count(Mark::Founding) < marks.len() {
+        if members > 0 && members + marks.count(Mark::Founding) < self.majority() {
             return Err(StoreError::new(
                 StoreErrorKind::Denied,
                 "found",
@@ -85,18 +108,18 @@ impl Inner {
                  back, or empty all of them to begin anew",
             ));
         }
-        self.found(marks.into_iter().filter_map(Result::ok).collect())
-            .await
+        self.found(marks).await
     }
 
-    /// Marks all stores, which is all or nothing.
-    async fn found(&self, marks: Vec<Marked>) -> Result<()> {
+    /// Marks all stores, or those that have forgotten nothing since all were marked as founders.
+    async fn found(&self, marks: Marks) -> Result<()> {
+        let all_are_new = marks.count(Mark::Member) == 0;
         let mut founders = Vec::new();
-        for (member, (mark, unchanged)) in self.members.iter().zip(marks) {
+        for (member, answer) in self.members.iter().zip(marks.0) {
+            let (mark, unchanged) = answer?;
             let unchanged = match mark {
-                Mark::Member => continue,
                 Mark::Founding => unchanged,
-                Mark::Missing | Mark::Joining => {
+                Mark::Missing | Mark::Joining if all_are_new => {
                     match member.set_mark(Mark::Founding, unchanged).await? {
                         Some(version) => Condition::Version(version),
                         // Another process is at it as well. If it has gone further, the next look tells.
@@ -106,41 +129,38 @@ impl Inner {
                         },
                     }
                 }
+                Mark::Member | Mark::Missing | Mark::Joining => continue,
             };
             founders.push((member, unchanged));
         }
         // A mark may have been set so late that the quorum was founded meanwhile, and the store emptied. Then it is
         // no founder's.
         let marks = self.marks().await;
-        let members = marks
-            .iter()
-            .filter(|answer| matches!(answer, Ok((Mark::Member, _))));
-        if members.count() >= self.majority() {
-            self.repair_later();
+        if marks.count(Mark::Member) >= self.majority() {
             founders.clear();
-        } else if let Some(error) = marks.into_iter().find_map(Result::err) {
-            return Err(error);
+        } else if let Some(error) = marks.error() {
+            return Err(error.clone());
         }
         for (member, unchanged) in founders {
             member.set_mark(Mark::Member, unchanged).await?;
         }
-        let marks = self.marks().await;
-        let members = marks
-            .iter()
-            .filter(|answer| matches!(answer, Ok((Mark::Member, _))));
-        if members.count() >= self.majority() {
-            self.is_founded.store(true, Ordering::Release);
-            return Ok(());
+        let members = self.marks().await.count(Mark::Member);
+        if members < self.majority() {
+            return Err(StoreError::new(
+                StoreErrorKind::NotApplied,
+                "found",
+                "the stores of a quorum changed while it was founded; try again",
+            ));
         }
-        Err(StoreError::new(
-            StoreErrorKind::NotApplied,
-            "found",
-            "the stores of a quorum changed while it was founded; try again",
-        ))
+        self.is_founded.store(true, Ordering::Release);
+        if members < self.members.len() {
+            self.repair_later();
+        }
+        Ok(())
     }
 
-    async fn marks(&self) -> Vec<Result<Marked>> {
-        futures_util::future::join_all(self.members.iter().map(Member::mark)).await
+    async fn marks(&self) -> Marks {
+        Marks(futures_util::future::join_all(self.members.iter().map(Member::mark)).await)
     }
 
     /// Brings every store up to date, and takes those in that had come back empty.
@@ -148,7 +168,7 @@ impl Inner {
         self.find_out().await?;
         let mut repaired = Repaired::default();
         let mut joining = Vec::new();
-        for (index, answer) in self.marks().await.into_iter().enumerate() {
+        for (index, answer) in self.marks().await.0.into_iter().enumerate() {
             let begun = match answer {
                 Ok((Mark::Member, _)) => continue,
                 Ok((Mark::Joining | Mark::Founding, unchanged)) => Ok(Some(unchanged)),
