@@ -84,7 +84,8 @@ impl Record {
         let expires_in = match self.header.ends_at {
             None => None,
             Some(end) => {
-                let now = link.now().await?;
+                // At least when it was written.
+                let now = link.now().await?.max(self.written_at);
                 if end <= now {
                     return Ok(None);
                 }

@@ -175,6 +175,27 @@ pub(super) async fn the_time_that_is_left_goes_down_to_nothing(f: &Fixture<'_>) 
     .await
 }
 
+pub(super) async fn nobody_sees_more_time_left_than_the_ttl(f: &Fixture<'_>) -> Result<()> {
+    let other = f.made_anew().await;
+    for round in 0..20 {
+        let key = f.key(&format!("a/{round}"));
+        stored(f.store(), &PutRequest::new(&*key, "").ttl(LONG)).await?;
+        let Some(entry) = other.get_record(&key).await? else {
+            // What is in memory has one client.
+            return Ok(());
+        };
+        let left = entry.expires_in.expect("it has a ttl");
+        assert!(left <= LONG, "{left:?} of a record's {LONG:?}");
+
+        let request = LeaseRequest::exclusive(key, LONG);
+        granted(f.store(), &request).await?;
+        let line = other.inspect_lease(&request.lease.resource).await?;
+        let left = line.first().expect("it was granted").expires_in;
+        assert!(left <= LONG, "{left:?} of a lease's {LONG:?}");
+    }
+    Ok(())
+}
+
 pub(super) async fn a_record_without_a_ttl_stays(f: &Fixture<'_>) -> Result<()> {
     stored(f.store(), &PutRequest::new(f.key("a"), "one").listed()).await?;
     f.outlive(f.short()).await?;

@@ -165,6 +165,7 @@ macro_rules! __store_conformance_cases {
                 a_put_counts_its_ttl_from_now
                 a_refused_put_does_not_extend_what_is_there
                 the_time_that_is_left_goes_down_to_nothing
+                nobody_sees_more_time_left_than_the_ttl
                 a_record_without_a_ttl_stays
             }
             expiry_leases {
