@@ -10,7 +10,8 @@
 //! 2. Every mutation is replay safe. It carries an id of 128 random bits that the client made before it
 //!    sent the request; sent twice, it takes effect once and answers the same. An error says whether the
 //!    mutation was surely not done, or perhaps ([`StoreErrorKind`](crate::StoreErrorKind)); the second is
-//!    resolved by sending it again with the same id.
+//!    resolved by sending it again with the same id. A store may forget the id of a write to a record after
+//!    eight other writes and deletes of it, a minute after it was deleted, and when it has expired.
 //! 3. [`FencingToken`]s of a resource strictly increase, across release, expiry, crash and restart.
 //! 4. A [`Version`] is compared for equality only, and never comes again for the same key.
 //! 5. Time that decides expiry is the store's. An expired record or contender is absent in every operation

@@ -3,6 +3,8 @@
 use super::history::History;
 use super::prelude::*;
 
+/// A write is recognised when it is sent again after eight others. So these write at the same time once each, and then
+/// once more, since one whose reply is lost may be kept waiting for all the others.
 const TASKS: usize = 8;
 /// So many that some are sent together, where a store does that.
 const CROWD: usize = 24;
@@ -88,16 +90,13 @@ async fn increment(store: &dyn Store, key: &str) -> Result<()> {
 
 pub(super) async fn no_update_is_lost(f: &Fixture<'_>) -> Result<()> {
     const EACH: usize = 15;
-    at_once(TASKS, |_| {
-        let (store, key) = (f.shared(), f.key("a"));
-        async move {
-            for _ in 0..EACH {
-                increment(&*store, &key).await?;
-            }
-            Ok(())
-        }
-    })
-    .await?;
+    for _ in 0..EACH {
+        at_once(TASKS, |_| {
+            let (store, key) = (f.shared(), f.key("a"));
+            async move { increment(&*store, &key).await }
+        })
+        .await?;
+    }
     assert_eq!(
         value(f.store(), &f.key("a")).await?,
         Some(Bytes::from((TASKS * EACH).to_string()))
@@ -105,40 +104,53 @@ pub(super) async fn no_update_is_lost(f: &Fixture<'_>) -> Result<()> {
     Ok(())
 }
 
-/// Reads and replaces one record, and writes down what it sees.
-async fn read_and_replace(store: &dyn Store, key: &str, history: &History) -> Result<()> {
-    let mut known = None;
-    for round in 0..30 {
-        if round % 3 == 0 {
-            let began = history.begin();
-            known = store.get_record(key).await?.map(|entry| entry.version);
+/// Reads one record, and writes down what it sees.
+async fn read(store: &dyn Store, key: &str, history: &History) -> Result<Option<Version>> {
+    let began = history.begin();
+    let known = store.get_record(key).await?.map(|entry| entry.version);
+    history.read(began, known);
+    Ok(known)
+}
+
+/// Replaces the version of one record that it knows, and writes down what it sees.
+async fn replace(
+    store: &dyn Store,
+    key: &str,
+    history: &History,
+    known: Option<Version>,
+) -> Result<Option<Version>> {
+    let request =
+        PutRequest::new(key, "same").when(known.map_or(Condition::Absent, Condition::Version));
+    let began = history.begin();
+    Ok(match store.put_record(&request).await? {
+        Put::Stored(version) => {
+            history.wrote(began, known, version);
+            Some(version)
+        }
+        Put::Conflict(there) => {
+            let known = there.map(|entry| entry.version);
             history.read(began, known);
+            known
         }
-        let request =
-            PutRequest::new(key, "same").when(known.map_or(Condition::Absent, Condition::Version));
-        let began = history.begin();
-        match store.put_record(&request).await? {
-            Put::Stored(version) => {
-                history.wrote(began, known, version);
-                known = Some(version);
-            }
-            Put::Conflict(there) => {
-                known = there.map(|entry| entry.version);
-                history.read(began, known);
-            }
-        }
-        tokio::task::yield_now().await;
-    }
-    Ok(())
+    })
 }
 
 pub(super) async fn one_order_of_writes_explains_all_answers(f: &Fixture<'_>) -> Result<()> {
     let history = Arc::new(History::default());
-    at_once(TASKS, |_| {
-        let (store, key, history) = (f.shared(), f.key("a"), Arc::clone(&history));
-        async move { read_and_replace(&*store, &key, &history).await }
-    })
-    .await?;
+    let mut known = vec![None; TASKS];
+    for round in 0..30 {
+        known = at_once(TASKS, |index| {
+            let (store, key, history) = (f.shared(), f.key("a"), Arc::clone(&history));
+            let mut known = known[index];
+            async move {
+                if round % 3 == 0 {
+                    known = read(&*store, &key, &history).await?;
+                }
+                replace(&*store, &key, &history, known).await
+            }
+        })
+        .await?;
+    }
     assert!(
         history.assert_linearizable() > 0,
         "somebody must get through"

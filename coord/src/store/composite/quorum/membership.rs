@@ -47,8 +47,7 @@ struct Marks(Vec<Result<Marked>>);
 
 impl Marks {
     fn count(&self, mark: Mark) -> usize {
-        let is_that =
-            |answer: &&Result<Marked>| matches!(answer, Ok((found, _)) if *found == mark);
+        let is_that = |answer: &&Result<Marked>| matches!(answer, Ok((found, _)) if *found == mark);
         self.0.iter().filter(is_that).count()
     }
 
