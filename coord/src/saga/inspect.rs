@@ -1,23 +1,17 @@
-//! Looking at sagas, and setting right those that cannot go on by themselves.
+//! Looking at sagas.
 
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use futures_util::future::try_join_all;
 
-use super::executor::Executor;
 use super::head::{Head, SagaState, now};
-use super::journal::shortened;
-use super::log::{self, Event, Kind};
-use super::membership::OWNED;
-use super::recovery::resume;
+use super::log::{self, Kind};
 use super::spot::{head_name, log_name};
 use crate::coordinator::Coordinator;
 use crate::error::Error;
 use crate::key::{Key, Renderer};
-use crate::store::{
-    Append, AppendRequest, Condition, Entry, ListRequest, Put, PutRequest, Version, Watch, Watched,
-};
+use crate::store::{Entry, ListRequest, Version, Watch, Watched};
 
 /// How many are asked for at once.
 const PAGE: usize = 250;
@@ -25,7 +19,7 @@ const PAGE: usize = 250;
 /// The sagas that are stored, from [`Coordinator::sagas`].
 #[derive(Debug, Clone)]
 pub struct Sagas {
-    coordinator: Coordinator,
+    pub(super) coordinator: Coordinator,
 }
 
 /// Which sagas to list.
@@ -268,6 +262,25 @@ impl Sagas {
     /// this id. Look at the [`history`](Self::history) after asking for it, and nothing is missed. It is the watch of one run: if
     /// the key is used again, ask anew.
     ///
+    /// ```
+    /// # async fn f(coord: &coord::Coordinator) -> Result<(), coord::Error> {
+    /// use std::time::Duration;
+    ///
+    /// let sagas = coord.sagas();
+    /// if let Some(mut watch) = sagas.watch("order/o-17").await? {
+    ///     while let Some(history) = sagas.history("order/o-17").await? {
+    ///         println!("{} events", history.events.len());
+    ///         if history.summary.state.is_final() {
+    ///             break;
+    ///         }
+    ///         // A wake-up may be lost: look now and then without one.
+    ///         let _ = tokio::time::timeout(Duration::from_secs(10), watch.changed()).await;
+    ///     }
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     ///
     /// As [`history`](Self::history).
@@ -283,115 +296,7 @@ impl Sagas {
         Ok(Some(Watch::any_of(try_join_all(watches).await?)))
     }
 
-    /// Lets a saga that is stuck go on: with one more attempt at once of what has failed, and then as before. It
-    /// says whether it was stuck. It goes on in this process if that knows the saga, and otherwise in the next
-    /// one that does and looks for orphans.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Store`] if the store fails, [`Error::ShutDown`].
-    pub async fn resume(&self, id: &str) -> Result<bool, Error> {
-        match self.find_stuck(id).await? {
-            Some((head, name, version)) => self.let_go_on(head, &name, version).await,
-            None => Ok(false),
-        }
-    }
-
-    /// As [`resume`](Self::resume), and takes the compensation that has failed for made: somebody has undone the
-    /// step by other means. The reason stands in the history.
-    ///
-    /// # Errors
-    ///
-    /// As [`resume`](Self::resume); and [`Error::InvalidOption`] if it is no compensation that has failed: a step
-    /// has an output, which nobody else can know.
-    pub async fn skip(&self, id: &str, reason: &str) -> Result<bool, Error> {
-        let Some((head, name, version)) = self.find_stuck(id).await? else {
-            return Ok(false);
-        };
-        let entries = self.log(&head).await?;
-        let last = entries.last().map_or(&[][..], |entry| entry);
-        let events = log::read(last).map_err(unreadable)?;
-        let failed = events.last();
-        let Some(failed) = failed.filter(|event| event.kind == Kind::UndoFailed) else {
-            return Err(Error::invalid_option(
-                "skip",
-                "it is no compensation that has failed: resume the saga when the cause is mended, or abandon it",
-            ));
-        };
-        let undone = Event {
-            error: Some(shortened(reason.to_owned())),
-            ..Event::of_run(Kind::Undone, (0, failed.item))
-        };
-        self.append(&head, &undone, &failed.step, entries.len() as u64)
-            .await?;
-        self.let_go_on(head, &name, version).await
-    }
-
-    /// Gives a saga up, as it is: nothing more is done or undone, and those who wait for it get the reason. It says
-    /// whether it was stuck or under way. A step that is under way ends, and is not stored.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Store`] if the store fails.
-    pub async fn abandon(&self, id: &str, reason: &str) -> Result<bool, Error> {
-        loop {
-            let Some((mut head, name, version)) = self.find(id).await? else {
-                return Ok(false);
-            };
-            if head.state.is_final() {
-                return Ok(false);
-            }
-            // Whoever has it stops with its next append.
-            let takeover = Event::of_run(Kind::Takeover, (0, 0));
-            self.append(&head, &takeover, "", 0).await?;
-            head.state = SagaState::Abandoned;
-            head.about.ended = Some(now());
-            head.about.failure = Some((String::new(), shortened(reason.to_owned())));
-            let put = put(&head, &name, version).ttl(head.retention());
-            let store = self.coordinator.store();
-            if let Put::Stored(_) = store.put_record(&put).await? {
-                let log = log_name(&self.coordinator, head.about.run);
-                store.expire_log(&log, head.retention()).await?;
-                return Ok(true);
-            }
-        }
-    }
-
-    async fn let_go_on(&self, mut head: Head, name: &str, version: Version) -> Result<bool, Error> {
-        let executor = Executor::of(&self.coordinator)?;
-        let store = self.coordinator.store();
-        // For whoever looks for orphans: nobody has it.
-        let orphan = format!(
-            "{}none/{:032x}",
-            self.coordinator.prefix(OWNED),
-            head.about.run
-        );
-        let list = PutRequest::new(orphan, name.as_bytes().to_vec()).listed();
-        store.put_record(&list).await?;
-        head.state = SagaState::Running;
-        head.about.owner = None;
-        if let Put::Conflict(_) = store.put_record(&put(&head, name, version)).await? {
-            return Ok(false);
-        }
-        if let Err(problem) = resume(&self.coordinator, &executor, &head) {
-            tracing::warn!(problem, "a saga is left to other processes");
-        }
-        Ok(true)
-    }
-
-    async fn append(&self, head: &Head, event: &Event, step: &str, len: u64) -> Result<(), Error> {
-        let mut entry = Vec::new();
-        event.write(step, &mut entry);
-        entry.push(b']');
-        let log = log_name(&self.coordinator, head.about.run);
-        let mut request = AppendRequest::new(log, len, entry);
-        while let Append::Conflict { len } = self.coordinator.store().append_log(&request).await? {
-            request = AppendRequest::new(request.log, len, request.entry);
-        }
-        Ok(())
-    }
-
-    async fn log(&self, head: &Head) -> Result<Vec<Bytes>, Error> {
+    pub(super) async fn log(&self, head: &Head) -> Result<Vec<Bytes>, Error> {
         let log = log_name(&self.coordinator, head.about.run);
         let mut entries = Vec::new();
         loop {
@@ -405,12 +310,7 @@ impl Sagas {
         }
     }
 
-    async fn find_stuck(&self, id: &str) -> Result<Option<(Head, String, Version)>, Error> {
-        let found = self.find(id).await?;
-        Ok(found.filter(|(head, _, _)| head.state == SagaState::Stuck))
-    }
-
-    async fn find(&self, id: &str) -> Result<Option<(Head, String, Version)>, Error> {
+    pub(super) async fn find(&self, id: &str) -> Result<Option<(Head, String, Version)>, Error> {
         let Some((name, key)) = id.split_once('/') else {
             return Ok(None);
         };
@@ -456,12 +356,6 @@ impl From<Kind> for HistoryKind {
     }
 }
 
-fn put(head: &Head, name: &str, version: Version) -> PutRequest {
-    PutRequest::new(name, head.write())
-        .when(Condition::Version(version))
-        .listed()
-}
-
 fn read_into(events: &mut Vec<HistoryEvent>, entry: &[u8]) -> Result<(), Error> {
     let lines = log::read(entry).map_err(unreadable)?;
     events.extend(lines.into_iter().map(|line| HistoryEvent {
@@ -480,7 +374,7 @@ fn time(milliseconds: u64) -> SystemTime {
     SystemTime::UNIX_EPOCH + Duration::from_millis(milliseconds)
 }
 
-fn unreadable(problem: String) -> Error {
+pub(super) fn unreadable(problem: String) -> Error {
     Error::ResultShapeChanged {
         template: "(saga)",
         stored: "(not a saga)".into(),

@@ -9,7 +9,7 @@
 // `spot` is the place of a saga in the store. `conduct` finds out where a saga stands, and `drive` goes on with it if it is ours; what it does is written down
 // by `journal`: events of `log`, folded into `progress`, and the `head`. `executor` owns the tasks that conduct,
 // `membership` is what says that it is alive, and `recovery` looks for what the dead have left. `handle` starts, and
-// `trace` tells of it; `inspect` and `diagram` are for people. `declared` is what the attributes need beyond the interface.
+// `trace` tells of it; `inspect`, `repair` and `diagram` are for people. `declared` is what the attributes need beyond the interface.
 
 mod call;
 mod closures;
@@ -31,6 +31,7 @@ mod outputs;
 mod progress;
 mod recovery;
 mod registry;
+mod repair;
 mod spot;
 mod step;
 mod trace;

@@ -44,7 +44,7 @@ pub(super) struct Link {
     pub(super) wakes: Arc<Wakes>,
     pub(super) writing: Batcher<Job>,
     writers: Semaphore,
-    idle: Mutex<Vec<Connection>>,
+    idle: Mutex<Vec<Arc<Connection>>>,
     hearing: RwLock<Option<Arc<Connection>>>,
     connecting: tokio::sync::Mutex<()>,
     upkeep: Mutex<Option<AbortHandle>>,
@@ -85,11 +85,11 @@ impl Link {
         let idle = std::iter::from_fn(|| self.idle().pop()).find(|idle| !idle.is_lost());
         let connection = match idle {
             Some(connection) => connection,
-            None => self.connect(|_| {}).await?,
+            None => Arc::new(self.connect(|_| {}).await?),
         };
         Ok(Writer {
             link: self,
-            connection: Some(connection),
+            connection,
             _permit: permit,
         })
     }
@@ -198,7 +198,7 @@ impl Link {
         }
     }
 
-    fn idle(&self) -> MutexGuard<'_, Vec<Connection>> {
+    fn idle(&self) -> MutexGuard<'_, Vec<Arc<Connection>>> {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -219,7 +219,7 @@ impl Drop for Link {
 /// A connection that is lent.
 pub(super) struct Writer<'a> {
     link: &'a Link,
-    connection: Option<Connection>,
+    connection: Arc<Connection>,
     _permit: Option<SemaphorePermit<'a>>,
 }
 
@@ -227,21 +227,14 @@ impl Deref for Writer<'_> {
     type Target = Connection;
 
     fn deref(&self) -> &Connection {
-        match &self.connection {
-            Some(connection) => connection,
-            None => unreachable!("it is taken when this is dropped"),
-        }
+        &self.connection
     }
 }
 
 impl Drop for Writer<'_> {
     fn drop(&mut self) {
-        if let Some(connection) = self
-            .connection
-            .take()
-            .filter(|connection| !connection.is_lost())
-        {
-            self.link.idle().push(connection);
+        if !self.connection.is_lost() {
+            self.link.idle().push(Arc::clone(&self.connection));
         }
     }
 }
