@@ -1,11 +1,13 @@
 //! Looking at sagas, and setting right those that are stuck.
 
 use coord::__private::{run_saga, start_saga};
-use coord::saga::{HistoryKind, SagaFilter, SagaState};
+use coord::saga::{HistoryEvent, HistoryKind, SagaFilter, SagaState};
+use coord::testing::{Operation, Rule};
 use coord::{Coordinator, Error, SagaError};
 use coord_tests::fleet::Fleet;
 use coord_tests::until;
 
+use crate::running::faulty;
 use crate::shop::{Does, Door, Order, Pivoted, Shop, order, process};
 
 const ID: &str = "Order/7";
@@ -125,6 +127,24 @@ pub(crate) async fn a_compensation_is_skipped_with_a_reason(fleet: &Fleet) {
             .into_iter()
             .any(|reason| reason == "refunded by hand")
     );
+}
+
+pub(crate) async fn two_who_skip_at_once_skip_once(fleet: &Fleet) {
+    let (shop, coord) = stuck(fleet).await;
+    let (store, slow) = faulty(fleet, &shop).await;
+    let held = store.hold(Rule::on(Operation::Append));
+    let skips = tokio::spawn(async move { slow.sagas().skip(ID, "refunded by hand").await });
+    held.reached().await;
+    assert!(coord.sagas().skip(ID, "refunded by mail").await.unwrap());
+    held.release();
+    assert!(!skips.await.unwrap().unwrap());
+    until("it to end", async || {
+        (state(&coord).await == SagaState::Compensated).then_some(())
+    })
+    .await;
+    let history = coord.sagas().history(ID).await.unwrap().unwrap();
+    let is_undone = |event: &&HistoryEvent| event.kind == HistoryKind::Undone;
+    assert_eq!(history.events.iter().filter(is_undone).count(), 2);
 }
 
 pub(crate) async fn a_step_is_not_skipped(fleet: &Fleet) {

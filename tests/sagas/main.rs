@@ -104,6 +104,7 @@ coord_tests::over_every_store! {
         a_stuck_saga_is_resumed
         a_saga_that_is_unknown_here_is_resumed_elsewhere
         a_compensation_is_skipped_with_a_reason
+        two_who_skip_at_once_skip_once
         a_step_is_not_skipped
         a_stuck_saga_is_abandoned
         a_running_saga_is_abandoned
