@@ -4,6 +4,7 @@
 mod counting;
 mod fallback;
 mod held;
+mod membership;
 mod mirror;
 mod quorum;
 mod routed;
@@ -15,7 +16,8 @@ mod table;
 use std::time::Duration;
 
 use coord::store::{
-    Acquired, FencingToken, LeaseRequest, Put, PutRequest, Quorum, Result, Store, StoreExt,
+    Acquired, Append, AppendRequest, FencingToken, LeaseRequest, ListRequest, Put, PutRequest,
+    Quorum, Renewed, Result, Store, StoreExt,
 };
 use server::Server;
 
@@ -57,4 +59,38 @@ async fn acquired(store: &impl Store, request: &LeaseRequest) -> FencingToken {
 #[expect(clippy::unnecessary_wraps, reason = "it is compared with what is read")]
 fn some(text: &str) -> Option<String> {
     Some(text.to_owned())
+}
+
+/// Each kind of operation does what it should.
+async fn all_kinds_work(store: &impl Store, name: &str) {
+    set(store, name, "one").await;
+    assert_eq!(get(store, name).await.unwrap(), some("one"));
+    let listed = PutRequest::new(format!("{name}/listed"), "").listed();
+    assert!(put(store, &listed).await);
+    let page = store
+        .list_records(&ListRequest::new(format!("{name}/")))
+        .await;
+    assert_eq!(page.unwrap().entries.len(), 1);
+    let append = AppendRequest::new(name, 0, "entry");
+    assert_eq!(store.append_log(&append).await.unwrap(), Append::Appended);
+    assert_eq!(store.read_log(name, 0, 10).await.unwrap(), ["entry"]);
+
+    let (holder, waiter) = (
+        LeaseRequest::exclusive(name, LONG),
+        LeaseRequest::exclusive(name, LONG).queue(LONG),
+    );
+    let token = acquired(store, &holder).await;
+    let place = store.acquire_lease(&waiter).await.unwrap();
+    assert!(
+        matches!(place, Acquired::Waiting { ahead: 1, .. }),
+        "{place:?}"
+    );
+    assert!(store.release_lease(&holder.lease).await.unwrap());
+    let renewed = store
+        .renew_leases(&[waiter.renewal()])
+        .await
+        .remove(0)
+        .unwrap();
+    assert!(matches!(renewed, Renewed::Granted(next) if next > token));
+    assert!(store.release_lease(&waiter.lease).await.unwrap());
 }

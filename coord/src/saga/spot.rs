@@ -67,6 +67,7 @@ impl Spot {
         loop {
             match self.executor.member(&self.coordinator).await {
                 Err(error) if !is_first && !matches!(error, Error::ShutDown) => {
+                    tracing::debug!(%error, "asking again for a saga");
                     tokio::time::sleep(RETRY).await;
                 }
                 answer => return answer,

@@ -62,7 +62,7 @@ impl Loaded {
             return Ok(Self::settled(None, Vec::new(), now, true));
         };
         let (mark, members) = parse(operation, &cell)?;
-        // At least when it was written.
+        // What is known here of the time may be from before it was written.
         let now = now.max(cell.stat.changed_at);
         Ok(Self::settled(Some(mark), members, now, true))
     }

@@ -84,7 +84,7 @@ impl Record {
         let expires_in = match self.header.ends_at {
             None => None,
             Some(end) => {
-                // At least when it was written.
+                // What is known here of the time may be from before it was written.
                 let now = link.now().await?.max(self.written_at);
                 if end <= now {
                     return Ok(None);

@@ -3,8 +3,8 @@
 use super::history::History;
 use super::prelude::*;
 
-/// A write is recognised when it is sent again after eight others. So these write at the same time once each, and then
-/// once more, since one whose reply is lost may be kept waiting for all the others.
+/// One whose reply is lost may be kept waiting for all the others, and a write is recognised when it is sent again after
+/// eight. So each writes once, and once more when all are done.
 const TASKS: usize = 8;
 /// So many that some are sent together, where a store does that.
 const CROWD: usize = 24;
