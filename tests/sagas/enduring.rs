@@ -164,7 +164,7 @@ async fn a_store_that_goes_away_for_a_minute_is_waited_for_whenever_it_does() {
             Ok(_) => {}
             // It is not there yet, and whoever starts it is told so.
             Err(SagaError::Coordination(_)) => {
-                assert!(at < 2 && shop.asked().is_empty(), "{at}");
+                assert!(at < 3 && shop.asked().is_empty(), "{at}");
                 run().await.unwrap();
             }
             Err(error) => panic!("{at}: {error}"),

@@ -24,9 +24,9 @@ use super::progress::Progress;
 use super::spot::{self, Spot};
 use crate::clock::{Deadline, Moment};
 use crate::context::Context;
-use crate::error::Error;
+use crate::error::{Error, StoreError};
 use crate::lock::persist;
-use crate::store::{Entry, Put, Version};
+use crate::store::{Entry, Put, PutRequest, Version};
 
 /// For how long a store that fails is tried again before a start is given up.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -102,19 +102,10 @@ impl Conduct {
         }
     }
 
-    /// Creates the saga if there is none. Two round trips: to list it, and to create it.
+    /// Creates the saga if there is none.
     async fn create(&self, member: &Arc<Member>, is_first: bool) -> Result<Found, Stop> {
         let slot = member.slot();
         let list = slot.list(&self.spot().head_key);
-        let store = self.spot().coordinator.store();
-        if is_first {
-            let until = Deadline::of_lease(Moment::now(), PATIENCE);
-            if let Err(error) = persist(until, || store.put_record(&list)).await {
-                return Ok(Found::Ended(Err(Error::from(error).into())));
-            }
-        } else {
-            insist(member, || store.put_record(&list)).await?;
-        }
         let context = Context::current().unwrap_or_else(Context::create);
         let steps = self.drive.definition.stored_steps();
         let correlation = context.correlation_id();
@@ -126,17 +117,48 @@ impl Conduct {
         let _ = self.drive.plan(&mut journal);
         journal.begin_head();
         let put = self.spot().put_new(&journal.head);
-        match insist(member, || store.put_record(&put)).await? {
-            Put::Stored(version) => {
+        match self.store_new(member, &list, &put, is_first).await? {
+            Err(error) => {
+                journal.give_up_slot();
+                Ok(Found::Ended(Err(Error::from(error).into())))
+            }
+            Ok(Put::Stored(version)) => {
                 journal.stored_as(version);
                 Ok(Found::Ours(Box::new(journal)))
             }
-            Put::Conflict(None) => Ok(Found::Absent),
-            Put::Conflict(Some(entry)) => {
+            Ok(Put::Conflict(there)) => {
                 journal.give_up_slot();
-                self.settle(member, entry).await
+                match there {
+                    None => Ok(Found::Absent),
+                    Some(entry) => self.settle(member, entry).await,
+                }
             }
         }
+    }
+
+    /// Lists the saga and stores its head. While it certainly has not begun, a store that fails is given up in the end, and
+    /// fails the start; what may have begun goes on as soon as the store does.
+    async fn store_new(
+        &self,
+        member: &Arc<Member>,
+        list: &PutRequest,
+        put: &PutRequest,
+        is_first: bool,
+    ) -> Result<Result<Put, StoreError>, Stop> {
+        let store = self.spot().coordinator.store();
+        if is_first {
+            let until = Deadline::of_lease(Moment::now(), PATIENCE);
+            let begin = async || match store.put_after(list, put).await {
+                Err(error) if error.may_have_applied() => Ok(None),
+                answer => answer.map(Some),
+            };
+            match persist(until, begin).await {
+                Ok(None) => {}
+                Ok(Some(answer)) => return Ok(Ok(answer)),
+                Err(error) => return Ok(Err(error)),
+            }
+        }
+        insist(member, || store.put_after(list, put)).await.map(Ok)
     }
 
     async fn look(&self, member: &Arc<Member>) -> Result<Found, Stop> {

@@ -208,6 +208,12 @@ pub trait Store: Send + Sync + 'static {
         Ok((self.put_record(request).await?, watch))
     }
 
+    /// Stores `first`, and then `request` if `first` was stored; the answer is that of the last one tried. Whatever becomes
+    /// of the call, the store never has `request` without `first`. A store that can do both in one round trip overrides this.
+    async fn put_after(&self, first: &PutRequest, request: &PutRequest) -> Result<Put> {
+        defaults::records::put_after(self, first, request).await
+    }
+
     /// The names of all that is stored, in no order, a page at a time: for people who look. Nothing that works
     /// needs it, and the cost may follow what is stored.
     ///

@@ -147,6 +147,20 @@ impl Store for Timed {
         scan(request: &ScanRequest) -> Result<ScanPage>: Scan;
     }
 
+    fn put_after<'store, 'first, 'asked, 'answering>(
+        &'store self,
+        first: &'first PutRequest,
+        request: &'asked PutRequest,
+    ) -> Answering<'answering, Result<Put>>
+    where
+        'store: 'answering,
+        'first: 'answering,
+        'asked: 'answering,
+        Self: 'answering,
+    {
+        self.time(StoreOperation::Put, self.store.put_after(first, request))
+    }
+
     /// Not one operation, and for people who look: it is not timed.
     fn examine<'store, 'answering>(&'store self) -> Answering<'answering, Result<Examination>>
     where

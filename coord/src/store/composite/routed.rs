@@ -14,7 +14,7 @@ use super::super::{
     ScanRequest, Store, Watch, Watched,
 };
 use super::together;
-use crate::store::scan;
+use crate::store::{defaults, scan};
 
 const SMALLEST_PAGE: usize = 50;
 
@@ -234,6 +234,13 @@ impl Store for Routed {
 
     async fn put_watched(&self, request: &PutRequest) -> Result<(Put, Watch)> {
         self.store_of(&request.key).put_watched(request).await
+    }
+
+    async fn put_after(&self, first: &PutRequest, request: &PutRequest) -> Result<Put> {
+        if self.index_of(&first.key) == self.index_of(&request.key) {
+            return self.store_of(&request.key).put_after(first, request).await;
+        }
+        defaults::records::put_after(self, first, request).await
     }
 
     /// One route after the other.

@@ -1,7 +1,8 @@
-//! Leases and logs on top of the four record operations, for stores that have nothing better.
+//! Leases, logs, and several records at once on top of the four record operations, for stores that have nothing better.
 
 pub(super) mod leases;
 pub(super) mod logs;
+pub(super) mod records;
 mod stored_line;
 
 use crate::error::{StoreError, StoreErrorKind};

@@ -164,7 +164,10 @@ impl Connection {
     }
 
     async fn transact(&self, jobs: &[Job]) -> Result<Vec<Option<Row>>, PostgresError> {
-        let mut locks: Vec<_> = jobs.iter().map(|job| job.lock).collect();
+        let mut locks: Vec<_> = jobs
+            .iter()
+            .flat_map(|job| job.locks.iter().copied())
+            .collect();
         locks.sort_unstable();
         locks.dedup();
         let locks = [Parameter::Numbers(locks)];

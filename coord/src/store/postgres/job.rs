@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use smallvec::{SmallVec, smallvec};
 use tokio_postgres::{Error as PostgresError, Row};
 
 use super::connection::{Broken, Connection};
@@ -20,7 +21,8 @@ const LARGEST_IN_COMPANY: usize = 64 * 1024;
 pub(super) struct Job {
     pub(super) operation: &'static str,
     pub(super) statement: Statement,
-    pub(super) lock: i64,
+    /// What it writes. Those of all in a transaction are taken in one order.
+    pub(super) locks: SmallVec<[i64; 2]>,
     pub(super) parameters: Vec<Parameter>,
 }
 
@@ -35,12 +37,18 @@ impl Job {
         Self {
             operation,
             statement,
-            lock,
+            locks: smallvec![lock],
             parameters: [Parameter::Number(lock)]
                 .into_iter()
                 .chain(parameters)
                 .collect(),
         }
+    }
+
+    /// Writes behind this lock too.
+    pub(super) fn also_locking(mut self, lock: i64) -> Self {
+        self.locks.push(lock);
+        self
     }
 
     /// Carries it out, and returns the row that the function does.

@@ -275,6 +275,12 @@ impl Store for PostgresStore {
         records::put_watched(&self.link, request).await
     }
 
+    async fn put_after(&self, first: &PutRequest, request: &PutRequest) -> Result<Put> {
+        first.check()?;
+        request.check()?;
+        records::put_after(&self.link, first, request).await
+    }
+
     async fn scan(&self, request: &ScanRequest) -> Result<ScanPage> {
         scan::scan(&self.link, request).await
     }

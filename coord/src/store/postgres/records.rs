@@ -42,8 +42,39 @@ async fn put_and_hear(
     request: &PutRequest,
     listener: Option<&Arc<str>>,
 ) -> Result<Put> {
+    let listening = [
+        listener.map_or(Parameter::Null, |name| Parameter::Text(name.to_string())),
+        microseconds(WATCH_LASTS).into(),
+    ];
+    let parameters = written(request).into_iter().chain(listening);
+    let lock = lock(link, &request.key);
+    let row = Job::new("put", Statement::RecordPut, lock, parameters)
+        .run(link)
+        .await?;
+    put_answer(request, &row).map_err(|_| failure::of_reply("put"))
+}
+
+pub(super) async fn put_after(
+    link: &Arc<Link>,
+    first: &PutRequest,
+    request: &PutRequest,
+) -> Result<Put> {
+    let (first_lock, lock) = (lock(link, &first.key), lock(link, &request.key));
+    let parameters = written(first)
+        .into_iter()
+        .chain([Parameter::Number(lock)])
+        .chain(written(request));
+    let row = Job::new("put", Statement::RecordPutAfter, first_lock, parameters)
+        .also_locking(lock)
+        .run(link)
+        .await?;
+    put_answer(request, &row).map_err(|_| failure::of_reply("put"))
+}
+
+/// What a put is, to the server.
+fn written(request: &PutRequest) -> [Parameter; 7] {
     let (condition, compared) = parameters(&request.condition);
-    let parameters = [
+    [
         request.key.as_str().into(),
         request.value.clone().into(),
         condition,
@@ -51,14 +82,7 @@ async fn put_and_hear(
         request.ttl.map(microseconds).into(),
         request.operation.to_bits().into(),
         Parameter::Flag(!request.quiet),
-        listener.map_or(Parameter::Null, |name| Parameter::Text(name.to_string())),
-        microseconds(WATCH_LASTS).into(),
-    ];
-    let lock = lock(link, &request.key);
-    let row = Job::new("put", Statement::RecordPut, lock, parameters)
-        .run(link)
-        .await?;
-    put_answer(request, &row).map_err(|_| failure::of_reply("put"))
+    ]
 }
 
 fn put_answer(request: &PutRequest, row: &Row) -> std::result::Result<Put, PostgresError> {

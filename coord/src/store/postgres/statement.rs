@@ -17,6 +17,7 @@ pub(super) enum Statement {
     RecordGet,
     RecordList,
     RecordPut,
+    RecordPutAfter,
     RecordDelete,
     LeaseAcquire,
     LeaseRenew,
@@ -35,7 +36,7 @@ pub(super) enum Statement {
 }
 
 /// In the order of the variants.
-const ALL: [(Statement, &str); 21] = [
+const ALL: [(Statement, &str); 22] = [
     (Statement::LockAll, r#"SELECT FROM "coord".lock_all($1)"#),
     (
         Statement::Watch,
@@ -62,6 +63,11 @@ const ALL: [(Statement, &str); 21] = [
         Statement::RecordPut,
         r#"SELECT r_stored, r_value, r_version, r_expires_in
            FROM "coord".record_put($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)"#,
+    ),
+    (
+        Statement::RecordPutAfter,
+        r#"SELECT r_stored, r_value, r_version, r_expires_in FROM "coord".record_put_after(
+               $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)"#,
     ),
     (
         Statement::RecordDelete,

@@ -59,10 +59,10 @@ pub use self::builder::RedisStoreBuilder;
 use self::links::Links;
 use self::replicas::replicated;
 use super::{
-    Acquired, Append, AppendRequest, Capabilities, ClockSource, Consistency, Contender,
+    Acquired, Append, AppendRequest, Capabilities, ClockSource, Condition, Consistency, Contender,
     DeleteRequest, Durability, Entry, Examination, LeaseId, LeaseRequest, ListRequest, Page, Put,
     PutRequest, Renewal, Renewed, ReplicaLoss, Result, RoundTrips, ScanPage, ScanRequest, Store,
-    TokensGrow, Watch, Watched, limits,
+    TokensGrow, Watch, Watched, defaults, limits,
 };
 use crate::error::Error;
 
@@ -265,6 +265,18 @@ impl Store for RedisStore {
         let link = self.links.of(&request.key);
         let put = records::put_watched(link, request);
         replicated(link, "put", put, |(put, _)| is_stored(put)).await
+    }
+
+    async fn put_after(&self, first: &PutRequest, request: &PutRequest) -> Result<Put> {
+        first.check()?;
+        request.check()?;
+        let (link, first_link) = (self.links.of(&request.key), self.links.of(&first.key));
+        // What a script has begun it ends, so it cannot tell a conflict by leaving out what follows.
+        if !Arc::ptr_eq(link, first_link) || !matches!(first.condition, Condition::Any) {
+            return defaults::records::put_after(self, first, request).await;
+        }
+        let put = records::put_after(link, first, request);
+        replicated(link, "put", put, is_stored).await
     }
 
     async fn scan(&self, request: &ScanRequest) -> Result<ScanPage> {

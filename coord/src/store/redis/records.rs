@@ -30,8 +30,24 @@ pub(super) fn get_command(link: &Link, key: &str) -> Cmd {
 }
 
 pub(super) async fn put(link: &Arc<Link>, request: &PutRequest) -> Result<Put> {
-    let call = PutCall(request.clone());
-    if link.batches() && request.value.len() <= LARGEST_IN_COMPANY {
+    send_put(link, PutCall::of(request)).await
+}
+
+/// Both are stored by the same script call, in this order. `first` has no condition.
+pub(super) async fn put_after(
+    link: &Arc<Link>,
+    first: &PutRequest,
+    request: &PutRequest,
+) -> Result<Put> {
+    let call = PutCall {
+        first: Some(Box::new(first.clone())),
+        put: request.clone(),
+    };
+    send_put(link, call).await
+}
+
+async fn send_put(link: &Arc<Link>, call: PutCall) -> Result<Put> {
+    if link.batches() && call.bytes() <= LARGEST_IN_COMPANY {
         return link.putting.call(link, call).await;
     }
     let answers = PutCall::send(link, &[call]).await?;
@@ -40,7 +56,7 @@ pub(super) async fn put(link: &Arc<Link>, request: &PutRequest) -> Result<Put> {
 
 /// Subscribes and puts in one round trip, in this order.
 pub(super) async fn put_watched(link: &Arc<Link>, request: &PutRequest) -> Result<(Put, Watch)> {
-    let call = [PutCall(request.clone())];
+    let call = [PutCall::of(request)];
     let channel = link.names.record_channel(&request.key);
     let (watch, reply) = link
         .watch_and_send(channel, "put", &put_command(link, &call))
@@ -49,7 +65,29 @@ pub(super) async fn put_watched(link: &Arc<Link>, request: &PutRequest) -> Resul
 }
 
 /// Storing a record.
-pub(super) struct PutCall(PutRequest);
+pub(super) struct PutCall {
+    /// What is stored before it, whatever is there.
+    first: Option<Box<PutRequest>>,
+    put: PutRequest,
+}
+
+impl PutCall {
+    fn of(request: &PutRequest) -> Self {
+        Self {
+            first: None,
+            put: request.clone(),
+        }
+    }
+
+    /// What is stored, in order.
+    fn puts(&self) -> impl Iterator<Item = &PutRequest> {
+        self.first.as_deref().into_iter().chain([&self.put])
+    }
+
+    fn bytes(&self) -> usize {
+        self.puts().map(|put| put.value.len()).sum()
+    }
+}
 
 impl Call for PutCall {
     type Link = Link;
@@ -62,16 +100,17 @@ impl Call for PutCall {
 }
 
 fn put_command(link: &Link, calls: &[PutCall]) -> Cmd {
-    let values: usize = calls.iter().map(|PutCall(put)| put.value.len()).sum();
-    let (keys, arguments) = (1 + calls.len(), 3 * calls.len());
+    let values = calls.iter().map(PutCall::bytes).sum();
+    let count = calls.iter().flat_map(PutCall::puts).count();
+    let (keys, arguments) = (1 + count, 3 * count);
     let mut command = link
         .form()
         .call_with(Script::RecordPut, keys, arguments, values);
     command.arg(&link.names.index);
-    for PutCall(put) in calls {
+    for put in calls.iter().flat_map(PutCall::puts) {
         command.arg(link.names.record(&put.key));
     }
-    for PutCall(put) in calls {
+    for put in calls.iter().flat_map(PutCall::puts) {
         command.arg(Written(put)).arg(ConditionArg {
             tells: tells(put),
             condition: &put.condition,
@@ -88,7 +127,12 @@ fn put_answers(calls: &[PutCall], replies: Value) -> Result<Vec<Result<Put>>> {
     let mut replies = several(replies).into_iter();
     let answers: Vec<_> = calls
         .iter()
-        .map(|PutCall(put)| put_answer(put, &mut replies))
+        .map(|call| {
+            // All are read, so that the next call's are the next ones.
+            let first = call.first.as_deref();
+            let first = first.map_or(Ok(()), |first| put_answer(first, &mut replies).map(drop));
+            first.and(put_answer(&call.put, &mut replies))
+        })
         .collect();
     if replies.next().is_some() {
         return Err(failure::of_reply("put"));

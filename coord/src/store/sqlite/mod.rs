@@ -347,6 +347,17 @@ impl Store for SqliteStore {
         self.inner.writer.call("put", put).await
     }
 
+    async fn put_after(&self, first: &PutRequest, request: &PutRequest) -> Result<Put> {
+        first.check()?;
+        request.check()?;
+        let (first, request) = (first.clone(), request.clone());
+        let put = move |scope: &mut writer::Scope<'_>| match records::put(scope, &first)? {
+            Put::Stored(_) => records::put(scope, &request),
+            conflict @ Put::Conflict(_) => Ok(conflict),
+        };
+        self.inner.writer.call("put", put).await
+    }
+
     async fn scan(&self, request: &ScanRequest) -> Result<ScanPage> {
         let request = request.clone();
         let reader = &self.inner.reader;

@@ -28,6 +28,15 @@ macro_rules! __store_conformance_cases {
                 a_version_from_before_a_deletion_is_stale
                 a_version_says_nothing_about_another_key
             }
+            puts_after {
+                a_put_after_another_stores_both
+                after_a_put_that_conflicts_nothing_is_stored
+                a_put_after_another_that_conflicts_leaves_the_first
+                a_put_after_another_sees_it
+                puts_one_after_the_other_that_are_sent_again_spare_what_came_since
+                of_many_that_put_after_another_one_is_done
+                of_puts_one_after_the_other_both_are_within_the_limits
+            }
             scans {
                 a_scan_finds_records_that_are_not_listed
                 a_scan_of_nothing_ends

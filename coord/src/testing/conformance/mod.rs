@@ -21,6 +21,7 @@ mod list;
 mod listing;
 mod logs;
 mod prelude;
+mod puts_after;
 mod records;
 mod replays_leases;
 mod replays_logs;

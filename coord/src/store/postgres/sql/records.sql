@@ -54,6 +54,25 @@ BEGIN
     END IF;
 END $$;
 
+-- Stores the first record, and then the other one if the first was stored; the answer is that of the last one tried.
+CREATE FUNCTION "coord".record_put_after(
+    p_first_lock bigint, p_first_key bytea, p_first_value bytea, p_first_condition smallint, p_first_compared bytea,
+    p_first_ttl bigint, p_first_operation bytea, p_first_tells boolean,
+    p_lock bigint, p_key bytea, p_value bytea, p_condition smallint, p_compared bytea,
+    p_ttl bigint, p_operation bytea, p_tells boolean,
+    OUT r_stored boolean, OUT r_value bytea, OUT r_version bytea, OUT r_expires_in bigint
+) LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM pg_advisory_xact_lock(least(p_first_lock, p_lock)), pg_advisory_xact_lock(greatest(p_first_lock, p_lock));
+    SELECT * INTO r_stored, r_value, r_version, r_expires_in FROM "coord".record_put(
+        p_first_lock, p_first_key, p_first_value, p_first_condition, p_first_compared,
+        p_first_ttl, p_first_operation, p_first_tells, NULL, NULL);
+    IF r_stored THEN
+        SELECT * INTO r_stored, r_value, r_version, r_expires_in FROM "coord".record_put(
+            p_lock, p_key, p_value, p_condition, p_compared, p_ttl, p_operation, p_tells, NULL, NULL);
+    END IF;
+END $$;
+
 CREATE FUNCTION "coord".record_delete(
     p_lock bigint, p_key bytea, p_condition smallint, p_compared bytea, p_operation bytea
 ) RETURNS boolean LANGUAGE plpgsql AS $$
