@@ -1,7 +1,8 @@
-//! What locks cost in requests.
+//! What locks, and records that go together, cost in requests.
 
 use std::time::Instant;
 
+use coord::store::{Put, PutRequest};
 use coord_tests::{Proxy, RedisServer};
 use tokio::task::JoinSet;
 
@@ -54,6 +55,18 @@ async fn several_free_keys_are_asked_for_at_once() {
     assert!(proxy.requests() <= 3, "{:?}", proxy.requests_by_name());
     proxy.swallow_replies(false);
     call.await.unwrap().unwrap().release().await.unwrap();
+}
+
+#[tokio::test]
+async fn two_records_one_after_the_other_are_stored_in_one_round_trip() {
+    let server = RedisServer::start().await;
+    let proxy = Proxy::before(&server);
+    let coord = coordinator(&proxy.url()).await;
+    let (first, second) = (PutRequest::new("a", ""), PutRequest::new("b", ""));
+    proxy.reset_counts();
+    let put = coord.store().put_after(&first, &second).await.unwrap();
+    assert!(matches!(put, Put::Stored(_)));
+    assert_eq!((proxy.requests(), proxy.round_trips()), (1, 1));
 }
 
 #[tokio::test]

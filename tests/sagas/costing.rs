@@ -6,8 +6,10 @@ use coord::store::Store as _;
 use coord::testing::{FaultStore, Operation};
 use coord_tests::fleet::Fleet;
 use coord_tests::{unique, until};
+use metrics::{Label, set_default_local_recorder};
+use metrics_util::debugging::{DebugValue, DebuggingRecorder, Snapshot};
 
-use crate::shop::{Does, Long, Shop, order};
+use crate::shop::{Does, Long, Order, Shop, order, process};
 
 /// A process of its own, whose requests are counted.
 struct Counted {
@@ -112,6 +114,40 @@ pub(crate) async fn what_is_asked_and_stored_grows_as_the_steps_do(fleet: &Fleet
         some.bytes,
         many.bytes
     );
+}
+
+/// How often the store was asked for what ends within the run.
+fn asked(snapshot: Snapshot, operation: &str) -> usize {
+    let label = Label::new("operation", operation.to_owned());
+    let times = |value: DebugValue| match value {
+        DebugValue::Histogram(times) => times.len(),
+        _ => 0,
+    };
+    snapshot
+        .into_vec()
+        .into_iter()
+        .filter(|(key, ..)| key.key().name() == "coord_store_operation_duration_seconds")
+        .filter(|(key, ..)| key.key().labels().any(|other| *other == label))
+        .map(|(.., value)| times(value))
+        .sum()
+}
+
+/// The first put lists the saga and stores its head, the last one stores how it ended.
+pub(crate) async fn a_saga_of_three_steps_is_two_puts_and_two_appends(fleet: &Fleet) {
+    let coord = process(fleet, &Shop::default()).await;
+    // So that it is a member.
+    run_saga(Some(&coord), Long(1)).await.unwrap();
+    for operation in ["put", "append"] {
+        let recorder = DebuggingRecorder::new();
+        let snapshotter = recorder.snapshotter();
+        let _guard = set_default_local_recorder(&recorder);
+        let saga = Order {
+            id: operation.to_owned(),
+            total: 100,
+        };
+        run_saga(Some(&coord), saga).await.unwrap();
+        assert_eq!(asked(snapshotter.snapshot(), operation), 2, "{operation}");
+    }
 }
 
 /// The two that were done, and what says why.

@@ -93,6 +93,7 @@ coord_tests::over_every_store! {
     costing {
         every_step_costs_one_round_trip_and_a_saga_three_however_long_it_is
         what_is_asked_and_stored_grows_as_the_steps_do
+        a_saga_of_three_steps_is_two_puts_and_two_appends
         undoing_a_step_costs_one_round_trip
     }
     recovering {
