@@ -8,6 +8,7 @@ mod failover;
 mod refusals;
 mod schemas;
 mod sweeping;
+mod together;
 mod transactions;
 mod wakes;
 

@@ -6,6 +6,7 @@ mod hanging;
 mod permissions;
 mod replicas;
 mod sentinels;
+mod strangers;
 
 use std::time::Duration;
 

@@ -180,6 +180,24 @@ async fn a_store_that_goes_away_for_a_minute_is_waited_for_whenever_it_does() {
     }
 }
 
+/// It may have begun, so it has.
+#[tokio::test(start_paused = true)]
+async fn a_start_whose_reply_is_lost_goes_on_when_the_store_is_back() {
+    let (fleet, shop) = (Fleet::on_memory(), Shop::default());
+    let (store, coord) = faulty(&fleet, &shop).await;
+    store.fail_next(Operation::Put, Fault::AfterApply);
+    // It becomes a member first.
+    store.inject(Rule::on_everything().skipping(1), Fault::BeforeSend);
+    let comes_back = async {
+        fleet.let_pass(Duration::from_secs(60)).await;
+        store.heal();
+    };
+    let run = coord::__private::run_saga(Some(&coord), order());
+    let (ran, ()) = tokio::join!(run, comes_back);
+    ran.unwrap();
+    assert_eq!(shop.asked(), ["reserve", "charge", "ship"]);
+}
+
 #[tokio::test(start_paused = true)]
 async fn an_input_that_is_too_large_is_refused_at_once() {
     let (fleet, shop) = (Fleet::on_memory(), Shop::default());

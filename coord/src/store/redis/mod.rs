@@ -59,7 +59,7 @@ pub use self::builder::RedisStoreBuilder;
 use self::links::Links;
 use self::replicas::replicated;
 use super::{
-    Acquired, Append, AppendRequest, Capabilities, ClockSource, Condition, Consistency, Contender,
+    Acquired, Append, AppendRequest, Capabilities, ClockSource, Consistency, Contender,
     DeleteRequest, Durability, Entry, Examination, LeaseId, LeaseRequest, ListRequest, Page, Put,
     PutRequest, Renewal, Renewed, ReplicaLoss, Result, RoundTrips, ScanPage, ScanRequest, Store,
     TokensGrow, Watch, Watched, defaults, limits,
@@ -271,8 +271,7 @@ impl Store for RedisStore {
         first.check()?;
         request.check()?;
         let (link, first_link) = (self.links.of(&request.key), self.links.of(&first.key));
-        // What a script has begun it ends, so it cannot tell a conflict by leaving out what follows.
-        if !Arc::ptr_eq(link, first_link) || !matches!(first.condition, Condition::Any) {
+        if !Arc::ptr_eq(link, first_link) {
             return defaults::records::put_after(self, first, request).await;
         }
         let put = records::put_after(link, first, request);

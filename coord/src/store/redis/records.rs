@@ -33,7 +33,7 @@ pub(super) async fn put(link: &Arc<Link>, request: &PutRequest) -> Result<Put> {
     send_put(link, PutCall::of(request)).await
 }
 
-/// Both are stored by the same script call, in this order. `first` has no condition.
+/// Both are stored by the same script call, in this order.
 pub(super) async fn put_after(
     link: &Arc<Link>,
     first: &PutRequest,
@@ -66,7 +66,7 @@ pub(super) async fn put_watched(link: &Arc<Link>, request: &PutRequest) -> Resul
 
 /// Storing a record.
 pub(super) struct PutCall {
-    /// What is stored before it, whatever is there.
+    /// What must be stored before it.
     first: Option<Box<PutRequest>>,
     put: PutRequest,
 }
@@ -110,17 +110,25 @@ fn put_command(link: &Link, calls: &[PutCall]) -> Cmd {
     for put in calls.iter().flat_map(PutCall::puts) {
         command.arg(link.names.record(&put.key));
     }
-    for put in calls.iter().flat_map(PutCall::puts) {
-        command.arg(Written(put)).arg(ConditionArg {
-            tells: tells(put),
-            condition: &put.condition,
-        });
-        match put.ttl {
-            Some(ttl) => command.arg(milliseconds(ttl)),
-            None => command.arg(""),
-        };
+    for call in calls {
+        if let Some(first) = &call.first {
+            add(&mut command, first, true);
+        }
+        add(&mut command, &call.put, false);
     }
     command
+}
+
+/// One of those to be stored, and whether the next one is stored only if this one was.
+fn add(command: &mut Cmd, put: &PutRequest, leads: bool) {
+    command.arg(Written(put)).arg(ConditionArg {
+        tells: tells(put, leads),
+        condition: &put.condition,
+    });
+    match put.ttl {
+        Some(ttl) => command.arg(milliseconds(ttl)),
+        None => command.arg(""),
+    };
 }
 
 fn put_answers(calls: &[PutCall], replies: Value) -> Result<Vec<Result<Put>>> {
@@ -128,10 +136,13 @@ fn put_answers(calls: &[PutCall], replies: Value) -> Result<Vec<Result<Put>>> {
     let answers: Vec<_> = calls
         .iter()
         .map(|call| {
-            // All are read, so that the next call's are the next ones.
-            let first = call.first.as_deref();
-            let first = first.map_or(Ok(()), |first| put_answer(first, &mut replies).map(drop));
-            first.and(put_answer(&call.put, &mut replies))
+            if let Some(first) = &call.first {
+                let answer = put_answer(first, &mut replies)?;
+                if matches!(answer, Put::Conflict(_)) {
+                    return Ok(answer);
+                }
+            }
+            put_answer(&call.put, &mut replies)
         })
         .collect();
     if replies.next().is_some() {
@@ -215,13 +226,17 @@ impl ToRedisArgs for Written<'_> {
 
 impl ToSingleRedisArg for Written<'_> {}
 
-/// Whom a put is to tell, as the script reads it.
-fn tells(put: &PutRequest) -> &'static [u8] {
-    match (put.listed, put.quiet) {
-        (false, true) => b"0",
-        (true, true) => b"1",
-        (false, false) => b"2",
-        (true, false) => b"3",
+/// Whom a put is to tell, and whether the next one is stored only if this one was, as the script reads it.
+fn tells(put: &PutRequest, leads: bool) -> &'static [u8] {
+    match (put.listed, put.quiet, leads) {
+        (false, true, false) => b"0",
+        (true, true, false) => b"1",
+        (false, false, false) => b"2",
+        (true, false, false) => b"3",
+        (false, true, true) => b"4",
+        (true, true, true) => b"5",
+        (false, false, true) => b"6",
+        (true, false, true) => b"7",
     }
 }
 

@@ -22,23 +22,30 @@ end
 
 -- What is not a string is not seen here.
 local found = call('MGET', unpack(KEYS, 2))
-local answers, next_answer, at, changed = {}, 1, 1, {}
+local answers, next_answer, at, changed, left_out = {}, 1, 1, {}, false
 for index = 2, #KEYS do
   local record, written, condition, lasts = KEYS[index], ARGV[at], ARGV[at + 1], ARGV[at + 2]
-  local answer, left
-  if not changed[record] then answer, left = put_simply(record, written, condition, lasts, found[index - 1]) end
-  if not answer then
-    answer, left = attempt(put, record, written, condition, lasts)
-  end
-  answers[next_answer] = answer
-  next_answer = next_answer + 1
-  if left then
-    answers[next_answer] = left
+  local tells = byte(condition, 2)
+  local leads = tells > 51
+  if leads then tells = tells - 4 end
+  if left_out then
+    left_out = leads
+  else
+    local answer, left
+    if not changed[record] then answer, left = put_simply(record, written, condition, lasts, found[index - 1]) end
+    if not answer then
+      answer, left = attempt(put, record, written, condition, lasts)
+    end
+    answers[next_answer] = answer
     next_answer = next_answer + 1
-  elseif answer == 1 then
-    changed[record] = true
-    local tells = byte(condition, 2)
-    if tells ~= 48 then tell(record, tells) end
+    if left then
+      answers[next_answer] = left
+      next_answer = next_answer + 1
+    elseif answer == 1 then
+      changed[record] = true
+      if tells ~= 48 then tell(record, tells) end
+    end
+    left_out = leads and answer ~= 1
   end
   at = at + 3
 end

@@ -1,6 +1,6 @@
 -- Stores records, each if its condition holds. The answers follow each other: 1 for each that was stored, 0 for
 -- each whose condition does not hold because there is nothing, and otherwise two values, the record that is
--- there and the milliseconds that it has left, or -1.
+-- there and the milliseconds that it has left, or -1. One that follows another which was not stored has no answer.
 --
 -- KEYS  1 the index of what is listed  2… the records
 -- ARGV  for each record: itself, as it is to be stored; condition; ttl or ''
@@ -11,7 +11,7 @@
 --
 -- A condition is one letter: 'n' none, 'a' absent, 'v' the version that follows, 'e' equal to the value that
 -- follows. Between the letter and that stands whom to tell: '1' the index, '2' those who watch, '3' both, '0'
--- nobody.
+-- nobody; and four more if the next one is stored only if this one was.
 local call, sub, byte = redis.call, string.sub, string.byte
 
 local function set(record, written, lasts, ...)
