@@ -5,10 +5,11 @@ use coord::Coordinator;
 use coord::store::Store as _;
 use coord::testing::{FaultStore, Operation};
 use coord_tests::fleet::Fleet;
-use coord_tests::{unique, until};
+use coord_tests::unique;
 use metrics::{Label, set_default_local_recorder};
 use metrics_util::debugging::{DebugValue, DebuggingRecorder, Snapshot};
 
+use crate::running::cleaned_up;
 use crate::shop::{Does, Long, Order, Shop, order, process};
 
 /// A process of its own, whose requests are counted.
@@ -41,22 +42,14 @@ impl Counted {
             namespace,
         };
         run_saga(Some(&counted.coord), order()).await.unwrap();
-        counted.until_cleaned_up().await;
+        cleaned_up(&counted.store).await;
         counted
-    }
-
-    /// What is run after its end is one expiry.
-    async fn until_cleaned_up(&self) {
-        until("the saga to be cleaned up", async || {
-            (self.store.count(Operation::Expire) == 1).then_some(())
-        })
-        .await;
     }
 
     async fn cost(&self, run: impl AsyncFnOnce(&Coordinator)) -> Cost {
         self.store.forget_operations();
         run(&self.coord).await;
-        self.until_cleaned_up().await;
+        cleaned_up(&self.store).await;
         let mut asked = self.store.operations();
         // How many there are depends on how long it takes.
         asked.retain(|seen| seen.operation != Operation::Renew);

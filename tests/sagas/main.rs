@@ -43,6 +43,7 @@ coord_tests::over_every_store! {
         a_saga_of_a_dead_process_is_taken_over_by_a_start
         a_store_that_is_away_for_a_minute_is_waited_for
         shutting_down_leaves_the_saga_to_others
+        nothing_is_left_behind_by_a_saga_that_ended_just_before_the_shutdown
         each_step_costs_one_round_trip_and_the_saga_three
         a_long_saga_is_recovered_in_few_round_trips
     }

@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use coord::__private::{SagaHandle, run_saga, start_saga};
 use coord::saga::SagaState;
-use coord::testing::{Fault, FaultStore, Rule};
+use coord::testing::{Fault, FaultStore, Operation, Rule};
 use coord::{Coordinator, Error, SagaError};
 use coord_tests::fleet::Fleet;
-use coord_tests::until;
+use coord_tests::{PATIENCE, until};
 
 use crate::shop::{Does, Door, Long, Order, Ordered, Pivoted, Shop, ShopError, order, process};
 
@@ -43,6 +43,18 @@ pub(crate) async fn faulty(fleet: &Fleet, shop: &Shop) -> (FaultStore, Coordinat
 /// Nothing of this process reaches the store any more.
 pub(crate) fn dies(store: &FaultStore) {
     store.inject(Rule::on_everything(), Fault::BeforeSend);
+}
+
+/// When the log of a saga was told to expire.
+pub(crate) async fn cleaned_up(store: &FaultStore) {
+    let asked = async || {
+        while store.count(Operation::Expire) == 0 {
+            // Which a paused clock skips.
+            tokio::time::sleep(Duration::from_millis(3)).await;
+        }
+    };
+    let asked = tokio::time::timeout(PATIENCE, asked()).await;
+    asked.expect("it is cleaned up behind every saga");
 }
 
 pub(crate) async fn steps_run_in_order_and_give_their_outputs(fleet: &Fleet) {
@@ -342,19 +354,32 @@ pub(crate) async fn shutting_down_leaves_the_saga_to_others(fleet: &Fleet) {
     assert!(runs(&one).await.is_err(), "it takes no new work");
 }
 
+pub(crate) async fn nothing_is_left_behind_by_a_saga_that_ended_just_before_the_shutdown(
+    fleet: &Fleet,
+) {
+    let (store, coord) = faulty(fleet, &Shop::default()).await;
+    runs(&coord).await.unwrap();
+    coord.shutdown().await;
+    assert_eq!(store.count(Operation::Expire), 1);
+    let deleted = store.operations();
+    let deleted = deleted
+        .iter()
+        .filter(|seen| seen.operation == Operation::Delete);
+    assert_eq!(deleted.count(), 1, "its place in the list");
+}
+
 pub(crate) async fn each_step_costs_one_round_trip_and_the_saga_three(fleet: &Fleet) {
     let shop = Shop::default();
     let (store, coord) = faulty(fleet, &shop).await;
     runs(&coord).await.unwrap();
-    let expired = async || (store.count(coord::testing::Operation::Expire) == 1).then_some(());
-    until("the first to be cleaned up", expired).await;
+    cleaned_up(&store).await;
     store.forget_operations();
     let another = Order {
         id: "8".to_owned(),
         total: 1,
     };
     run_saga(Some(&coord), another).await.unwrap();
-    until("the second to be cleaned up", expired).await;
+    cleaned_up(&store).await;
     let asked = store.operations();
     assert_eq!(asked.len(), 6, "{asked:?}");
 }
@@ -367,7 +392,7 @@ pub(crate) async fn a_long_saga_is_recovered_in_few_round_trips(fleet: &Fleet) {
     let _handle = start_saga(Some(&dead), Long(1000)).unwrap();
     door.reached().await;
     // A quorum on a busy machine may leave it open whether it has taken one, which is then sent again.
-    let appended = store.count(coord::testing::Operation::Append);
+    let appended = store.count(Operation::Append);
     assert!((1000..1010).contains(&appended), "{appended}");
     dies(&store);
     let (store, coord) = faulty(fleet, &shop).await;

@@ -12,6 +12,7 @@ use tracing::Instrument;
 use super::conduct::{Conduct, is_same};
 use super::drive::{Cancel, Ended};
 use super::error::SagaError;
+use super::leftovers::{GATHERED_FOR, Gathering, Leftovers};
 use super::membership::Member;
 use crate::context::Context;
 use crate::coordinator::{Coordinator, Service};
@@ -29,6 +30,7 @@ pub(super) struct Executor {
     joining: tokio::sync::Mutex<()>,
     /// The memberships that this executor has had.
     former: Mutex<HashSet<String>>,
+    leftovers: Leftovers,
     closing: watch::Sender<bool>,
     /// Tells the one who shuts down that one fewer is running.
     fewer: Notify,
@@ -54,6 +56,7 @@ impl Executor {
             member: RwLock::default(),
             joining: tokio::sync::Mutex::default(),
             former: Mutex::default(),
+            leftovers: Leftovers::default(),
             closing: watch::Sender::new(false),
             fewer: Notify::new(),
         }
@@ -149,6 +152,15 @@ impl Executor {
         is_unwanted
     }
 
+    /// Sees to what sagas leave behind that end soon after one another.
+    async fn clean_up(&self, gathering: Gathering<'_>) {
+        tokio::select! {
+            biased;
+            () = self.closing() => gathering.leave(),
+            () = tokio::time::sleep(GATHERED_FOR) => gathering.clean_up(&*self.store).await,
+        }
+    }
+
     /// Resolves when the coordinator shuts down.
     pub(super) async fn closing(&self) {
         // The sender is here, so this ends only when it is true.
@@ -165,18 +177,22 @@ struct Place {
 
 impl Place {
     async fn occupy(self, conduct: Conduct) {
-        let journal = tokio::select! {
+        let executor = Arc::clone(&self.executor);
+        let gathering = tokio::select! {
             biased;
-            () = self.executor.closing() => None,
+            () = executor.closing() => None,
             // On the heap, so that what is spawned is small enough to be moved.
             (ended, journal) = Box::pin(conduct.to_the_end()) => {
+                // First, so that whoever shuts down when nothing runs any more finds it.
+                let leftover = journal.and_then(|journal| journal.into_leftover());
+                let gathering = leftover.and_then(|leftover| executor.leftovers.gather(leftover));
                 self.leave(ended);
-                journal
+                gathering
             }
         };
         drop(self);
-        if let Some(journal) = journal {
-            journal.clean_up().await;
+        if let Some(gathering) = gathering {
+            executor.clean_up(gathering).await;
         }
     }
 
@@ -227,6 +243,7 @@ impl Service for Executor {
                 }
                 fewer.await;
             }
+            self.leftovers.clear(&*self.store).await;
             let member = self
                 .member
                 .write()

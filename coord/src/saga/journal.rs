@@ -17,6 +17,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::head::{Head, SagaState, now};
+use super::leftovers::Leftover;
 use super::log::{self, Event, Kind, Line};
 use super::membership::{Member, Slot};
 use crate::error::{StoreError, StoreErrorKind};
@@ -271,17 +272,18 @@ impl<F: Fold> Journal<F> {
         self.put_head(ttl).await
     }
 
-    /// Lets the log of a saga that has ended disappear, and gives back its place in the list. Until then it stays
-    /// listed, so that whoever recovers what is listed does it.
-    pub(super) async fn clean_up(mut self) {
-        let ttl = self.head.retention();
-        if self.head.state.is_final() && self.len > 0 {
-            let expire = || self.store.expire_log(&self.log, ttl);
-            if insist(&self.member, expire).await.is_err() {
-                return;
-            }
+    /// What a saga that has ended, or is stuck, leaves behind. If that is nothing but its place in the list, it is given back.
+    pub(super) fn into_leftover(mut self) -> Option<Leftover> {
+        if !self.head.state.is_final() || self.len == 0 {
+            self.give_up_slot();
+            return None;
         }
-        self.give_up_slot();
+        Some(Leftover {
+            retention: self.head.retention(),
+            member: self.member,
+            log: self.log,
+            slot: self.slot,
+        })
     }
 
     /// What makes it a saga that nobody has, as long as the head is as it is now.

@@ -6,6 +6,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use futures_util::stream::{self, StreamExt as _};
 use smallvec::smallvec;
 
 use crate::coordinator::Coordinator;
@@ -20,6 +21,9 @@ pub(super) const OWNED: &str = "saga-owned";
 
 /// What stands in metrics for the lease.
 const TEMPLATE: &str = "(saga executor)";
+
+/// How many places in the list are given up at the same time.
+const CLEARED_AT_ONCE: usize = 64;
 
 /// An executor that is alive for as long as its lease is held.
 pub(super) struct Member {
@@ -87,12 +91,14 @@ impl Member {
             let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
             std::mem::take(&mut slots.free)
         };
-        for number in free {
-            // What stays is found to have ended by whoever recovers it.
-            let _ = store
-                .delete_record(&DeleteRequest::new(self.slot_name(number)))
-                .await;
-        }
+        // What stays is found to have ended by whoever recovers it.
+        let unlist = async |number| {
+            let delete = DeleteRequest::new(self.slot_name(number));
+            let _ = store.delete_record(&delete).await;
+        };
+        stream::iter(free)
+            .for_each_concurrent(CLEARED_AT_ONCE, unlist)
+            .await;
     }
 
     fn slot_name(&self, number: u32) -> String {

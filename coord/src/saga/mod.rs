@@ -25,6 +25,7 @@ mod handle;
 mod head;
 mod inspect;
 mod journal;
+mod leftovers;
 mod log;
 mod membership;
 mod outputs;

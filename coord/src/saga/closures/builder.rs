@@ -127,7 +127,7 @@ where
                     Ok((journal, result)) => {
                         left.nothing();
                         trace.ended(&journal.head);
-                        tokio::spawn(journal.clean_up());
+                        clean_up(claim, journal);
                         return result;
                     }
                     Err(stop) => {
@@ -142,6 +142,14 @@ where
             Stop::Refused(error) => return Err(Error::from(error).into()),
             Stop::Incompatible(difference) => return Err(claim.spot.incompatible(difference)),
         }
+    }
+}
+
+/// In the background, and at once: it is not listed, so nobody else would do it.
+fn clean_up(claim: &Claim, journal: Journal<Replay>) {
+    if let Some(leftover) = journal.into_leftover() {
+        let coordinator = claim.spot.coordinator.clone();
+        tokio::spawn(async move { leftover.clean_up(&**coordinator.store()).await });
     }
 }
 
