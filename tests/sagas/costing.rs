@@ -9,7 +9,7 @@ use coord_tests::unique;
 use metrics::{Label, set_default_local_recorder};
 use metrics_util::debugging::{DebugValue, DebuggingRecorder, Snapshot};
 
-use crate::running::cleaned_up;
+use crate::running::until_cleaned_up;
 use crate::shop::{Does, Long, Order, Shop, order, process};
 
 /// A process of its own, whose requests are counted.
@@ -41,15 +41,14 @@ impl Counted {
             coord,
             namespace,
         };
-        run_saga(Some(&counted.coord), order()).await.unwrap();
-        cleaned_up(&counted.store).await;
+        let first = run_saga(Some(&counted.coord), order());
+        until_cleaned_up(&counted.store, first).await.unwrap();
         counted
     }
 
     async fn cost(&self, run: impl AsyncFnOnce(&Coordinator)) -> Cost {
         self.store.forget_operations();
-        run(&self.coord).await;
-        cleaned_up(&self.store).await;
+        until_cleaned_up(&self.store, run(&self.coord)).await;
         let mut asked = self.store.operations();
         // How many there are depends on how long it takes.
         asked.retain(|seen| seen.operation != Operation::Renew);

@@ -4,7 +4,7 @@
 use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
-use coord::__private::{SagaHandle, start_saga};
+use coord::__private::{SagaHandle, run_saga, start_saga};
 use coord::saga::{ClosureSaga, HistoryKind};
 use coord::store::{AppendRequest, ListRequest, PutRequest};
 use coord::testing::{Fault, Operation, Rule};
@@ -14,8 +14,8 @@ use coord_tests::{dropped_after, until};
 use futures_util::FutureExt as _;
 use serde::{Deserialize, Serialize};
 
-use crate::running::{dies, faulty};
-use crate::shop::{Does, Shop, ShopError, order, process};
+use crate::running::{dies, faulty, until_cleaned_up};
+use crate::shop::{Does, Order, Shop, ShopError, order, process};
 
 const DELAY: Duration = Duration::from_secs(60);
 const HOUR: i64 = 60 * 60 * 1000;
@@ -338,4 +338,27 @@ async fn what_is_done_is_stored_when_the_step_behind_it_is_dropped() {
         let done = done.filter(|event| event.kind == HistoryKind::Done);
         assert_eq!(done.count(), 1, "{fault:?} {polls}");
     }
+}
+
+#[test]
+fn a_runtime_that_ends_keeps_nobody_from_cleaning_up_behind_later_sagas() {
+    let (fleet, shop) = (Fleet::on_memory(), Shop::default());
+    let runtime = || {
+        let mut builder = tokio::runtime::Builder::new_current_thread();
+        builder.enable_all().start_paused(true).build().unwrap()
+    };
+    let saga = |id: &str| Order {
+        id: id.to_owned(),
+        total: 1,
+    };
+    let (store, coord) = runtime().block_on(async {
+        let (store, coord) = faulty(&fleet, &shop).await;
+        run_saga(Some(&coord), saga("first")).await.unwrap();
+        (store, coord)
+    });
+    assert_eq!(store.count(Operation::Expire), 0, "it gathers");
+    runtime().block_on(async {
+        let second = run_saga(Some(&coord), saga("second"));
+        until_cleaned_up(&store, second).await.unwrap();
+    });
 }

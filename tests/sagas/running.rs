@@ -7,7 +7,7 @@ use coord::saga::SagaState;
 use coord::testing::{Fault, FaultStore, Operation, Rule};
 use coord::{Coordinator, Error, SagaError};
 use coord_tests::fleet::Fleet;
-use coord_tests::{PATIENCE, until};
+use coord_tests::until;
 
 use crate::shop::{Does, Door, Long, Order, Ordered, Pivoted, Shop, ShopError, order, process};
 
@@ -45,16 +45,13 @@ pub(crate) fn dies(store: &FaultStore) {
     store.inject(Rule::on_everything(), Fault::BeforeSend);
 }
 
-/// When the log of a saga was told to expire.
-pub(crate) async fn cleaned_up(store: &FaultStore) {
-    let asked = async || {
-        while store.count(Operation::Expire) == 0 {
-            // Which a paused clock skips.
-            tokio::time::sleep(Duration::from_millis(3)).await;
-        }
-    };
-    let asked = tokio::time::timeout(PATIENCE, asked()).await;
-    asked.expect("it is cleaned up behind every saga");
+/// Does `run`, which runs one saga, and returns when the log of that is being told to expire.
+pub(crate) async fn until_cleaned_up<T>(store: &FaultStore, run: impl Future<Output = T>) -> T {
+    let expiry = store.hold(Rule::on(Operation::Expire));
+    let done = run.await;
+    expiry.reached().await;
+    expiry.release();
+    done
 }
 
 pub(crate) async fn steps_run_in_order_and_give_their_outputs(fleet: &Fleet) {
@@ -371,15 +368,14 @@ pub(crate) async fn nothing_is_left_behind_by_a_saga_that_ended_just_before_the_
 pub(crate) async fn each_step_costs_one_round_trip_and_the_saga_three(fleet: &Fleet) {
     let shop = Shop::default();
     let (store, coord) = faulty(fleet, &shop).await;
-    runs(&coord).await.unwrap();
-    cleaned_up(&store).await;
+    until_cleaned_up(&store, runs(&coord)).await.unwrap();
     store.forget_operations();
     let another = Order {
         id: "8".to_owned(),
         total: 1,
     };
-    run_saga(Some(&coord), another).await.unwrap();
-    cleaned_up(&store).await;
+    let another = run_saga(Some(&coord), another);
+    until_cleaned_up(&store, another).await.unwrap();
     let asked = store.operations();
     assert_eq!(asked.len(), 6, "{asked:?}");
 }
