@@ -181,7 +181,12 @@ fn return_type_edge(output: &Type) -> TokenStream {
 fn innermost(function: &Function, shape: Shape<'_>) -> TokenStream {
     let body = &function.body;
     let Shape::Returning { future, boxed, .. } = shape else {
-        return quote!(#body);
+        let inside = body.clone().map(|mut body| {
+            // Around a body of one line, braces of the user's own would be called unnecessary.
+            body.set_span(Span::mixed_site().located_at(body.span()));
+            body
+        });
+        return quote!(#inside);
     };
     // The body makes a future and may `return` one, so it needs a function of its own.
     let returns = boxed.then(|| {

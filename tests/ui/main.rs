@@ -11,6 +11,8 @@ mod idempotent_options;
 mod idempotent_shapes;
 #[path = "key/pass/keys.rs"]
 mod keys;
+#[path = "locked/pass/one_line.rs"]
+mod one_line;
 #[path = "locked/pass/options.rs"]
 mod options;
 #[path = "retry/pass/options.rs"]
