@@ -53,7 +53,7 @@ impl Order {
 async fn main() -> Result<(), Box<dyn Error>> {
     let url = env::var("COORD_URL").unwrap_or_else(|_| in_a_file());
     let coord = Coordinator::builder()
-        .store_arc(store::connect(&url).await?)
+        .store(store::connect(&url).await?)
         .lock_ttl(ALIVE_FOR)
         .build();
     let left_behind = left_behind(&coord).await?;

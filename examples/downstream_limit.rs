@@ -55,7 +55,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let downstream = Arc::new(Downstream::default());
     let mut calls = JoinSet::new();
     for _ in 0..PROCESSES {
-        let coord = Coordinator::builder().store_arc(store.clone()).build();
+        let coord = Coordinator::builder().store(store.clone()).build();
         for call in 0..CALLS {
             let (coord, downstream) = (coord.clone(), Arc::clone(&downstream));
             calls.spawn(async move {

@@ -16,7 +16,7 @@ use tokio::sync::mpsc;
 #[tokio::main(flavor = "current_thread", start_paused = true)]
 async fn main() -> Result<(), Box<dyn Error>> {
     let store = Arc::new(MemoryStore::new());
-    let node = || Coordinator::builder().store_arc(store.clone()).build();
+    let node = || Coordinator::builder().store(store.clone()).build();
     let stand = |name: &'static str| {
         node()
             .election("scheduler")

@@ -59,7 +59,7 @@ async fn batch(
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
     let store = Arc::new(MemoryStore::new());
-    let process_of = || Coordinator::builder().store_arc(store.clone()).build();
+    let process_of = || Coordinator::builder().store(store.clone()).build();
     let items = Shared::default();
     let one = tokio::spawn(batch(process_of(), Arc::clone(&items), 0..60));
     let two = tokio::spawn(batch(process_of(), Arc::clone(&items), (40..100).rev()));

@@ -13,7 +13,7 @@ use std::time::Duration;
 pub(crate) use self::dependencies::{Dependencies, Dependency};
 use crate::error::Error;
 use crate::key::{Key, Renderer};
-use crate::store::{self, MemoryStore, Store, Timed};
+use crate::store::{self, IntoStore, MemoryStore, Store, Timed};
 
 const DEFAULT_NAMESPACE: &str = "coord";
 const DEFAULT_SAGA_RETENTION: Duration = Duration::from_secs(7 * 24 * 60 * 60);
@@ -75,9 +75,7 @@ impl Coordinator {
     ///
     /// Those of [`store::connect`].
     pub async fn connect(url: &str) -> Result<Self, Error> {
-        Ok(Self::builder()
-            .store_arc(store::connect(url).await?)
-            .build())
+        Ok(Self::builder().store(store::connect(url).await?).build())
     }
 
     /// Starts building a coordinator.
@@ -253,14 +251,10 @@ pub struct CoordinatorBuilder {
 }
 
 impl CoordinatorBuilder {
-    /// The store; without it, a [`MemoryStore`] of the coordinator's own.
-    pub fn store(self, store: impl Store) -> Self {
-        self.store_arc(Arc::new(store))
-    }
-
-    /// The store, shared with others.
-    pub fn store_arc(mut self, store: Arc<dyn Store>) -> Self {
-        self.store = Some(store);
+    /// The store: one of its own, or one that is shared with others, as an `Arc`. Without it, a [`MemoryStore`] of the
+    /// coordinator's own.
+    pub fn store(mut self, store: impl IntoStore) -> Self {
+        self.store = Some(store.into_store());
         self
     }
 

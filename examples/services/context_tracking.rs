@@ -94,7 +94,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let log = Log::default();
     let road = Arc::new(Road::default());
     let fleet = Coordinator::builder()
-        .store_arc(Arc::new(MemoryStore::new()))
+        .store(MemoryStore::new())
         .provide(log.clone())
         .provide(Arc::clone(&road));
 

@@ -1,7 +1,6 @@
 //! Running the binary, and what it answers.
 
 use std::process::{Output, Stdio};
-use std::sync::Arc;
 
 use coord::Coordinator;
 use coord_tests::{new_sqlite, shared_redis, sqlite_url, store_at, unique};
@@ -47,7 +46,7 @@ impl Place {
     /// A process of the service that uses the same store.
     pub(crate) async fn service(&self) -> Coordinator {
         Coordinator::builder()
-            .store_arc(Arc::clone(&store_at(&self.url).await))
+            .store(store_at(&self.url).await)
             .namespace(&self.namespace)
             .build()
     }

@@ -65,7 +65,7 @@ impl Trip {
 /// A process of the service, which knows the saga.
 async fn service(place: &Place, agency: &Agency) -> Coordinator {
     Coordinator::builder()
-        .store_arc(store_at(&place.url).await)
+        .store(store_at(&place.url).await)
         .namespace(&place.namespace)
         .provide(agency.clone())
         .build()

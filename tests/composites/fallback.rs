@@ -1,6 +1,5 @@
 //! A store with a copy, while the store is away.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use coord::store::{
@@ -147,7 +146,7 @@ async fn both_away_is_the_primarys_error() {
 #[tokio::test(start_paused = true)]
 async fn a_finished_call_is_replayed_while_the_primary_is_away() {
     let (store, primary, _) = fallback();
-    let coord = Coordinator::builder().store_arc(Arc::new(store)).build();
+    let coord = Coordinator::builder().store(store).build();
     let pay = || async {
         let call = coord.idempotency("payment:1").ttl(LONG);
         call.outcome(async || Ok::<_, coord::Error>(7)).await

@@ -104,11 +104,7 @@ async fn a_quorum_of_different_kinds_takes_turns_between_processes() {
             store_at(&one).await,
             store_at(&other).await,
         ];
-        processes.push(
-            Coordinator::builder()
-                .store(Quorum::of_shared(stores))
-                .build(),
-        );
+        processes.push(Coordinator::builder().store(Quorum::of(stores)).build());
     }
     let room = coord_tests::fleet::Room::default();
     let tasks: tokio::task::JoinSet<()> = (0..9)

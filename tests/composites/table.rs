@@ -59,19 +59,19 @@ async fn stores() -> Vec<(&'static str, Capabilities)> {
         ),
         (
             "`Quorum` of three `redis:`",
-            Quorum::of_shared([redis().await, redis().await, redis().await]).capabilities(),
+            Quorum::of([redis().await, redis().await, redis().await]).capabilities(),
         ),
         (
             "`Fallback` of `redis:`, with `redis:`",
-            Fallback::shared(redis().await, redis().await).capabilities(),
+            Fallback::new(redis().await, redis().await).capabilities(),
         ),
         (
             "`Mirror` of `sqlite:`, in `redis:`",
-            Mirror::shared(Arc::new(file().await), redis().await).capabilities(),
+            Mirror::new(Arc::new(file().await), redis().await).capabilities(),
         ),
         (
             "`Routed` to `sqlite:` and `redis:`",
-            Routed::shared(redis().await)
+            Routed::new(redis().await)
                 .route("a/", file().await)
                 .capabilities(),
         ),

@@ -104,7 +104,7 @@ async fn quorum_of_several_kinds() -> Quorum {
         store_at(&format!("{url}/2")).await,
         Arc::new(sqlite().await),
     ];
-    Quorum::of_shared(stores)
+    Quorum::of(stores)
 }
 
 fn mirror_of_unreliable() -> Resending<Faults> {
@@ -116,7 +116,7 @@ fn mirror_of_unreliable() -> Resending<Faults> {
 fn halved(one: impl Store, other: impl Store) -> Routed {
     let other: Arc<dyn Store> = Arc::new(other);
     "01234567".chars().fold(Routed::new(one), |routed, digit| {
-        routed.route_shared(format!("conformance/{digit}"), Arc::clone(&other))
+        routed.route(format!("conformance/{digit}"), Arc::clone(&other))
     })
 }
 
@@ -127,7 +127,7 @@ fn quorum_of_composites() -> Quorum {
         Arc::new(halved(memory(), memory())),
         Arc::new(quorum_of(3)),
     ];
-    Quorum::of_shared(stores)
+    Quorum::of(stores)
 }
 
 /// The reference, on a clock that goes on by itself.

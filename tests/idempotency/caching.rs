@@ -8,7 +8,7 @@ use crate::records::{KEY, pays};
 
 /// A process that keeps so many results, and what it asks of its store.
 async fn caching(fleet: &Fleet, results: usize) -> (FaultStore, Coordinator) {
-    let store = FaultStore::from(fleet.own_store().await);
+    let store = FaultStore::new(fleet.own_store().await);
     let builder = fleet.builder().await.store(store.clone());
     (store, builder.idempotency_cache(results).build())
 }

@@ -143,7 +143,7 @@ pub(crate) async fn a_running_body_of_its_own_goes_on(fleet: &Fleet) {
     };
     let store = Arc::new(store);
     let coord = Coordinator::builder()
-        .store_arc(Arc::clone(&store) as Arc<dyn Store>)
+        .store(Arc::clone(&store))
         .namespace(fleet.namespace())
         .build();
     let runs = Runs::default();

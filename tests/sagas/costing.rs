@@ -29,7 +29,7 @@ struct Cost {
 impl Counted {
     /// It has run a saga before, so that it is a member.
     async fn new(fleet: &Fleet, shop: &Shop) -> Self {
-        let store = FaultStore::from(fleet.own_store().await);
+        let store = FaultStore::new(fleet.own_store().await);
         let namespace = unique("cost");
         let coord = Coordinator::builder()
             .store(store.clone())

@@ -32,7 +32,7 @@ async fn cut_off_at(
     at: usize,
     fault: Fault,
 ) -> (FaultStore, Coordinator) {
-    let store = FaultStore::from(fleet.own_store().await);
+    let store = FaultStore::new(fleet.own_store().await);
     store.inject(Rule::on_everything().skipping(at).times(1), fault);
     store.inject(Rule::on_everything().skipping(at), Fault::BeforeSend);
     let coord = Coordinator::builder()
@@ -182,7 +182,7 @@ pub(crate) async fn a_saga_survives_the_loss_of_every_answer(fleet: &Fleet) {
         for at in 0..12 {
             let shop = Shop::default();
             shop.order("ship", Does::Fails(1));
-            let store = FaultStore::from(fleet.own_store().await);
+            let store = FaultStore::new(fleet.own_store().await);
             store.inject(Rule::on_everything().skipping(at).times(1), fault);
             let coord = Coordinator::builder()
                 .store(store)

@@ -234,7 +234,7 @@ async fn a_step_that_is_skipped_has_no_output() {
 async fn an_output_of_nothing_is_an_output() {
     let store: Arc<dyn coord::store::Store> = Arc::new(MemoryStore::new());
     for _ in 0..2 {
-        let coord = Coordinator::builder().store_arc(Arc::clone(&store)).build();
+        let coord = Coordinator::builder().store(Arc::clone(&store)).build();
         let mut trip = trip("Ada");
         trip.hotels.clear();
         assert_eq!(trip.run_with(&coord).await.unwrap().flight, None);

@@ -30,7 +30,7 @@ pub(crate) async fn stands_in(
 
 /// A process that fails on demand.
 pub(crate) async fn faulty(fleet: &Fleet, shop: &Shop) -> (FaultStore, Coordinator) {
-    let store = FaultStore::from(fleet.own_store().await);
+    let store = FaultStore::new(fleet.own_store().await);
     let coord = Coordinator::builder()
         .store(store.clone())
         .namespace(fleet.namespace())

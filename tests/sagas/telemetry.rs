@@ -62,7 +62,7 @@ fn deliver(what: &str) -> Deliver {
 
 /// A process that stands in the shipment and that nobody hears from any more.
 async fn dies_shipping(fleet: &Fleet, shop: &Shop, saga: impl AsyncFnOnce(Coordinator, &Door)) {
-    let store = FaultStore::from(fleet.own_store().await);
+    let store = FaultStore::new(fleet.own_store().await);
     let coord = Coordinator::builder()
         .store(store.clone())
         .namespace(fleet.namespace())

@@ -63,7 +63,7 @@ impl Fleet {
         let stores: Vec<Arc<dyn Store>> =
             (0..3).map(|_| Arc::new(MemoryStore::new()) as _).collect();
         Self {
-            store: Arc::new(Quorum::of_shared(stores.clone())),
+            store: Arc::new(Quorum::of(stores.clone())),
             place: StorePlace::Among(stores),
             namespace: unique("fleet"),
         }
@@ -105,7 +105,7 @@ impl Fleet {
     /// One with further settings.
     pub async fn builder(&self) -> CoordinatorBuilder {
         Coordinator::builder()
-            .store_arc(self.own_store().await)
+            .store(self.own_store().await)
             .namespace(self.namespace.as_str())
     }
 
@@ -140,7 +140,7 @@ impl Fleet {
 
     /// A process whose store fails on demand.
     pub async fn faulty(&self) -> (FaultStore, Coordinator) {
-        let store = FaultStore::from(self.own_store().await);
+        let store = FaultStore::new(self.own_store().await);
         let coord = Coordinator::builder()
             .store(store.clone())
             .namespace(self.namespace.as_str())
@@ -190,7 +190,7 @@ impl Fleet {
     pub async fn own_store(&self) -> Arc<dyn Store> {
         match &self.place {
             StorePlace::Here => Arc::clone(&self.store),
-            StorePlace::Among(stores) => Arc::new(Quorum::of_shared(stores.clone())),
+            StorePlace::Among(stores) => Arc::new(Quorum::of(stores.clone())),
             StorePlace::At(url) => store_at(url).await,
         }
     }

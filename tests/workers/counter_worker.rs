@@ -28,7 +28,7 @@ async fn main() {
     let counter = Counter::at(Path::new(file));
     let store = store_at(url).await;
     let coord = Coordinator::builder()
-        .store_arc(store)
+        .store(store)
         .namespace(namespace)
         .lock_ttl(TTL)
         .build();

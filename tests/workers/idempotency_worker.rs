@@ -105,7 +105,7 @@ async fn main() {
     let store = store_at(url).await;
     let caller = Caller {
         coord: Coordinator::builder()
-            .store_arc(store)
+            .store(store)
             .namespace(namespace)
             .build(),
         lease: Duration::from_millis(lease.parse().expect("a lease in milliseconds")),

@@ -48,7 +48,7 @@ async fn main() {
     let ttl = Duration::from_millis(ttl.parse().expect("a ttl in milliseconds"));
     let store = store_at(url).await;
     let coord = Coordinator::builder()
-        .store_arc(store)
+        .store(store)
         .namespace(namespace)
         .lock_ttl(ttl)
         .build();

@@ -56,7 +56,7 @@ async fn main() {
     let ttl = Duration::from_millis(ttl.parse().expect("a ttl in milliseconds"));
     let failing = failing.parse().expect("how many of a hundred fail");
     let builder = Coordinator::builder()
-        .store_arc(store_at(url).await)
+        .store(store_at(url).await)
         .namespace(namespace)
         .lock_ttl(ttl);
     let mut services = Services::at(services, failing);

@@ -20,7 +20,7 @@ pub(super) async fn connect(global: &Global) -> Outcome<Coordinator> {
     }
     let store = store::connect(url(global)?).await?;
     Ok(Coordinator::builder()
-        .store_arc(store)
+        .store(store)
         .namespace(&global.namespace)
         .build())
 }

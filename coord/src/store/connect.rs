@@ -29,7 +29,7 @@ use crate::error::Error;
 ///
 /// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
 /// let coord = Coordinator::builder()
-///     .store_arc(store::connect("memory:").await?)
+///     .store(store::connect("memory:").await?)
 ///     .namespace("shop")
 ///     .lock_ttl(Duration::from_secs(5))
 ///     .build();

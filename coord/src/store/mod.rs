@@ -47,6 +47,7 @@ mod record;
 mod redis;
 mod released;
 mod scan;
+mod shared;
 #[cfg(feature = "sqlite")]
 mod sqlite;
 #[cfg(any(feature = "redis", feature = "postgres"))]
@@ -90,6 +91,7 @@ pub use record::{
 #[cfg(feature = "redis")]
 pub use redis::{RedisStore, RedisStoreBuilder};
 pub use scan::{ScanPage, ScanRequest, Scanned};
+pub use shared::IntoStore;
 #[cfg(feature = "sqlite")]
 pub use sqlite::{SqliteStore, SqliteStoreBuilder, Synchronous};
 pub(crate) use timed::Timed;

@@ -105,7 +105,7 @@ async fn open(settings: &Settings, port: u16) -> Result<App, String> {
         step: settings.step,
     };
     let coord = Coordinator::builder()
-        .store_arc(store)
+        .store(store)
         .namespace(&*settings.namespace)
         .lock_ttl(ALIVE_FOR)
         .provide(services.clone())

@@ -75,7 +75,7 @@ async fn compare() {
 }
 
 async fn backend(name: &str, url: &str, floor: &Floor) {
-    let coordinator = Coordinator::builder().store_arc(store_at(url).await);
+    let coordinator = Coordinator::builder().store(store_at(url).await);
     let coordinator = coordinator.saga_retention(RETENTION).build();
     for tasks in AT_ONCE {
         let floor = floor.clone();

@@ -10,8 +10,8 @@ use tokio::time::timeout;
 
 use super::super::{
     Acquired, Append, AppendRequest, Capabilities, Condition, Consistency, Contender,
-    DeleteRequest, Entry, Examination, LeaseId, LeaseRequest, ListRequest, Page, Put, PutRequest,
-    Renewal, Renewed, Result, ScanPage, ScanRequest, Store, Watch, Watched, limits,
+    DeleteRequest, Entry, Examination, IntoStore, LeaseId, LeaseRequest, ListRequest, Page, Put,
+    PutRequest, Renewal, Renewed, Result, ScanPage, ScanRequest, Store, Watch, Watched, limits,
 };
 use super::{Away, copied, copy};
 use crate::error::{StoreError, StoreErrorKind};
@@ -66,15 +66,10 @@ pub struct Fallback {
 
 impl Fallback {
     /// A store that decides, and one that has a copy.
-    pub fn new(primary: impl Store, secondary: impl Store) -> Self {
-        Self::shared(Arc::new(primary), Arc::new(secondary))
-    }
-
-    /// The same, of stores that are used elsewhere too.
-    pub fn shared(primary: Arc<dyn Store>, secondary: Arc<dyn Store>) -> Self {
+    pub fn new(primary: impl IntoStore, secondary: impl IntoStore) -> Self {
         Self {
-            primary,
-            secondary,
+            primary: primary.into_store(),
+            secondary: secondary.into_store(),
             limit: LIMIT,
             away: Away::default(),
         }

@@ -9,8 +9,8 @@ use bytes::Bytes;
 
 use super::super::{
     Acquired, Append, AppendRequest, Capabilities, Contender, DeleteRequest, Entry, Examination,
-    LeaseId, LeaseRequest, ListRequest, Page, Put, PutRequest, Renewal, Renewed, Result, ScanPage,
-    ScanRequest, Store, Watch, Watched,
+    IntoStore, LeaseId, LeaseRequest, ListRequest, Page, Put, PutRequest, Renewal, Renewed, Result,
+    ScanPage, ScanRequest, Store, Watch, Watched,
 };
 use super::{copied, copy};
 use crate::error::{StoreError, StoreErrorKind};
@@ -46,7 +46,7 @@ use crate::error::{StoreError, StoreErrorKind};
 ///
 /// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
 /// let new: Arc<dyn Store> = Arc::new(MemoryStore::new());
-/// let mirror = Mirror::shared(Arc::new(MemoryStore::new()), Arc::clone(&new));
+/// let mirror = Mirror::new(MemoryStore::new(), Arc::clone(&new));
 /// mirror.set("order:42", "paid", None).await?;
 /// assert_eq!(new.get("order:42").await?.as_deref(), Some("paid".as_bytes()));
 /// # Ok::<(), coord::StoreError>(()) }).unwrap();
@@ -58,13 +58,11 @@ pub struct Mirror {
 
 impl Mirror {
     /// A store that decides, and one that gets a copy.
-    pub fn new(first: impl Store, second: impl Store) -> Self {
-        Self::shared(Arc::new(first), Arc::new(second))
-    }
-
-    /// The same, of stores that are used elsewhere too.
-    pub fn shared(first: Arc<dyn Store>, second: Arc<dyn Store>) -> Self {
-        Self { first, second }
+    pub fn new(first: impl IntoStore, second: impl IntoStore) -> Self {
+        Self {
+            first: first.into_store(),
+            second: second.into_store(),
+        }
     }
 
     async fn copy(&self, operation: &'static str, key: &str) -> Result<()> {

@@ -10,8 +10,8 @@ use futures_util::future::{join_all, try_join_all};
 
 use super::super::{
     Acquired, Append, AppendRequest, Capabilities, Contender, DeleteRequest, Entry, Examination,
-    LeaseId, LeaseRequest, ListRequest, Page, Put, PutRequest, Renewal, Renewed, Result, ScanPage,
-    ScanRequest, Store, Watch, Watched,
+    IntoStore, LeaseId, LeaseRequest, ListRequest, Page, Put, PutRequest, Renewal, Renewed, Result,
+    ScanPage, ScanRequest, Store, Watch, Watched,
 };
 use super::together;
 use crate::store::{defaults, scan};
@@ -58,27 +58,17 @@ struct Route {
 
 impl Routed {
     /// Everything goes to `rest`, until there are routes.
-    pub fn new(rest: impl Store) -> Self {
-        Self::shared(Arc::new(rest))
-    }
-
-    /// The same, with a store that is used elsewhere too.
-    pub fn shared(rest: Arc<dyn Store>) -> Self {
+    pub fn new(rest: impl IntoStore) -> Self {
         let rest = Route {
             prefix: String::new(),
-            store: rest,
+            store: rest.into_store(),
         };
         Self { routes: vec![rest] }
     }
 
     /// What begins with `prefix` goes to `store`. The same prefix again replaces the store.
-    pub fn route(self, prefix: impl Into<String>, store: impl Store) -> Self {
-        self.route_shared(prefix, Arc::new(store))
-    }
-
-    /// The same, with a store that is used elsewhere too.
-    pub fn route_shared(mut self, prefix: impl Into<String>, store: Arc<dyn Store>) -> Self {
-        let prefix = prefix.into();
+    pub fn route(mut self, prefix: impl Into<String>, store: impl IntoStore) -> Self {
+        let (prefix, store) = (prefix.into(), store.into_store());
         self.routes.retain(|route| route.prefix != prefix);
         self.routes.push(Route { prefix, store });
         self.routes

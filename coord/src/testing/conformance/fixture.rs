@@ -50,7 +50,7 @@ impl<'a> Fixture<'a> {
 
     /// The store behind faults that the case injects.
     pub(super) fn faulty(&self) -> FaultStore {
-        FaultStore::from(self.shared())
+        FaultStore::new(self.shared())
     }
 
     /// Another store, made as the first was: another client, or a process started anew.

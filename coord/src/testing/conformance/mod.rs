@@ -39,7 +39,7 @@ use futures_util::FutureExt;
 use futures_util::future::LocalBoxFuture;
 
 use self::fixture::Fixture;
-use crate::store::{Result, Store};
+use crate::store::{IntoStore, Result, Store};
 
 /// A case that takes longer hangs. It is less than the time after which the first long ttl would expire.
 const LONGEST_CASE: Duration = Duration::from_secs(120);
@@ -88,7 +88,7 @@ pub async fn store_conformance<F, Fut, S>(make: F)
 where
     F: Fn() -> Fut,
     Fut: Future<Output = S>,
-    S: Store,
+    S: IntoStore,
 {
     let mut failures = Vec::new();
     for case in CASES {
@@ -119,7 +119,7 @@ pub async fn store_conformance_case<F, Fut, S>(name: &str, make: F)
 where
     F: Fn() -> Fut,
     Fut: Future<Output = S>,
-    S: Store,
+    S: IntoStore,
 {
     let case = CASES.iter().find(|case| case.name == name);
     let outcome = match case {
@@ -135,11 +135,10 @@ async fn outcome<F, Fut, S>(case: &Case, make: &F) -> std::result::Result<(), St
 where
     F: Fn() -> Fut,
     Fut: Future<Output = S>,
-    S: Store,
+    S: IntoStore,
 {
-    let make = || -> LocalBoxFuture<'_, Arc<dyn Store>> {
-        Box::pin(async { Arc::new(make().await) as Arc<dyn Store> })
-    };
+    let make =
+        || -> LocalBoxFuture<'_, Arc<dyn Store>> { Box::pin(async { make().await.into_store() }) };
     let run = async {
         let fixture = Fixture::new(&make).await;
         (case.run)(&fixture).await

@@ -127,7 +127,7 @@ impl World {
         place: Option<Place>,
         life: impl AsyncFnOnce(&Coordinator, &Effects) -> T,
     ) -> Lived<T> {
-        let store = FaultStore::from(Arc::clone(&self.store));
+        let store = FaultStore::new(Arc::clone(&self.store));
         let coordinator = self.builder.clone().store(store.clone()).build();
         let effects = self.effects.clone();
         let asked_before = effects.asked();
@@ -170,7 +170,7 @@ impl World {
     /// One that is no process of the test: what it asks of the store is not counted.
     fn bystander(&self) -> Coordinator {
         let builder = self.builder.clone();
-        builder.store_arc(Arc::clone(&self.store)).build()
+        builder.store(Arc::clone(&self.store)).build()
     }
 
     /// Runs `life` in a runtime of its own, of which nothing is left then.

@@ -19,8 +19,8 @@ pub use self::rule::{Fault, Operation, Rule};
 use crate::error::{StoreError, StoreErrorKind};
 use crate::store::{
     Acquired, Append, AppendRequest, Capabilities, Contender, DeleteRequest, Entry, Examination,
-    LeaseId, LeaseRequest, ListRequest, Page, Put, PutRequest, Renewal, Renewed, Result, ScanPage,
-    ScanRequest, Store, Watch, Watched,
+    IntoStore, LeaseId, LeaseRequest, ListRequest, Page, Put, PutRequest, Renewal, Renewed, Result,
+    ScanPage, ScanRequest, Store, Watch, Watched,
 };
 
 /// A store that passes everything on to another one, except for what it is told to fail, delay, cut or hold.
@@ -82,9 +82,12 @@ enum Action {
 }
 
 impl FaultStore {
-    /// Wraps a store. A shared one is wrapped by `FaultStore::from(store)`.
-    pub fn new(store: impl Store) -> Self {
-        Self::from(Arc::new(store) as Arc<dyn Store>)
+    /// Wraps a store, or one that is shared.
+    pub fn new(store: impl IntoStore) -> Self {
+        Self {
+            inner: store.into_store(),
+            shared: Arc::default(),
+        }
     }
 
     /// Lets `fault` happen to the next operation of this kind.
@@ -211,15 +214,6 @@ impl FaultStore {
 
     fn hears_nothing(&self) -> bool {
         self.shared.loses_wake_ups.load(Ordering::Relaxed)
-    }
-}
-
-impl From<Arc<dyn Store>> for FaultStore {
-    fn from(inner: Arc<dyn Store>) -> Self {
-        Self {
-            inner,
-            shared: Arc::default(),
-        }
     }
 }
 

@@ -27,9 +27,9 @@ use self::member::{MARK, Member};
 pub use self::membership::Repaired;
 use self::state::{BESIDE, Live};
 use super::super::{
-    Capabilities, Condition, Consistency, DeleteRequest, Entry, ListRequest, Page, Put, PutRequest,
-    ReplicaLoss, Result, RoundTrips, ScanPage, ScanRequest, Scanned, Store, TokensGrow, Watch,
-    Watched, defaults, limits,
+    Capabilities, Condition, Consistency, DeleteRequest, Entry, IntoStore, ListRequest, Page, Put,
+    PutRequest, ReplicaLoss, Result, RoundTrips, ScanPage, ScanRequest, Scanned, Store, TokensGrow,
+    Watch, Watched, defaults, limits,
 };
 use super::together;
 
@@ -107,7 +107,7 @@ const PLACES: usize = 256;
 /// use coord::store::{self, Quorum};
 ///
 /// # async fn example() -> Result<(), coord::Error> {
-/// let quorum = Quorum::of_shared([
+/// let quorum = Quorum::of([
 ///     store::connect("redis://one:6379").await?,
 ///     store::connect("redis://two:6379").await?,
 ///     store::connect("sqlite:/mnt/three/coord.db").await?,
@@ -149,19 +149,11 @@ impl Repairer {
 
 impl Quorum {
     /// A quorum of these stores. An odd number is best: of four, two may not fail either.
-    pub fn of<S: Store>(stores: impl IntoIterator<Item = S>) -> Self {
-        Self::of_shared(
-            stores
-                .into_iter()
-                .map(|store| Arc::new(store) as Arc<dyn Store>),
-        )
-    }
-
-    /// A quorum of stores of several kinds, or that are used elsewhere too.
-    pub fn of_shared(stores: impl IntoIterator<Item = Arc<dyn Store>>) -> Self {
+    /// Stores of several kinds are told as `Arc<dyn Store>`.
+    pub fn of<S: IntoStore>(stores: impl IntoIterator<Item = S>) -> Self {
         let members: Vec<_> = stores
             .into_iter()
-            .map(|store| Member::new(store, LIMIT))
+            .map(|store| Member::new(store.into_store(), LIMIT))
             .collect();
         Self::made_of(members, LIMIT)
     }
