@@ -7,15 +7,17 @@
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
+use futures_util::future::try_join_all;
+
 use super::job::Job;
 use super::link::Link;
 use super::lock::Subject;
 use super::statement::{Parameter, Statement};
 use crate::store::Result;
 
-/// How many rows of a kind go in one transaction.
+/// How many rows of a kind, lines and logs go at a time.
 const AT_MOST: i64 = 1_000;
-/// How many transactions at a time.
+/// How many times one after the other.
 const ROUNDS: usize = 100;
 
 pub(super) async fn run(link: Weak<Link>, every: Duration) {
@@ -53,18 +55,18 @@ async fn sweep(link: &Arc<Link>) -> Result<()> {
         };
         let (lines, logs) = (names(0), names(1));
         let more = rows.first().and_then(|row| row.try_get(2).ok());
-        for line in lines {
+        let lines = lines.into_iter().map(|line| {
             let lock = Subject::Lease.lock(link.schema.name(), &line);
             let parameters = [Parameter::Bytes(line.into()), Parameter::Base];
-            let job = Job::new("sweep", Statement::SweepLine, lock, parameters);
-            job.run(link).await?;
-        }
-        for log in logs {
+            Job::new("sweep", Statement::SweepLine, lock, parameters)
+        });
+        let logs = logs.into_iter().map(|log| {
             let lock = Subject::Log.lock(link.schema.name(), &log);
             let parameters = [Parameter::Bytes(log.into())];
-            let job = Job::new("sweep", Statement::SweepLog, lock, parameters);
-            job.run(link).await?;
-        }
+            Job::new("sweep", Statement::SweepLog, lock, parameters)
+        });
+        // Together, so that many share a transaction, as all writes do.
+        try_join_all(lines.chain(logs).map(|job| job.run(link))).await?;
         if more != Some(true) {
             return Ok(());
         }

@@ -36,6 +36,21 @@ impl Links {
         }
     }
 
+    /// Some of the links, others each time: all, if it is one.
+    pub(super) fn some(&self) -> Vec<Arc<Link>> {
+        match self {
+            Self::One(link) => vec![Arc::clone(link)],
+            #[cfg(feature = "redis-cluster")]
+            Self::Parts(parts) => {
+                let number = || rand::random_range(0..PARTITIONS);
+                let numbers = std::iter::repeat_with(number).take(PARTITIONS.div_ceil(16));
+                numbers
+                    .map(|number| Arc::clone(parts.link(number)))
+                    .collect()
+            }
+        }
+    }
+
     /// Whether replicas must have what is written.
     pub(super) fn wait_for_replicas(&self) -> bool {
         match self {

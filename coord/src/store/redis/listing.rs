@@ -167,7 +167,8 @@ async fn entry(link: &Arc<Link>, name: &str) -> Result<Option<Entry>> {
     }
 }
 
-fn unlist_command(link: &Link, name: &str) -> Cmd {
+/// What takes a name out of the index, if it is of nothing; 1 if it did.
+pub(super) fn unlist_command(link: &Link, name: &str) -> Cmd {
     let mut command = link.form().call(Script::RecordUnlist, 2, 1);
     command
         .arg(link.names.record(name))

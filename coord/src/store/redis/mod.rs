@@ -6,6 +6,7 @@
 //!   to their [`topology`], and tell of changes by [`hearing`]. [`seeds`] are the nodes that a URL names.
 //! - [`names`] makes the names of keys and channels, and [`script`] names the scripts; each primitive operation is one of them, and one round trip.
 //! - [`leases`], [`records`] and [`logs`] turn requests into scripts' arguments and replies into answers; [`listing`] lists records.
+//! - [`sweep`] takes names of what has expired out of the index that [`listing`] reads.
 //! - [`past`] remembers contenders that have left, and [`receipts`] where the server notes it.
 //! - [`subscriptions`] asks for the server's messages to those who wait, and [`listening`] takes them in.
 //! - [`servers`] says which server to connect to, [`sentinel`] asks for it, and [`tls`] has certificates.
@@ -44,6 +45,7 @@ mod seeds;
 mod sentinel;
 mod servers;
 mod subscriptions;
+mod sweep;
 mod tls;
 #[cfg(feature = "redis-cluster")]
 mod topology;
@@ -58,6 +60,7 @@ use bytes::Bytes;
 pub use self::builder::RedisStoreBuilder;
 use self::links::Links;
 use self::replicas::replicated;
+use self::sweep::Sweeping;
 use super::{
     Acquired, Append, AppendRequest, Capabilities, ClockSource, Consistency, Contender,
     DeleteRequest, Durability, Entry, Examination, LeaseId, LeaseRequest, ListRequest, Page, Put,
@@ -137,6 +140,7 @@ use crate::error::Error;
 #[derive(Clone)]
 pub struct RedisStore {
     links: Arc<Links>,
+    _sweeping: Arc<Sweeping>,
 }
 
 impl RedisStore {
@@ -157,9 +161,11 @@ impl RedisStore {
 }
 
 impl RedisStore {
-    fn of(links: Links) -> Self {
+    fn of(links: Links, sweep_every: Duration) -> Self {
+        let links = Arc::new(links);
         Self {
-            links: Arc::new(links),
+            _sweeping: Arc::new(sweep::begin(&links, sweep_every)),
+            links,
         }
     }
 

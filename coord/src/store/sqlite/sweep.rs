@@ -5,19 +5,21 @@
 
 use std::sync::Arc;
 
+use rusqlite::OptionalExtension as _;
+
 use super::leases;
 use super::writer::Scope;
 
 /// How many more than the jobs of the transaction.
 const MORE: usize = 2;
-/// How many entries of one log.
-const LOG_ENTRIES: u32 = 16;
+/// How many rows of logs at least.
+const ROWS_OF_LOGS: i64 = 16;
 
 pub(super) fn some(scope: &mut Scope<'_>, jobs: usize) -> rusqlite::Result<()> {
     let at_most = i64::try_from(jobs + MORE).unwrap_or(i64::MAX);
     records(scope, at_most)?;
     lines(scope, at_most)?;
-    log(scope)
+    logs(scope, at_most.max(ROWS_OF_LOGS))
 }
 
 fn records(scope: &Scope<'_>, at_most: i64) -> rusqlite::Result<()> {
@@ -47,29 +49,30 @@ fn lines(scope: &mut Scope<'_>, at_most: i64) -> rusqlite::Result<()> {
         .try_for_each(|resource| leases::settle(scope, resource))
 }
 
-/// From the end, so that what is left is a log until it is gone.
-fn log(scope: &Scope<'_>) -> rusqlite::Result<()> {
+/// Entries and ends of logs, as many rows as this. From the end, so that what is left is a log until it is gone.
+fn logs(scope: &Scope<'_>, at_most: i64) -> rusqlite::Result<()> {
     let mut due = scope.connection.prepare_cached(
         "SELECT log FROM log_end WHERE expires_at <= ?1 ORDER BY expires_at LIMIT 1",
     )?;
-    let mut rows = due.query([scope.now])?;
-    let Some(row) = rows.next()? else {
-        return Ok(());
-    };
-    let log: String = row.get(0)?;
-    let deleted = scope
+    let mut delete_entries = scope.connection.prepare_cached(
+        "DELETE FROM log_entry WHERE log = ?1 AND position IN (
+             SELECT position FROM log_entry WHERE log = ?1 ORDER BY position DESC LIMIT ?2
+         )",
+    )?;
+    let mut delete_end = scope
         .connection
-        .prepare_cached(
-            "DELETE FROM log_entry WHERE log = ?1 AND position IN (
-                 SELECT position FROM log_entry WHERE log = ?1 ORDER BY position DESC LIMIT ?2
-             )",
-        )?
-        .execute(rusqlite::params![log, LOG_ENTRIES])?;
-    if u32::try_from(deleted).is_ok_and(|deleted| deleted < LOG_ENTRIES) {
-        scope
-            .connection
-            .prepare_cached("DELETE FROM log_end WHERE log = ?1")?
-            .execute([log])?;
+        .prepare_cached("DELETE FROM log_end WHERE log = ?1")?;
+    let mut left = at_most;
+    while left > 0 {
+        let log: Option<String> = due.query_row([scope.now], |row| row.get(0)).optional()?;
+        let Some(log) = log else {
+            return Ok(());
+        };
+        let deleted = delete_entries.execute(rusqlite::params![log, left])?;
+        left -= i64::try_from(deleted).unwrap_or(left);
+        if left > 0 {
+            left -= i64::try_from(delete_end.execute([log])?.max(1)).unwrap_or(left);
+        }
     }
     Ok(())
 }

@@ -1,6 +1,6 @@
 -- Deletes some of what has been absent already: records that have expired, traces of contenders who have left, and
--- watchers that are gone. Returns the lines with dead in them and the logs that are to disappear, whose locks
--- the caller takes one by one, and whether there is more. Of all processes one sweeps at a time.
+-- watchers that are gone. Returns lines with dead in them and logs that are to disappear, whose locks the caller
+-- takes, and whether there is more of anything. Of all processes one sweeps at a time.
 CREATE FUNCTION "coord".sweep(p_at_most bigint, OUT r_lines bytea[], OUT r_logs bytea[], OUT r_more boolean)
 LANGUAGE plpgsql AS $$
 DECLARE
@@ -28,9 +28,12 @@ BEGIN
     ) gone WHERE d.topic = gone.topic AND d.listener = gone.listener;
     r_lines := ARRAY(
         SELECT DISTINCT c.resource FROM "coord".contender c
-            WHERE c.state < 2 AND c.expires_at <= now LIMIT 100
+            WHERE c.state < 2 AND c.expires_at <= now LIMIT p_at_most
     );
-    r_logs := ARRAY(SELECT e.log FROM "coord".log_end e WHERE e.expires_at <= now ORDER BY e.expires_at LIMIT 100);
+    r_logs := ARRAY(
+        SELECT e.log FROM "coord".log_end e WHERE e.expires_at <= now ORDER BY e.expires_at LIMIT p_at_most
+    );
+    r_more := r_more OR cardinality(r_lines) = p_at_most OR cardinality(r_logs) = p_at_most;
 END $$;
 
 -- Settles a line that nobody is at.
