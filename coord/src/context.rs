@@ -31,11 +31,24 @@ pub struct Context {
 #[derive(Debug)]
 struct Held {
     resource: Arc<str>,
+    /// Which store it is in.
+    store: StoreId,
     /// The key, if it is a lock.
     lock: Option<(Arc<str>, LockName)>,
     /// The id, if it is a saga.
     saga: Option<Arc<str>>,
     outer: Option<Arc<Held>>,
+}
+
+/// A store of this process, told from others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct StoreId(pub(crate) usize);
+
+impl Held {
+    /// Locks of different stores have nothing to do with each other, whatever they are called.
+    fn is(&self, store: StoreId, resource: &str) -> bool {
+        self.store == store && &*self.resource == resource
+    }
 }
 
 /// A lock as others may be told of it.
@@ -47,6 +60,8 @@ pub(crate) struct LockName {
     pub(crate) template: &'static str,
     /// Where it is asked for.
     pub(crate) place: &'static Location<'static>,
+    /// Which store it is in.
+    pub(crate) store: StoreId,
 }
 
 impl Context {
@@ -68,8 +83,17 @@ impl Context {
         CURRENT.try_with(Clone::clone).ok()
     }
 
-    /// Runs `future`, and what it awaits, in this context.
-    pub fn scope<F: Future>(self, future: F) -> impl Future<Output = F::Output> + use<F> {
+    /// Runs `future`, and what it awaits, in this context. Inside the body of a lock it still is: a context that was made
+    /// elsewhere changes the correlation id, and not what is held.
+    pub fn scope<F: Future>(mut self, future: F) -> impl Future<Output = F::Output> + use<F> {
+        if self.held.is_none() {
+            self.held = Self::current().and_then(|current| current.held);
+        }
+        self.enter(future)
+    }
+
+    /// Runs `future` in this context, wherever this is called.
+    pub(crate) fn enter<F: Future>(self, future: F) -> impl Future<Output = F::Output> + use<F> {
         // Not an `async fn`, whose future would have room for the inner one twice.
         CURRENT.scope(self, future)
     }
@@ -99,7 +123,7 @@ impl Context {
         resources
             .into_iter()
             .fold(context, |context, (resource, key, name)| {
-                context.within(resource, Some((key, name)), None)
+                context.within((name.store, resource), Some((key, name)), None)
             })
     }
 
@@ -110,20 +134,24 @@ impl Context {
     }
 
     /// This context inside the body of an idempotent call whose record is `resource`.
-    pub(crate) fn inside(self, resource: Arc<str>) -> Self {
-        self.within(resource, None, None)
+    pub(crate) fn inside(self, store: StoreId, resource: Arc<str>) -> Self {
+        self.within((store, resource), None, None)
     }
 
     /// This context inside a step of the saga `id`, whose head is `resource`.
-    pub(crate) fn inside_saga(self, resource: Arc<str>, id: Arc<str>) -> Self {
-        self.within(resource, None, Some(id))
+    pub(crate) fn inside_saga(self, store: StoreId, resource: Arc<str>, id: Arc<str>) -> Self {
+        self.within((store, resource), None, Some(id))
     }
 
     /// Whether the current code is inside the body of a lock of `resource`. If it is not, `outer` is shown the locks
     /// whose bodies it is inside of, from the innermost outwards.
-    pub(crate) fn holds_or(resource: &str, mut outer: impl FnMut(LockName)) -> bool {
+    pub(crate) fn holds_or(
+        store: StoreId,
+        resource: &str,
+        mut outer: impl FnMut(LockName),
+    ) -> bool {
         let look = |context: &Self| {
-            if context.chain().any(|held| &*held.resource == resource) {
+            if context.chain().any(|held| held.is(store, resource)) {
                 return true;
             }
             let locks = context.chain().filter_map(|held| held.lock.as_ref());
@@ -135,20 +163,21 @@ impl Context {
 
     /// Whether the current code is inside the body of a lock of `resource`, or of the idempotent call that
     /// has this record.
-    pub(crate) fn holds(resource: &str) -> bool {
+    pub(crate) fn holds(store: StoreId, resource: &str) -> bool {
         CURRENT
-            .try_with(|context| context.chain().any(|held| &*held.resource == resource))
+            .try_with(|context| context.chain().any(|held| held.is(store, resource)))
             .unwrap_or(false)
     }
 
     fn within(
         mut self,
-        resource: Arc<str>,
+        (store, resource): (StoreId, Arc<str>),
         lock: Option<(Arc<str>, LockName)>,
         saga: Option<Arc<str>>,
     ) -> Self {
         self.held = Some(Arc::new(Held {
             resource,
+            store,
             lock,
             saga,
             outer: self.held.take(),

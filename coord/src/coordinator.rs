@@ -11,6 +11,7 @@ use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 use std::time::Duration;
 
 pub(crate) use self::dependencies::{Dependencies, Dependency};
+use crate::context::{Context, StoreId};
 use crate::error::Error;
 use crate::key::{Key, Renderer};
 use crate::store::{self, IntoStore, MemoryStore, Store, Timed};
@@ -44,6 +45,8 @@ pub struct Coordinator {
 
 struct Inner {
     store: Arc<dyn Store>,
+    /// The store that was given, which coordinators may share.
+    store_id: StoreId,
     namespace: String,
     lock_ttl: Duration,
     idempotency_cache: usize,
@@ -61,7 +64,12 @@ inventory::collect!(InstallCheck);
 
 /// Background work that a coordinator owns, one of each type. The layers above bring their own.
 pub(crate) trait Service: Any + Send + Sync {
-    /// Gives back what is held and ends the work.
+    /// Whether it stands on the others, which then end after it.
+    fn stands_on_others(&self) -> bool {
+        false
+    }
+
+    /// Gives back what is held and ends the work. What was cut off goes on when it is called again.
     fn shut_down(self: Arc<Self>) -> Pin<Box<dyn Future<Output = ()> + Send>>;
 }
 
@@ -130,25 +138,35 @@ impl Coordinator {
     /// Releases everything that this process holds through this coordinator, then ends its background work.
     /// Bodies that are running see their lease lost. New calls fail with [`Error::ShutDown`].
     ///
-    /// Dropping the future leaves what was not released yet to expire in the store.
+    /// Dropping the future leaves what was not released yet to expire in the store, or to another call of this.
     pub async fn shutdown(&self) {
         self.inner.shut_down.store(true, Ordering::SeqCst);
-        let services = {
-            let mut services = self
-                .inner
-                .services
-                .write()
-                .unwrap_or_else(PoisonError::into_inner);
-            std::mem::take(&mut *services)
+        let services = || self.inner.services.write();
+        let mut ending: Vec<_> = {
+            let services = services().unwrap_or_else(PoisonError::into_inner);
+            services.iter().map(|(_, one)| Arc::clone(one)).collect()
         };
-        for (_, service) in services {
+        ending.sort_by_key(|service| !service.stands_on_others());
+        for service in ending {
             service.shut_down().await;
         }
+        services().unwrap_or_else(PoisonError::into_inner).clear();
     }
 
     /// The store. What it is asked for here is in its metrics too.
     pub fn store(&self) -> &Arc<dyn Store> {
         &self.inner.store
+    }
+
+    /// Which store it is, to tell what is held in it.
+    pub(crate) fn store_id(&self) -> StoreId {
+        self.inner.store_id
+    }
+
+    /// Whether the current code is inside the body of what is called `name` in the store: of a lock, of an idempotent call,
+    /// or of a saga.
+    pub(crate) fn is_inside(&self, name: &str) -> bool {
+        Context::holds(self.store_id(), name)
     }
 
     pub(crate) fn lock_ttl(&self) -> Duration {
@@ -307,6 +325,7 @@ impl CoordinatorBuilder {
         let store = self.store.unwrap_or_else(|| Arc::new(MemoryStore::new()));
         Coordinator {
             inner: Arc::new(Inner {
+                store_id: StoreId(Arc::as_ptr(&store).cast::<()>() as usize),
                 store: Arc::new(Timed::new(store)),
                 namespace: Renderer::encoded(&self.namespace),
                 lock_ttl: self.lock_ttl,

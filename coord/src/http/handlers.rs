@@ -97,6 +97,10 @@ fn with_surroundings<'a, T: 'a>(
 }
 
 impl Service for Handlers {
+    fn stands_on_others(&self) -> bool {
+        true
+    }
+
     fn shut_down(self: Arc<Self>) -> Pin<Box<dyn Future<Output = ()> + Send>> {
         Box::pin(async move {
             self.shutting_down.cancel();

@@ -14,7 +14,7 @@ use super::outcome::Outcome;
 use super::record::{Record, State};
 use super::running::Running;
 use super::settle::{Settled, settle};
-use crate::context::Context;
+use crate::context::{Context, StoreId};
 use crate::coordinator::Coordinator;
 use crate::error::Error;
 use crate::key::Key;
@@ -40,6 +40,8 @@ pub(crate) struct Request {
 pub(super) struct Call {
     pub(super) keeper: Arc<Keeper<Running>>,
     pub(super) cache: Option<Arc<Cache>>,
+    /// Which store it is in.
+    pub(super) store: StoreId,
     pub(super) name: Arc<str>,
     pub(super) template: &'static str,
     pub(super) ttl: Duration,
@@ -115,7 +117,7 @@ impl Request {
         let fingerprint = self.fingerprint.clone()?;
         let name = self.coordinator.name("idempotency", key);
         let template = key.template();
-        if Context::holds(&name) {
+        if self.coordinator.is_inside(&name) {
             return Err(Error::WouldDeadlock { template });
         }
         let cache = match self.coordinator.idempotency_cache() {
@@ -125,6 +127,7 @@ impl Request {
         Ok(Call {
             keeper: self.coordinator.service(Keeper::new)?,
             cache,
+            store: self.coordinator.store_id(),
             name,
             template,
             ttl: self.ttl,

@@ -124,7 +124,11 @@ impl<'c> Mine<'c> {
         let inside =
             IdempotencyContext::new(Arc::clone(&call.name), head.attempt, head.fencing_token());
         // Boxed, since each future around it would have room for it, and calls within calls for each other.
-        let body = Box::pin(context.inside(Arc::clone(&call.name)).scope(start(inside)));
+        let body = Box::pin(
+            context
+                .inside(call.store, Arc::clone(&call.name))
+                .scope(start(inside)),
+        );
         let running = &*self.running;
         while_held(running.lost(&call.keeper), || running.is_ours(), body).await
     }

@@ -86,7 +86,10 @@ impl Request {
             match request.claim_in(context, span, codec, transaction).await? {
                 Begun::Replayed(output) => Ok(Outcome::Replayed(output)),
                 Begun::Ours(mine) => {
-                    let scope = mine.context.clone().inside(Arc::clone(&mine.call.name));
+                    let scope = mine
+                        .context
+                        .clone()
+                        .inside(mine.call.store, Arc::clone(&mine.call.name));
                     let output = scope.scope(Box::pin(body(transaction))).await;
                     mine.finish(codec, transaction, output).await
                 }

@@ -81,8 +81,11 @@ pub(super) async fn acquire(
         match acquired {
             Acquired::Granted(token) => {
                 place.holding.granted(token, asked);
-                if place.may_be_there && !place.holding.is_held() {
+                if !place.holding.is_held() {
                     // It took so long that the lease may be over by now.
+                    if until.is_over() {
+                        return Ok(None);
+                    }
                     continue;
                 }
                 place.be_kept()?;
@@ -130,6 +133,17 @@ where
             result => return result,
         }
         delay = (delay * 2).min(LONGEST_RETRY);
+    }
+}
+
+impl Until {
+    /// Whether there is no time to ask again.
+    pub(super) fn is_over(self) -> bool {
+        match self {
+            Self::Now => true,
+            Self::Then(moment) => Instant::now() >= moment,
+            Self::Forever => false,
+        }
     }
 }
 

@@ -240,7 +240,7 @@ impl<Form> LockBuilder<Form> {
             self.targets.as_ref().map_err(Clone::clone)?,
             times,
             &self.label,
-            self.place,
+            (self.place, self.coordinator.store_id()),
             started,
         )
     }

@@ -167,6 +167,15 @@ impl Leadership {
         self.lease.release().await
     }
 
+    /// The same as [`resign`](Self::resign), as of every lease.
+    ///
+    /// # Errors
+    ///
+    /// As [`Lease::release`].
+    pub async fn release(self) -> Result<(), Error> {
+        self.resign().await
+    }
+
     /// Follows who leads.
     pub fn observe(&self) -> Observer {
         self.election.observe()

@@ -12,7 +12,7 @@ use super::builder::Target;
 use super::keeper::Keeper;
 use super::{order, together};
 use crate::clock::Moment;
-use crate::context::{Context, LockName};
+use crate::context::{Context, LockName, StoreId};
 use crate::error::Error;
 use crate::store::LARGEST_TTL;
 
@@ -38,7 +38,7 @@ impl Request {
         targets: &[Target],
         times: Times,
         label: &Arc<str>,
-        place: &'static Location<'static>,
+        (place, store): (&'static Location<'static>, StoreId),
         started: Moment,
     ) -> Result<Self, Error> {
         check_duration("ttl", times.ttl)?;
@@ -69,9 +69,10 @@ impl Request {
                 kind: target.kind,
                 template: target.key.template(),
                 place,
+                store,
             };
             if !matches!(until, Until::Now)
-                && Context::holds_or(&target.resource, |outer| order::nested(outer, name))
+                && Context::holds_or(store, &target.resource, |outer| order::nested(outer, name))
             {
                 return Err(Error::WouldDeadlock {
                     template: name.template,

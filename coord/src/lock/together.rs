@@ -54,7 +54,13 @@ async fn all_at_once(
         }
     }
     match (failed, busy) {
-        (None, None) => Ok(Ok(so_far.take())),
+        (None, None) => match so_far.lost() {
+            None => Ok(Ok(so_far.take())),
+            Some(lost) => {
+                so_far.give_back().await;
+                Ok(Err(wanted[lost].name.template))
+            }
+        },
         (Some(error), _) => Err(error),
         (None, Some(template)) => {
             so_far.give_back().await;
@@ -70,17 +76,27 @@ async fn one_by_one(
 ) -> Result<Result<Few<Got>, &'static str>, Error> {
     let mut in_order: Vec<usize> = (0..wanted.len()).collect();
     in_order.sort_unstable_by(|a, b| wanted[*a].resource.cmp(&wanted[*b].resource));
-    let mut so_far = SoFar {
-        keeper,
-        got: Few::with_capacity(wanted.len()),
-    };
-    for index in &in_order {
-        let Some(got) = acquire_one(keeper, &wanted[*index], until, Moment::now()).await? else {
-            so_far.give_back().await;
-            return Ok(Err(wanted[*index].name.template));
+    let so_far = loop {
+        let mut so_far = SoFar {
+            keeper,
+            got: Few::with_capacity(wanted.len()),
         };
-        so_far.got.push(got);
-    }
+        for index in &in_order {
+            let Some(got) = acquire_one(keeper, &wanted[*index], until, Moment::now()).await?
+            else {
+                so_far.give_back().await;
+                return Ok(Err(wanted[*index].name.template));
+            };
+            so_far.got.push(got);
+        }
+        let Some(lost) = so_far.lost() else {
+            break so_far;
+        };
+        so_far.give_back().await;
+        if until.is_over() {
+            return Ok(Err(wanted[in_order[lost]].name.template));
+        }
+    };
     let mut as_given: Vec<_> = in_order.into_iter().zip(so_far.take()).collect();
     as_given.sort_unstable_by_key(|(index, _)| *index);
     Ok(Ok(as_given.into_iter().map(|(_, got)| got).collect()))
@@ -93,6 +109,11 @@ struct SoFar<'a> {
 }
 
 impl SoFar<'_> {
+    /// One that was lost while the others were got.
+    fn lost(&self) -> Option<usize> {
+        self.got.iter().position(|got| !got.holding.is_held())
+    }
+
     fn take(mut self) -> Few<Got> {
         std::mem::take(&mut self.got)
     }

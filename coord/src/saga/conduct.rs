@@ -88,8 +88,12 @@ impl Conduct {
             };
             match stop {
                 Stop::Lost => {}
-                Stop::Refused(error) => return (Err(Error::from(error).into()), None),
+                Stop::Refused(error) => {
+                    self.spot().leave();
+                    return (Err(Error::from(error).into()), None);
+                }
                 Stop::Incompatible(difference) => {
+                    self.spot().leave();
                     let saga = self.spot().name;
                     tracing::warn!(
                         saga,

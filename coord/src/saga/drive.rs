@@ -103,7 +103,10 @@ impl Drive {
         loop {
             if self.cancel.is_wanted() && !journal.fold.cancelled {
                 journal.flush().await?;
-                journal.catch_up().await?;
+                // What was flushed may have met it already.
+                if !journal.fold.cancelled {
+                    journal.catch_up().await?;
+                }
             }
             if let Some(cause) = journal.fold.unwinding.clone() {
                 return self.backwards(journal, cause).await;
@@ -144,8 +147,11 @@ impl Drive {
                 return Ok(true);
             };
             let context = self.context(about, (step, 0), 1, Way::Forwards);
-            when(&self.input, self.call(&context, outputs, (step, 0)))
-                .map_err(|failed| (step, failed.error))
+            let asked = || when(&self.input, self.call(&context, outputs, (step, 0)));
+            match std::panic::catch_unwind(AssertUnwindSafe(asked)) {
+                Ok(answer) => answer.map_err(|failed| (step, failed.error)),
+                Err(panic) => Err((step, StepError::of_text(panicked(&*panic)))),
+            }
         });
         let next = next.map_err(|(step, error)| FailedPlan { step, error })?;
         for event in next.events {
@@ -238,7 +244,10 @@ impl Drive {
         };
         let failures = journal.fold.run(run).failures + 1;
         let delay = (failed.is_worth_retrying && may_retry)
-            .then(|| self.definition.steps[run.0].retry_delay(failures + 1))
+            .then(|| {
+                let step = &self.definition.steps[run.0];
+                step.retry_delay(failures + 1, journal.fold.past_pivot)
+            })
             .flatten();
         note_failure(journal, Kind::Failed, run, &failed.error, delay);
         if delay.is_some() {
@@ -393,7 +402,7 @@ impl Drive {
             match ended {
                 Ok(Ok(Ok(stored))) => Attempted::Done(stored.0),
                 Ok(Ok(Err(error))) => Attempted::Failed(error),
-                Ok(Err(panic)) => failed(format!("it panicked: {}", told_by(&*panic))),
+                Ok(Err(panic)) => failed(panicked(&*panic)),
                 Err(_) => failed("it did not end within its timeout".to_owned()),
             }
         };
@@ -466,11 +475,12 @@ fn note_failure(
     });
 }
 
-/// What a panic said.
-fn told_by(panic: &(dyn Any + Send)) -> &str {
-    panic
+/// That the user's code panicked, and what the panic said.
+fn panicked(panic: &(dyn Any + Send)) -> String {
+    let said = panic
         .downcast_ref::<&str>()
         .copied()
         .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
-        .unwrap_or("(not a text)")
+        .unwrap_or("(not a text)");
+    format!("it panicked: {said}")
 }

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use bytes::Bytes;
 use rapidhash::fast::RapidHashMap;
 use tokio::sync::{Notify, watch};
+use tokio::task::JoinSet;
 use tracing::Instrument;
 
 use super::conduct::{Conduct, is_same};
@@ -30,6 +31,8 @@ pub(super) struct Executor {
     joining: tokio::sync::Mutex<()>,
     /// The memberships that this executor has had.
     former: Mutex<HashSet<String>>,
+    /// The sagas that this process cannot go on with.
+    left: Mutex<HashSet<Arc<str>>>,
     leftovers: Leftovers,
     closing: watch::Sender<bool>,
     /// Tells the one who shuts down that one fewer is running.
@@ -56,6 +59,7 @@ impl Executor {
             member: RwLock::default(),
             joining: tokio::sync::Mutex::default(),
             former: Mutex::default(),
+            left: Mutex::default(),
             leftovers: Leftovers::default(),
             closing: watch::Sender::new(false),
             fewer: Notify::new(),
@@ -71,7 +75,7 @@ impl Executor {
         if let Some(member) = self.current() {
             return Ok(member);
         }
-        let member = Arc::new(Member::join(coordinator).await?);
+        let member = Arc::new(join(coordinator.clone()).await?);
         lock(&self.former).insert(member.id.clone());
         *self.member.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&member));
         Ok(member)
@@ -117,7 +121,7 @@ impl Executor {
         };
         let context = Context::current().unwrap_or_else(Context::create);
         // What it does is a part of what the one does who starts it, for those who look at traces.
-        tokio::spawn(context.scope(place.occupy(conduct)).in_current_span());
+        tokio::spawn(context.enter(place.occupy(conduct)).in_current_span());
         Ok(running)
     }
 
@@ -137,6 +141,16 @@ impl Executor {
     /// Whether it is conducted here.
     pub(super) fn conducts(&self, name: &str) -> Option<Arc<Running>> {
         lock(&self.running).get(name).cloned()
+    }
+
+    /// Leaves a saga to processes with other code, or to a call that asks for it.
+    pub(super) fn leave(&self, name: &Arc<str>) {
+        lock(&self.left).insert(Arc::clone(name));
+    }
+
+    /// Whether this process cannot go on with it, and has said so.
+    pub(super) fn has_left(&self, name: &str) -> bool {
+        lock(&self.left).contains(name)
     }
 
     /// Gives up a saga that another executor has, and says so; unless somebody here waits for it.
@@ -233,6 +247,11 @@ impl Running {
 }
 
 impl Service for Executor {
+    /// It is a member for as long as it executes.
+    fn stands_on_others(&self) -> bool {
+        true
+    }
+
     fn shut_down(self: Arc<Self>) -> Pin<Box<dyn Future<Output = ()> + Send>> {
         Box::pin(async move {
             self.closing.send_replace(true);
@@ -253,6 +272,18 @@ impl Service for Executor {
                 member.clear(&*self.store).await;
             }
         })
+    }
+}
+
+/// Becomes a member in a task of its own, since the lease outlasts by far whatever saga it is asked for first: neither
+/// its span nor its context is that one's.
+async fn join(coordinator: Coordinator) -> Result<Member, Error> {
+    let mut joining = JoinSet::new();
+    joining.spawn(async move { Member::join(&coordinator).await });
+    match joining.join_next().await {
+        Some(Ok(joined)) => joined,
+        // The runtime ends.
+        _ => Err(Error::ShutDown),
     }
 }
 

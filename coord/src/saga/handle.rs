@@ -120,8 +120,12 @@ impl<S: Saga> SagaHandle<S> {
     ///
     /// # Errors
     ///
-    /// See [`SagaError`].
+    /// See [`SagaError`]. In a step of the same saga, [`Error::WouldDeadlock`].
     pub async fn wait(&self) -> Result<S::Outputs, SagaError> {
+        if self.coordinator.is_inside(&self.head_key) {
+            let template = self.template;
+            return Err(Error::WouldDeadlock { template }.into());
+        }
         let outputs = self.running.ended().await?;
         Ok(S::outputs(&Finished {
             outputs: &outputs,

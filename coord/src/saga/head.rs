@@ -8,6 +8,8 @@ use std::time::{Duration, SystemTime};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
+use crate::store::LARGEST_TTL;
+
 /// Where a saga stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -130,8 +132,9 @@ impl Head {
         })
     }
 
+    /// How long it is kept, within what stores keep.
     pub(super) fn retention(&self) -> Duration {
-        Duration::from_millis(self.about.retention.max(1))
+        Duration::from_millis(self.about.retention.max(1)).min(LARGEST_TTL)
     }
 }
 

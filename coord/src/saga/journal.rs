@@ -148,9 +148,12 @@ impl<F: Fold> Journal<F> {
     /// Whether the head has room for what is noted and not stored.
     fn fits(&self) -> bool {
         const ROOM: usize = 4 * 1024;
-        let head = &self.head;
-        let size =
-            self.pending.len() + head.input.len() + head.first.len() + head.about.steps.len() * 96;
+        /// What is written around the texts of a step.
+        const AROUND: usize = 8;
+        let (head, about) = (&self.head, &self.head.about);
+        let step = |(id, output): &(String, String)| id.len() + output.len() + AROUND;
+        let texts = about.correlation.len() + about.steps.iter().map(step).sum::<usize>();
+        let size = self.pending.len() + head.input.len() + head.first.len() + texts;
         self.sending.is_none() && self.full.is_empty() && size + ROOM <= FITS_EVERYWHERE
     }
 

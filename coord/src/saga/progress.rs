@@ -162,10 +162,11 @@ impl Progress {
             if !next.runs.is_empty() && !parallel {
                 break;
             }
-            at += 1;
             if next.runs.is_empty() {
-                self.settled = at;
+                self.pass(at);
+                self.settled = at + 1;
             }
+            at += 1;
         }
         Ok(next)
     }
@@ -246,7 +247,8 @@ impl Fold for Progress {
             return;
         };
         if event.kind == Kind::Skipped {
-            return step.skipped = true;
+            step.skipped = true;
+            return self.pass(event.step);
         }
         let Some(run) = step.runs.get_mut(event.item) else {
             return;
@@ -259,6 +261,10 @@ impl Fold for Progress {
             Kind::Started if run.standing == Standing::Untouched => {
                 run.standing = Standing::Begun;
                 self.begun.push(at);
+                // A pivot without an item is passed without a word.
+                let before = self.steps[..event.step].iter().zip(&self.definition.steps);
+                let mut before = before.filter(|(step, _)| step.runs.is_empty());
+                self.past_pivot |= before.any(|(_, data)| data.pivot);
             }
             Kind::Failed => {
                 run.failures += 1;
@@ -275,9 +281,11 @@ impl Fold for Progress {
                     step.settled += 1;
                 }
                 let is_whole = step.settled == step.runs.len();
-                self.past_pivot |= is_whole && self.definition.steps[event.step].pivot;
                 if let Some(output) = event.output {
                     self.outputs.record(at, output);
+                }
+                if is_whole {
+                    self.pass(event.step);
                 }
             }
             Kind::Undone => run.standing = Standing::Undone,
@@ -291,6 +299,11 @@ impl Fold for Progress {
 }
 
 impl Progress {
+    /// A step is done, or left out: what comes behind a pivot cannot be undone either way.
+    fn pass(&mut self, step: usize) {
+        self.past_pivot |= self.definition.steps[step].pivot;
+    }
+
     /// Whoever had the saga is gone, in the middle of whatever it had begun.
     fn cut_off(&mut self) {
         let backwards = self.unwinding.is_some();

@@ -17,7 +17,7 @@ use super::spot::log_name;
 use crate::coordinator::Coordinator;
 use crate::error::{Error, StoreError};
 use crate::key::Key;
-use crate::store::{DeleteRequest, Entry, ListRequest};
+use crate::store::{Condition, DeleteRequest, Entry, ListRequest};
 
 /// What a look for orphans has found.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -71,12 +71,12 @@ impl Coordinator {
         let prefix = self.prefix(OWNED);
         let mut after = None;
         while let Some(id) = next_executor(self, &prefix, after).await? {
-            let is_dead = match executor.current() {
-                Some(member) if member.id == id => false,
-                _ => executor.was(&id) || !is_alive(self, &id).await?,
-            };
-            if is_dead {
-                recover_from(self, &executor, &format!("{prefix}{id}/"), &mut recovered).await?;
+            let owned = format!("{prefix}{id}/");
+            let looked_at = look_through(self, &executor, (&id, &owned), &mut recovered).await;
+            // The others' sagas do not wait for it.
+            if let Err(error) = looked_at {
+                recovered.failed += 1;
+                tracing::warn!(%error, "the sagas of an executor were not looked at");
             }
             // Behind everything that begins with the id and a slash.
             after = Some(format!("{prefix}{id}0"));
@@ -147,7 +147,21 @@ async fn next_executor(
     }))
 }
 
-/// Goes on with all that a dead executor has listed.
+/// Goes on with what an executor has listed, if it is dead. So are our own that have no task any more, since their
+/// runtime has ended: those that have one are left alone.
+async fn look_through(
+    coordinator: &Coordinator,
+    executor: &Arc<Executor>,
+    (id, owned): (&str, &str),
+    recovered: &mut Recovered,
+) -> Result<(), StoreError> {
+    if executor.was(id) || !is_alive(coordinator, id).await? {
+        recover_from(coordinator, executor, owned, recovered).await?;
+    }
+    Ok(())
+}
+
+/// Goes on with all that an executor has listed.
 async fn recover_from(
     coordinator: &Coordinator,
     executor: &Arc<Executor>,
@@ -179,8 +193,7 @@ async fn look_at(
     entry: &Entry,
 ) -> Recovered {
     let mut found = Recovered::default();
-    let head_key = String::from_utf8_lossy(&entry.value);
-    if let Err(problem) = recover_one(coordinator, executor, &head_key, slot, &mut found).await {
+    if let Err(problem) = recover_one(coordinator, executor, (slot, entry), &mut found).await {
         found.failed += 1;
         tracing::warn!(problem, "an orphaned saga was not recovered");
     }
@@ -190,17 +203,17 @@ async fn look_at(
 async fn recover_one(
     coordinator: &Coordinator,
     executor: &Arc<Executor>,
-    head_key: &str,
-    slot: &str,
+    (slot, listed): (&str, &Entry),
     recovered: &mut Recovered,
 ) -> Result<(), String> {
+    let head_key = &*String::from_utf8_lossy(&listed.value);
     let store = coordinator.store();
     let failed = |error: StoreError| error.to_string();
-    if executor.conducts(head_key).is_some() {
+    if executor.conducts(head_key).is_some() || executor.has_left(head_key) {
         return Ok(());
     }
     let Some(entry) = store.get_record(head_key).await.map_err(failed)? else {
-        return unlist(coordinator, slot).await;
+        return unlist(coordinator, slot, listed).await;
     };
     let head = Head::read(&entry.value)?;
     if head.state != SagaState::Running {
@@ -212,13 +225,13 @@ async fn recover_one(
                 .await
                 .map_err(failed)?;
         }
-        return unlist(coordinator, slot).await;
+        return unlist(coordinator, slot, listed).await;
     }
     if let Some(owner) = &head.about.owner
         && !slot.contains(owner.as_str())
     {
         // Somebody has taken it over, and lists it there.
-        return unlist(coordinator, slot).await;
+        return unlist(coordinator, slot, listed).await;
     }
     if resume(coordinator, executor, &head)? {
         recovered.resumed += 1;
@@ -254,9 +267,9 @@ pub(super) fn resume(
         .map_err(|error| error.to_string())
 }
 
-/// Takes a saga out of the list of an executor that is gone.
-async fn unlist(coordinator: &Coordinator, slot: &str) -> Result<(), String> {
-    let delete = DeleteRequest::new(slot);
+/// Takes a saga out of a list, unless another one has its place by now.
+async fn unlist(coordinator: &Coordinator, slot: &str, listed: &Entry) -> Result<(), String> {
+    let delete = DeleteRequest::new(slot).when(Condition::Version(listed.version));
     let deleted = coordinator.store().delete_record(&delete).await;
     deleted.map(drop).map_err(|error| error.to_string())
 }

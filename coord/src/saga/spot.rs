@@ -110,6 +110,11 @@ impl Spot {
         self.executor.gives_up(&self.head_key)
     }
 
+    /// Leaves the saga as it is: this process cannot go on with it.
+    pub(super) fn leave(&self) {
+        self.executor.leave(&self.head_key);
+    }
+
     /// Returns when it is time to look again.
     pub(super) async fn wait(&self, member: &Member, watch: &mut Option<Watch>) {
         match watch {

@@ -14,7 +14,7 @@ use super::call::{Call, StepResult};
 use super::error::StepError;
 use crate::coordinator::Dependency;
 use crate::policy::RetryPolicy;
-use crate::store::MAX_VALUE_BYTES;
+use crate::store::FITS_EVERYWHERE;
 
 /// One attempt of a step or a compensation, under way.
 pub type Attempt<'a> = Pin<Box<dyn Future<Output = Result<Stored, Failed>> + Send + 'a>>;
@@ -210,9 +210,14 @@ impl StepData {
         self.each.as_ref().map_or(1, |each| each(input))
     }
 
-    /// How long to wait before this attempt of the step.
-    pub(super) fn retry_delay(&self, attempt: u32) -> Option<Duration> {
-        self.retry.as_ref()?.delay_if_any(attempt)
+    /// How long to wait before this attempt of the step. Behind a pivot it has to be done in the end, as a compensation
+    /// has.
+    pub(super) fn retry_delay(&self, attempt: u32, past_pivot: bool) -> Option<Duration> {
+        match &self.retry {
+            Some(policy) => policy.delay_if_any(attempt),
+            None if past_pivot => undo_delay(attempt),
+            None => None,
+        }
     }
 
     /// How long to wait before this attempt of its compensation.
@@ -232,7 +237,7 @@ pub(super) fn undo_delay(attempt: u32) -> Option<Duration> {
 impl Stored {
     /// Writes an output. The limit leaves room for what is stored beside it.
     pub(super) fn of<T: Serialize + ?Sized>(output: &T) -> Result<Self, Failed> {
-        const LIMIT: usize = MAX_VALUE_BYTES - 16 * 1024;
+        const LIMIT: usize = FITS_EVERYWHERE - 4 * 1024;
         let written = to_raw_value(output).map_err(|problem| {
             Failed::for_good(StepError::of_text(format!(
                 "it was done, but its output cannot be stored ({problem}): return a type that `serde_json` can \

@@ -88,8 +88,12 @@ impl Drive {
     pub(super) async fn to_the_end(&self, journal: &mut Journal<Progress>) -> Result<Ended, Stop> {
         let (spot, about) = (&self.spot, &journal.head.about);
         let trace = Trace::begin(spot.template(), about);
-        let context = Context::with_correlation_id(&*about.correlation)
-            .inside_saga(Arc::clone(&spot.head_key), Arc::clone(&spot.id));
+        let store = spot.coordinator.store_id();
+        let context = Context::with_correlation_id(&*about.correlation).inside_saga(
+            store,
+            Arc::clone(&spot.head_key),
+            Arc::clone(&spot.id),
+        );
         let member = Arc::clone(&journal.member);
         let lease = &member.lease;
         let goes_on = spot.coordinator.scope(context.scope(self.go_on(journal)));

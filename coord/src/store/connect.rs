@@ -98,14 +98,8 @@ async fn sqlite(_: &str) -> Result<Arc<dyn Store>, Error> {
 
 #[cfg(feature = "redis")]
 async fn redis(scheme: &str, url: &str) -> Result<Arc<dyn Store>, Error> {
-    if scheme.starts_with("rediss") && cfg!(not(feature = "tls")) {
-        return Err(feature_is_off(scheme, "tls"));
-    }
-    if scheme.ends_with("+sentinel") && cfg!(not(feature = "redis-sentinel")) {
-        return Err(feature_is_off(scheme, "redis-sentinel"));
-    }
-    if scheme.ends_with("+cluster") && cfg!(not(feature = "redis-cluster")) {
-        return Err(feature_is_off(scheme, "redis-cluster"));
+    if let Some(feature) = redis_feature_that_is_off(scheme) {
+        return Err(feature_is_off(scheme, feature));
     }
     Ok(Arc::new(super::RedisStore::connect(url).await?))
 }
@@ -113,7 +107,30 @@ async fn redis(scheme: &str, url: &str) -> Result<Arc<dyn Store>, Error> {
 #[cfg(not(feature = "redis"))]
 #[expect(clippy::unused_async, reason = "it stands in for one that awaits")]
 async fn redis(scheme: &str, _: &str) -> Result<Arc<dyn Store>, Error> {
-    Err(feature_is_off(scheme, "redis"))
+    let feature = redis_feature_that_is_off(scheme).unwrap_or("redis");
+    Err(feature_is_off(scheme, feature))
+}
+
+/// The first feature to turn on for a URL of Redis. Each brings what it stands on.
+fn redis_feature_that_is_off(scheme: &str) -> Option<&'static str> {
+    let needed = [
+        (
+            scheme.ends_with("+sentinel"),
+            "redis-sentinel",
+            cfg!(feature = "redis-sentinel"),
+        ),
+        (
+            scheme.ends_with("+cluster"),
+            "redis-cluster",
+            cfg!(feature = "redis-cluster"),
+        ),
+        (scheme.starts_with("rediss"), "tls", cfg!(feature = "tls")),
+        (true, "redis", cfg!(feature = "redis")),
+    ];
+    let off = needed
+        .into_iter()
+        .find(|(is_needed, _, is_on)| *is_needed && !is_on);
+    off.map(|(_, feature, _)| feature)
 }
 
 #[cfg(feature = "postgres")]

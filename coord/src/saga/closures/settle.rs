@@ -44,7 +44,7 @@ pub(super) struct LeftBehind {
 impl Claim {
     pub(super) async fn of(coordinator: &Coordinator, key: Key) -> Result<Self, SagaError> {
         let spot = Spot::new(coordinator, NAME, key)?;
-        if Context::holds(&spot.head_key) {
+        if coordinator.is_inside(&spot.head_key) {
             let template = spot.template();
             return Err(Error::WouldDeadlock { template }.into());
         }
@@ -82,7 +82,8 @@ impl Claim {
     /// The context of the body.
     pub(super) fn context(&self, saga: &ClosureSaga) -> Context {
         let inside = self.context.clone().correlated(&*saga.correlation);
-        inside.inside_saga(Arc::clone(&self.spot.head_key), Arc::clone(&saga.id))
+        let (store, name) = (self.spot.coordinator.store_id(), &self.spot.head_key);
+        inside.inside_saga(store, Arc::clone(name), Arc::clone(&saga.id))
     }
 
     /// Creates the saga, or finds out who has it.

@@ -18,6 +18,7 @@ use super::seeds::Seeds;
 use super::servers::Servers;
 use super::tls::Certificates;
 use crate::error::Error;
+use crate::store::LARGEST_TTL;
 
 /// How long an answer is waited for, unless the builder says otherwise.
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(2);
@@ -64,7 +65,7 @@ impl RedisStoreBuilder {
     /// connection is taken for broken, and the operation for perhaps done. In a cluster it is also how long an operation that a
     /// node refuses is sent again, to the same or to others.
     pub fn response_timeout(mut self, timeout: Duration) -> Self {
-        self.response_timeout = timeout;
+        self.response_timeout = timeout.min(LARGEST_TTL);
         self
     }
 

@@ -32,6 +32,7 @@ use super::super::{
     Watch, Watched, defaults, limits,
 };
 use super::together;
+use crate::store::LARGEST_TTL;
 
 /// How long a call to one of the stores may take, unless something else is said.
 const LIMIT: Duration = Duration::from_secs(1);
@@ -161,6 +162,7 @@ impl Quorum {
     /// How long a call to one of the stores may take: 1 s, if nothing is said. An operation, which is several calls
     /// after each other, is not begun again when five times as long have passed.
     pub fn call_limit(self, limit: Duration) -> Self {
+        let limit = limit.min(LARGEST_TTL);
         let stores = self.inner.members.iter().map(Member::shared);
         let members = stores.map(|store| Member::new(store, limit)).collect();
         Self::made_of(members, limit)
