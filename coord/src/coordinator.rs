@@ -299,7 +299,7 @@ impl CoordinatorBuilder {
     }
 
     /// How long a saga that has ended is kept, with its history: for that long, starting it again returns its
-    /// result. The default is 7 days. A saga that has not ended is kept for as long as it takes.
+    /// result. The default is 7 days, and the longest 366. A saga that has not ended is kept for as long as it takes.
     pub fn saga_retention(mut self, retention: Duration) -> Self {
         self.saga_retention = retention;
         self

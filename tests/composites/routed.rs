@@ -1,6 +1,9 @@
 //! Several stores, each for keys of its own.
 
 use std::sync::Arc;
+use std::time::Duration;
+
+use coord::Coordinator;
 
 use coord::store::{
     AppendRequest, LeaseRequest, ListRequest, MemoryStore, PutRequest, Renewed, Routed, Store,
@@ -148,4 +151,18 @@ async fn one_store_can_have_several_routes() {
     let listed: Vec<_> = page.entries.iter().map(|(key, _)| &**key).collect();
     assert_eq!(listed, ["a/1", "a/b/1", "c/1"]);
     assert!(store.exists("a/b/1").await.unwrap());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_is_slow_loses_no_lease_of_another() {
+    const TTL: Duration = Duration::from_secs(2);
+    let slow = FaultStore::new(MemoryStore::new());
+    slow.inject(Rule::on(Operation::Renew), Fault::Delay(2 * TTL));
+    let store = Routed::new(slow).route("shop/lock/fast", MemoryStore::new());
+    let coord = Coordinator::builder().store(store).namespace("shop");
+    let coord = coord.build();
+    let _slow = coord.lock("slow").ttl(TTL).acquire().await.unwrap();
+    let fast = coord.lock("fast").ttl(TTL).acquire().await.unwrap();
+    tokio::time::sleep(10 * TTL).await;
+    assert!(fast.is_held());
 }

@@ -2,6 +2,7 @@
 
 mod accounting;
 mod attribute;
+mod believing;
 mod bodies;
 mod cancelling;
 mod elections;

@@ -2,9 +2,10 @@
 
 use std::future::pending;
 
+use coord::testing::{Operation, Rule};
 use coord::{Coordinator, Error};
 
-use crate::fleet::{Dropped, Fleet, LONG};
+use crate::fleet::{Dropped, Fleet, LONG, SHORT};
 
 pub(crate) async fn what_is_held_is_released(fleet: &Fleet) {
     let coord = fleet.process().await;
@@ -142,4 +143,19 @@ pub(crate) async fn the_innermost_scope_is_the_current_one(fleet: &Fleet) {
         })
         .await;
     assert!(matches!(Coordinator::current(), Err(Error::NotInstalled)));
+}
+
+/// What it had not come to yet is released by another one.
+#[tokio::test(start_paused = true)]
+async fn a_shutdown_that_was_cut_off_is_gone_on_with() {
+    let fleet = Fleet::on_memory();
+    let (store, coord) = fleet.faulty().await;
+    let _lease = coord.lock("a").ttl(LONG).acquire().await.unwrap();
+    let held = store.hold(Rule::on(Operation::Release));
+    let cut_off = tokio::time::timeout(SHORT, coord.shutdown()).await;
+    assert!(cut_off.is_err());
+    drop(held);
+    store.heal();
+    coord.shutdown().await;
+    assert_eq!(fleet.line("lock", "a").counts().await, (0, 0));
 }

@@ -53,6 +53,26 @@ async fn what_has_expired_is_swept_out_and_what_has_not_stays() {
     }
 }
 
+/// As many as there are, and not as many as fit into one look.
+#[tokio::test]
+async fn logs_that_have_expired_do_not_pile_up() {
+    let server = PostgresServer::start().await;
+    let beside = server.client().await;
+    drop(PostgresStore::connect(&server.url()).await.unwrap());
+    let expired = "INSERT INTO coord.log_end SELECT convert_to(number::text, 'UTF8'), 0
+                       FROM generate_series(1, 5000) number;
+                   INSERT INTO coord.log_entry SELECT log, 0, '', '' FROM coord.log_end";
+    beside.batch_execute(expired).await.unwrap();
+    let builder = PostgresStore::builder().sweep_every(Duration::from_secs(2));
+    let _store = builder.connect(&server.url()).await.unwrap();
+    for table in ["log_end", "log_entry"] {
+        until(&format!("{table} to be swept"), async || {
+            (rows(&beside, table).await == 0).then_some(())
+        })
+        .await;
+    }
+}
+
 #[tokio::test]
 async fn nothing_is_swept_once_the_store_is_dropped() {
     let server = PostgresServer::start().await;

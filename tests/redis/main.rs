@@ -7,6 +7,7 @@ mod permissions;
 mod replicas;
 mod sentinels;
 mod strangers;
+mod sweeping;
 
 use std::time::Duration;
 

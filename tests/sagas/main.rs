@@ -16,6 +16,7 @@ mod running;
 mod services;
 mod shop;
 mod snapshots;
+mod staying;
 mod storm;
 mod telemetry;
 

@@ -80,6 +80,35 @@ async fn what_has_expired_is_swept_by_later_writes() {
     .await;
 }
 
+/// Each write takes out more than it can have put in.
+#[tokio::test]
+async fn logs_that_have_expired_do_not_pile_up() {
+    const LOGS: usize = 160;
+    let path = new_sqlite();
+    let store = open(&path).await;
+    let beside = beside(&path);
+    let ends = || -> i64 {
+        let count = "SELECT count(*) FROM log_end";
+        beside.query_row(count, [], |row| row.get(0)).unwrap()
+    };
+    for number in 0..LOGS {
+        let log = format!("log/{number}");
+        store
+            .append_log(&AppendRequest::new(&*log, 0, ""))
+            .await
+            .unwrap();
+        store.expire_log(&log, LONG).await.unwrap();
+    }
+    assert_eq!(ends(), 160);
+    beside
+        .execute("UPDATE log_end SET expires_at = 0", [])
+        .unwrap();
+    for _ in 0..LOGS / 4 {
+        store.set("kept", "", None).await.unwrap();
+    }
+    assert_eq!(ends(), 0);
+}
+
 /// Nobody asks for the resource any more, and nobody but who waits would hear of it.
 #[tokio::test]
 async fn a_sweep_hands_over_what_the_dead_held() {

@@ -7,6 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::future::{join_all, try_join_all};
+use tokio::time::timeout;
 
 use super::super::{
     Acquired, Append, AppendRequest, Capabilities, Contender, DeleteRequest, Entry, Examination,
@@ -14,9 +15,12 @@ use super::super::{
     ScanPage, ScanRequest, Store, Watch, Watched,
 };
 use super::together;
+use crate::error::{StoreError, StoreErrorKind};
 use crate::store::{defaults, scan};
 
 const SMALLEST_PAGE: usize = 50;
+/// A store has this part of the shortest ttl to answer a renewal.
+const PARTS_OF_A_TTL: u32 = 4;
 
 /// Several stores, each for the keys, resources and logs that begin with its prefix; the longest prefix decides, and
 /// one store takes what no prefix fits.
@@ -24,7 +28,8 @@ const SMALLEST_PAGE: usize = 50;
 /// Prefixes are compared with names as stores see them, which begin with the coordinator's namespace and the kind of
 /// thing: `shop/lock/order:42`. Of each operation, one store is asked, and whatever fails there fails; the
 /// others go on. A listing that reaches across prefixes asks each store that can have some of it, and fails if
-/// one of them does. A batch of renewals is split, and each part fails by itself.
+/// one of them does. A batch of renewals is split, and each part fails by itself; also if its store has not answered within
+/// a quarter of the shortest ttl, since the others' leases cannot wait.
 ///
 /// All processes must have the same prefixes. Changing them does not move what is stored.
 ///
@@ -117,6 +122,14 @@ impl Routed {
     }
 }
 
+fn too_slow() -> StoreError {
+    StoreError::new(
+        StoreErrorKind::Unknown,
+        "renew",
+        "the store of this prefix has not answered in time; send it again",
+    )
+}
+
 impl fmt::Debug for Routed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Routed")
@@ -186,9 +199,13 @@ impl Store for Routed {
             .into_iter()
             .zip(&self.routes)
             .filter(|(part, _)| !part.is_empty());
+        // One that is slow must not lose the leases of the others.
+        let shortest = renewals.iter().map(|one| one.ttl.min(one.wait_ttl)).min();
+        let limit = shortest.unwrap_or_default() / PARTS_OF_A_TTL;
         let answers = join_all(parts.map(|(part, route)| async move {
             let (places, renewals): (Vec<_>, Vec<_>) = part.into_iter().unzip();
-            let answers = route.store.renew_leases(&renewals).await;
+            let asked = timeout(limit, route.store.renew_leases(&renewals)).await;
+            let answers = asked.unwrap_or_else(|_| vec![Err(too_slow()); renewals.len()]);
             places.into_iter().zip(answers).collect::<Vec<_>>()
         }))
         .await;
