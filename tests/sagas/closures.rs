@@ -1,5 +1,6 @@
 //! Sagas of closures.
 
+use std::pin::pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use coord::saga::{ClosureSaga, HistoryKind};
@@ -193,13 +194,10 @@ pub(crate) async fn a_compensation_that_fails_for_good_is_stuck_and_resumed(flee
 pub(crate) async fn steps_of_closures_cost_one_round_trip_each_and_the_saga_three(fleet: &Fleet) {
     let shop = Shop::default();
     let (store, coord) = fleet.faulty().await;
-    let expired = async || (store.count(Operation::Expire) == 1).then_some(());
     runs(&coord, &shop).await.unwrap();
-    until("the first to be cleaned up", expired).await;
     store.forget_operations();
     let body = async |saga: &ClosureSaga| import(saga, &shop, 3).await;
     coord.saga("import:8").run(body).await.unwrap();
-    until("the second to be cleaned up", expired).await;
     let asked = store.operations();
     assert!(asked.len() <= 6, "{asked:?}");
 }
@@ -233,4 +231,41 @@ pub(crate) async fn answers_that_are_lost_run_no_step_twice(fleet: &Fleet) {
     store.inject(Rule::on(Operation::Put).times(2), Fault::AfterApply);
     assert_eq!(runs(&coord, &shop).await.unwrap(), ROWS);
     assert_eq!(shop.asked(), BATCHES);
+}
+
+pub(crate) async fn the_log_is_to_disappear_before_a_call_returns(fleet: &Fleet) {
+    let shop = Shop::default();
+    let (store, coord) = fleet.faulty().await;
+    let held = store.hold_reply(Rule::on(Operation::Expire));
+    let mut run = pin!(runs(&coord, &shop));
+    tokio::select! {
+        biased;
+        ended = &mut run => panic!("{ended:?}"),
+        () = held.reached() => {}
+    }
+    coord.shutdown().await;
+    held.release();
+    assert_eq!(run.await.unwrap(), ROWS);
+}
+
+pub(crate) async fn the_log_of_a_call_that_is_dropped_at_its_end_is_to_disappear(fleet: &Fleet) {
+    let shop = Shop::default();
+    // What ends the saga, and what is asked behind it.
+    let the_last = [
+        Rule::on(Operation::Put).skipping(1),
+        Rule::on(Operation::Expire),
+    ];
+    for (number, rule) in the_last.into_iter().enumerate() {
+        let (store, coord) = fleet.faulty().await;
+        let held = store.hold_reply(rule);
+        let body = async |saga: &ClosureSaga| import(saga, &shop, 2).await;
+        tokio::select! {
+            ended = coord.saga(number.to_string()).run(body) => panic!("{ended:?}"),
+            () = held.reached() => store.forget_operations(),
+        }
+        until("the log to be told", async || {
+            (store.count(Operation::Expire) > 0).then_some(())
+        })
+        .await;
+    }
 }

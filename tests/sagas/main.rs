@@ -61,6 +61,8 @@ coord_tests::over_every_store! {
         steps_of_closures_cost_one_round_trip_each_and_the_saga_three
         a_saga_inside_of_a_lock_knows_the_lock
         answers_that_are_lost_run_no_step_twice
+        the_log_is_to_disappear_before_a_call_returns
+        the_log_of_a_call_that_is_dropped_at_its_end_is_to_disappear
     }
     crashing {
         a_saga_survives_a_crash_at_every_operation

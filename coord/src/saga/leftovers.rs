@@ -2,7 +2,8 @@
 //! its executor has. Nobody waits for either, so those of many sagas are seen to together, which the stores do in a few round
 //! trips and commits.
 //!
-//! Until its log was told to expire, a saga stays listed: if its executor ends before, whoever recovers it does that.
+//! Until its log was told to expire, a saga stays listed: if its executor ends before, whoever recovers it does that. Those
+//! of closures are not listed, so a call of theirs sees to its log itself, before it returns.
 
 use std::mem;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -12,6 +13,7 @@ use futures_util::stream::{self, StreamExt as _};
 
 use super::journal::insist;
 use super::membership::{Member, Slot};
+use crate::error::StoreError;
 use crate::store::Store;
 
 /// For how long those of sagas that end after one another are put together.
@@ -43,16 +45,20 @@ pub(super) struct Gathering<'a> {
 impl Leftover {
     /// Asks for as long as the executor is a member.
     pub(super) async fn clean_up(self, store: &dyn Store) {
-        let expire = || store.expire_log(&self.log, self.retention);
-        if insist(&self.member, expire).await.is_ok() {
+        if insist(&self.member, || self.expire(store)).await.is_ok() {
             self.unlist();
         }
     }
 
     async fn try_to_clean_up(self, store: &dyn Store) {
-        if store.expire_log(&self.log, self.retention).await.is_ok() {
+        if self.expire(store).await.is_ok() {
             self.unlist();
         }
+    }
+
+    /// Has the log disappear when the head does.
+    pub(super) async fn expire(&self, store: &dyn Store) -> Result<(), StoreError> {
+        store.expire_log(&self.log, self.retention).await
     }
 
     fn unlist(self) {

@@ -100,15 +100,23 @@ impl SagaBuilder {
         Body: AsyncFn(&ClosureSaga) -> Result<T, SagaError>,
     {
         let claim = Claim::of(&self.coordinator, self.key?).await?;
-        tokio::select! {
+        let (result, left) = tokio::select! {
             biased;
-            () = claim.spot.executor.closing() => Err(Error::ShutDown.into()),
-            ended = run(&claim, &body) => ended,
+            () = claim.spot.executor.closing() => return Err(Error::ShutDown.into()),
+            ended = run(&claim, &body) => ended?,
+        };
+        // It has ended, so a shutdown does not cut this off.
+        if let Some(left) = left {
+            left.clean_up().await;
         }
+        result
     }
 }
 
-async fn run<Body, T>(claim: &Claim, body: &Body) -> Result<T, SagaError>
+async fn run<Body, T>(
+    claim: &Claim,
+    body: &Body,
+) -> Result<(Result<T, SagaError>, Option<LeftBehind>), SagaError>
 where
     Body: AsyncFn(&ClosureSaga) -> Result<T, SagaError>,
 {
@@ -117,18 +125,16 @@ where
         let stop = match claim.find(std::mem::take(&mut is_first)).await? {
             Found::Ended(error) => return Err(error),
             Found::Again(journal) => match go(claim, journal, Way::Again, body).await {
-                Ok((_, result)) => return result,
+                Ok((_, result)) => return Ok((result, None)),
                 Err(stop) => stop,
             },
             Found::Ours(journal) => {
-                let mut left = LeftBehind::of(claim, &journal);
+                let left = LeftBehind::of(claim, &journal);
                 let trace = Trace::begin(claim.spot.template(), &journal.head.about);
                 match trace.follow(drive(claim, journal, body)).await {
                     Ok((journal, result)) => {
-                        left.nothing();
                         trace.ended(&journal.head);
-                        clean_up(claim, journal);
-                        return result;
+                        return Ok((result, left.by(journal)));
                     }
                     Err(stop) => {
                         trace.stopped(&stop);
@@ -142,14 +148,6 @@ where
             Stop::Refused(error) => return Err(Error::from(error).into()),
             Stop::Incompatible(difference) => return Err(claim.spot.incompatible(difference)),
         }
-    }
-}
-
-/// In the background, and at once: it is not listed, so nobody else would do it.
-fn clean_up(claim: &Claim, journal: Journal<Replay>) {
-    if let Some(leftover) = journal.into_leftover() {
-        let coordinator = claim.spot.coordinator.clone();
-        tokio::spawn(async move { leftover.clean_up(&**coordinator.store()).await });
     }
 }
 

@@ -15,6 +15,7 @@ use crate::key::Key;
 use crate::saga::error::SagaError;
 use crate::saga::head::Head;
 use crate::saga::journal::{Journal, Stop, insist};
+use crate::saga::leftovers::Leftover;
 use crate::saga::membership::Member;
 use crate::saga::spot::{self, Spot};
 use crate::store::{Entry, Put, PutRequest, Version};
@@ -34,10 +35,11 @@ pub(super) enum Found {
     Ours(Journal<Replay>),
 }
 
-/// What is done in the background if a call is dropped: others may go on with the saga.
+/// What a call leaves behind, however it goes. If it is dropped, that is seen to in the background: others may go on with
+/// the saga, and if it has ended, its log is to disappear. It is not listed, so nobody else would see to that.
 pub(super) struct LeftBehind {
-    put: Option<PutRequest>,
-    member: Arc<Member>,
+    /// What disowns the saga, and its log; until there is nothing left to do.
+    rest: Option<(PutRequest, Leftover)>,
     coordinator: Coordinator,
 }
 
@@ -129,27 +131,52 @@ impl Claim {
 
 impl LeftBehind {
     pub(super) fn of(claim: &Claim, journal: &Journal<Replay>) -> Self {
-        Self {
-            put: Some(journal.disown()),
+        let log = Leftover {
             member: Arc::clone(&journal.member),
+            log: journal.log.clone(),
+            retention: journal.head.retention(),
+            slot: None,
+        };
+        Self {
+            rest: Some((journal.disown(), log)),
             coordinator: claim.spot.coordinator.clone(),
         }
     }
 
-    pub(super) fn nothing(&mut self) {
-        self.put = None;
+    /// What a saga leaves behind that has ended or is stuck.
+    pub(super) fn by(mut self, ended: Journal<Replay>) -> Option<Self> {
+        if ended.into_leftover().is_none() {
+            self.rest = None;
+            return None;
+        }
+        Some(self)
+    }
+
+    /// Tries once, so that a store that is away keeps nobody from the result.
+    pub(super) async fn clean_up(mut self) {
+        if let Some((_, log)) = &self.rest
+            && log.expire(&**self.coordinator.store()).await.is_ok()
+        {
+            self.rest = None;
+        }
     }
 }
 
 impl Drop for LeftBehind {
     fn drop(&mut self) {
-        if let Some(put) = self.put.take()
+        if let Some((put, log)) = self.rest.take()
             && let Ok(runtime) = tokio::runtime::Handle::try_current()
         {
-            let (member, coordinator) = (Arc::clone(&self.member), self.coordinator.clone());
+            let coordinator = self.coordinator.clone();
             runtime.spawn(async move {
+                let store = coordinator.store();
                 // If it cannot be done, the saga is free when the membership ends.
-                let _ = insist(&member, || coordinator.store().put_record(&put)).await;
+                let answer = insist(&log.member, || store.put_record(&put)).await;
+                if let Ok(Put::Conflict(Some(entry))) = answer
+                    && Head::read(&entry.value).is_ok_and(|head| head.state.is_final())
+                {
+                    log.clean_up(&**store).await;
+                }
             });
         }
     }
