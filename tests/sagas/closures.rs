@@ -8,6 +8,7 @@ use coord::testing::{Fault, Operation, Rule};
 use coord::{Context, Coordinator, Error, SagaError};
 use coord_tests::fleet::Fleet;
 use coord_tests::until;
+use tokio::sync::Notify;
 
 use crate::shop::{Does, Door, Shop};
 
@@ -231,6 +232,106 @@ pub(crate) async fn answers_that_are_lost_run_no_step_twice(fleet: &Fleet) {
     store.inject(Rule::on(Operation::Put).times(2), Fault::AfterApply);
     assert_eq!(runs(&coord, &shop).await.unwrap(), ROWS);
     assert_eq!(shop.asked(), BATCHES);
+}
+
+/// A step and what undoes it, another one that the body gives up when it stands before `door`, and one more.
+async fn gives_up(saga: &ClosureSaga, shop: &Shop, door: &Door) -> Result<(), SagaError> {
+    saga.step("one", async || shop.does("one", 1).await)
+        .compensate(async |_| shop.does("undo one", 1).await.map(drop))
+        .await?;
+    tokio::select! {
+        biased;
+        ended = saga.step("two", async || shop.does("two", 1).await) => panic!("{ended:?}"),
+        () = door.reached() => {}
+    }
+    let three = saga.step("three", async || shop.does("three", 1).await);
+    assert!(three.await.is_err());
+    Ok(())
+}
+
+pub(crate) async fn a_step_that_the_body_gives_up_has_failed_and_what_was_done_is_undone(
+    fleet: &Fleet,
+) {
+    let shop = Shop::default();
+    let (one, other) = fleet.two().await;
+    let (given_up, undoing) = (Door::default(), Door::default());
+    shop.order("two", Does::Waits(given_up.clone()));
+    shop.order("undo one", Does::Waits(undoing.clone()));
+    let body = async |saga: &ClosureSaga| gives_up(saga, &shop, &given_up).await;
+    tokio::select! {
+        ended = one.saga(KEY).run(body) => panic!("{ended:?}"),
+        () = undoing.reached() => {}
+    }
+    // What is stored says all that another process needs, and those who ask later.
+    for coord in [&other, &one] {
+        let error = coord.saga(KEY).run(body).await.unwrap_err();
+        let SagaError::Compensated { step, source } = &error else {
+            panic!("{error:?}");
+        };
+        assert_eq!(&**step, "two");
+        assert!(source.message().contains("limit the time within the step"));
+    }
+    assert_eq!(shop.asked(), ["one", "two", "undo one", "undo one"]);
+}
+
+pub(crate) async fn a_saga_is_not_completed_by_a_body_that_gives_up_its_last_step(fleet: &Fleet) {
+    let shop = Shop::default();
+    let coord = fleet.process().await;
+    let door = Door::default();
+    shop.order("one", Does::Waits(door.clone()));
+    for _ in 0..2 {
+        let ended = coord.saga(KEY).run(async |saga: &ClosureSaga| {
+            tokio::select! {
+                biased;
+                ended = saga.step("one", async || shop.does("one", 1).await) => panic!("{ended:?}"),
+                () = door.reached() => Ok(()),
+            }
+        });
+        let error = ended.await.unwrap_err();
+        assert!(matches!(error, SagaError::Compensated { .. }), "{error:?}");
+    }
+    assert_eq!(shop.asked(), ["one"]);
+}
+
+/// The body gives up its step as soon as it `began`, whether it runs or is undone.
+async fn limits(saga: &ClosureSaga, shop: &Shop, began: &Notify) -> Result<String, SagaError> {
+    let charge = saga
+        .step("charge", async || shop.does("charge", 1).await)
+        .compensate(async |_| {
+            began.notify_one();
+            shop.does("refund", 1).await.map(drop)
+        });
+    tokio::select! {
+        biased;
+        charged = charge => charged?,
+        () = began.notified() => String::new(),
+    };
+    saga.step("ship", async || shop.does("ship", 1).await).await
+}
+
+pub(crate) async fn a_compensation_that_the_body_gives_up_is_tried_again_and_stuck_in_the_end(
+    fleet: &Fleet,
+) {
+    let shop = Shop::default();
+    let coord = fleet.process().await;
+    let began = Notify::new();
+    shop.order("ship", Does::Fails(1));
+    shop.order("refund", Does::Hangs);
+    let body = async |saga: &ClosureSaga| limits(saga, &shop, &began).await;
+    for _ in 0..2 {
+        let error = coord.saga(KEY).run(body).await.unwrap_err();
+        assert!(matches!(error, SagaError::Stuck { .. }), "{error:?}");
+    }
+    let refunds = |asked: Vec<String>| asked.iter().filter(|what| *what == "refund").count();
+    let tried = refunds(shop.asked());
+    assert!(tried > 1, "{tried}");
+    assert!(coord.sagas().resume("closures/import:7").await.unwrap());
+    let open = Door::default();
+    open.open();
+    shop.order("refund", Does::Waits(open));
+    let error = coord.saga(KEY).run(body).await.unwrap_err();
+    assert!(matches!(error, SagaError::Compensated { .. }), "{error:?}");
+    assert_eq!(refunds(shop.asked()), tried + 1);
 }
 
 pub(crate) async fn the_log_is_to_disappear_before_a_call_returns(fleet: &Fleet) {

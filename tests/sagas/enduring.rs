@@ -332,7 +332,8 @@ async fn what_is_done_is_stored_when_the_step_behind_it_is_dropped() {
             assert!(dropped_after(polls, two.into_future()).await.is_none());
             Ok(())
         });
-        ran.await.unwrap();
+        let error = ran.await.unwrap_err();
+        assert!(matches!(error, SagaError::Compensated { .. }), "{error:?}");
         let history = coord.sagas().history("closures/import:7").await.unwrap();
         let done = history.unwrap().events.into_iter();
         let done = done.filter(|event| event.kind == HistoryKind::Done);

@@ -61,6 +61,9 @@ coord_tests::over_every_store! {
         steps_of_closures_cost_one_round_trip_each_and_the_saga_three
         a_saga_inside_of_a_lock_knows_the_lock
         answers_that_are_lost_run_no_step_twice
+        a_step_that_the_body_gives_up_has_failed_and_what_was_done_is_undone
+        a_saga_is_not_completed_by_a_body_that_gives_up_its_last_step
+        a_compensation_that_the_body_gives_up_is_tried_again_and_stuck_in_the_end
         the_log_is_to_disappear_before_a_call_returns
         the_log_of_a_call_that_is_dropped_at_its_end_is_to_disappear
     }

@@ -52,9 +52,23 @@ pub(super) enum Way {
 /// Why a body cannot go on.
 pub(super) enum End {
     Stopped(Stop),
+    /// It does not wait for a step any more, which has failed with this.
+    CutOff(SagaError),
     Undone,
     UndoFailed(StepError),
 }
+
+/// A step that the body awaits. One that it does not await to its end is cut off: that ends the body with a failure in
+/// the place of the step, so what is stored is what the body has come to, and no compensation is lost.
+struct Awaited<'a> {
+    state: MutexGuard<'a, State>,
+    step: &'a str,
+    is_over: bool,
+}
+
+/// What a step fails with that is cut off.
+const CUT_OFF: &str =
+    "the saga's body did not await its end; limit the time within the step, not around it";
 
 /// A step, to be awaited.
 #[must_use = "a step runs when it is awaited"]
@@ -108,6 +122,28 @@ impl ClosureSaga {
     /// A step. It runs when it is awaited, after the one before is stored; if it is done already, what it put out
     /// is read and it does not run. Names of steps differ within a saga, and steps are awaited one after the
     /// other.
+    ///
+    /// A step that the body does not await to its end, as with [`timeout`](tokio::time::timeout) around it or in a
+    /// `select!`, is cut off, and that is a failure which the body cannot deal with: whatever it does from there on, no
+    /// further step runs, and what was done before is undone. The same body is run to undo its steps, so a compensation
+    /// can be cut off too; that is an attempt that failed, and after the last one the saga is stuck. So limit the time
+    /// within the step:
+    ///
+    /// ```
+    /// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+    /// use std::time::Duration;
+    /// use tokio::time::timeout;
+    ///
+    /// # let coord = coord::Coordinator::connect("memory:").await?;
+    /// # async fn quote() -> u32 { 7 }
+    /// let price = coord.saga("order:7").run(async |saga| {
+    ///     let quoted = saga.step("quote", async || timeout(Duration::from_secs(1), quote()).await);
+    ///     // Stored as a failure, and so the same each time, if it took too long.
+    ///     Ok(quoted.await.unwrap_or(10))
+    /// }).await?;
+    /// assert_eq!(price, 7);
+    /// # Ok::<(), coord::SagaError>(()) }).unwrap();
+    /// ```
     ///
     /// # Errors
     ///
@@ -196,21 +232,45 @@ impl ClosureSaga {
             }
             .into());
         };
-        if state.end.is_some() {
-            return Err(self.ended());
+        if let Some(end) = &state.end {
+            return Err(self.ended(end));
         }
         let at = state.next;
-        let is_stored = at < state.journal.fold.steps.len();
         if let Some(difference) = state.difference(at, &name) {
             return Err(self.end(&mut state, End::Stopped(Stop::Incompatible(difference))));
         }
         state.next += 1;
+        let mut awaited = Awaited {
+            state,
+            step: &name,
+            is_over: false,
+        };
+        let came = self.pass(&mut awaited.state, (at, &name), run, undo).await;
+        awaited.is_over = true;
+        came
+    }
+
+    /// The step that the body has come to.
+    async fn pass<T, E, U, Run, Undo>(
+        &self,
+        state: &mut State,
+        (at, name): (usize, &str),
+        run: impl FnOnce() -> Run + Send,
+        undo: impl FnOnce(T) -> Undo + Send,
+    ) -> Result<T, SagaError>
+    where
+        Run: Future<Output = Result<T, E>> + Send,
+        Undo: Future<Output = Result<(), U>> + Send,
+        T: Serialize + DeserializeOwned + Send,
+        E: Display + Send + Sync + 'static,
+        U: Display + Send + Sync + 'static,
+    {
         if state.way == Way::To(at) {
             let end = match state.stored::<T>(at) {
                 Ok(output) => {
                     let attempt = 1 + state.journal.fold.steps[at].undo_failures;
-                    let made = (trace::Way::Backwards, &*name, attempt);
-                    match self.attempt(&state, made, undo(output)).await {
+                    let made = (trace::Way::Backwards, name, attempt);
+                    match self.attempt(state, made, undo(output)).await {
                         Some(Ok(())) => End::Undone,
                         Some(Err(error)) => End::UndoFailed(StepError::new(error)),
                         None => End::Stopped(Stop::Lost),
@@ -218,24 +278,24 @@ impl ClosureSaga {
                 }
                 Err(error) => End::UndoFailed(StepError::of_text(error.to_string())),
             };
-            return Err(self.end(&mut state, end));
+            return Err(self.end(state, end));
         }
-        if is_stored {
+        if at < state.journal.fold.steps.len() {
             return state.stored(at);
         }
         if let Err(stop) = state.journal.flush().await {
-            return Err(self.end(&mut state, End::Stopped(stop)));
+            return Err(self.end(state, End::Stopped(stop)));
         }
         if state.journal.fold.cancelled {
             return Err(SagaError::Cancelled);
         }
-        let (made, began) = ((trace::Way::Forwards, &*name, 1), Instant::now());
-        let Some(ran) = self.attempt(&state, made, run()).await else {
-            return Err(self.end(&mut state, End::Stopped(Stop::Lost)));
+        let (made, began) = ((trace::Way::Forwards, name, 1), Instant::now());
+        let Some(ran) = self.attempt(state, made, run()).await else {
+            return Err(self.end(state, End::Stopped(Stop::Lost)));
         };
         let took = began.elapsed();
         emit(self.template, SagaEvent::Step { took });
-        state.take_in(&name, ran)
+        state.take_in(name, ran)
     }
 
     /// One attempt of a step or its compensation in a span of its own, unless this executor's membership ends
@@ -254,17 +314,27 @@ impl ClosureSaga {
     }
 
     /// Ends the body: whatever it does from now on, it gets this.
-    fn end(&self, state: &mut MutexGuard<'_, State>, end: End) -> SagaError {
-        state.end = Some(end);
-        self.ended()
+    fn end(&self, state: &mut State, end: End) -> SagaError {
+        self.ended(state.end.insert(end))
     }
 
     /// For the body alone: whoever runs it knows why.
-    fn ended(&self) -> SagaError {
-        Error::LockLost {
-            template: self.template,
+    fn ended(&self, end: &End) -> SagaError {
+        match end {
+            End::CutOff(error) => error.clone(),
+            _ => Error::LockLost {
+                template: self.template,
+            }
+            .into(),
         }
-        .into()
+    }
+}
+
+impl Drop for Awaited<'_> {
+    fn drop(&mut self) {
+        if !self.is_over {
+            self.state.cut_off(self.step);
+        }
     }
 }
 
@@ -302,6 +372,17 @@ impl State {
     async fn guarded<W: Future>(&self, work: W) -> Option<W::Output> {
         let lease = &self.journal.member.lease;
         while_held(lease.lost(), || lease.is_held(), work).await
+    }
+
+    /// Notes that the body does not wait for a step, or its compensation, any more.
+    fn cut_off(&mut self, step: &str) {
+        self.end = match self.way {
+            Way::Forwards => self
+                .take_in(step, Err::<(), _>(CUT_OFF))
+                .err()
+                .map(End::CutOff),
+            _ => Some(End::UndoFailed(StepError::of_text(CUT_OFF))),
+        };
     }
 
     /// Notes how a step has ended.

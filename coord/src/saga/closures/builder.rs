@@ -161,6 +161,7 @@ where
     let (state, result) = run_body(claim, journal, way, body).await;
     match state.end {
         Some(End::Stopped(stop)) => Err(stop),
+        Some(End::CutOff(error)) => Ok((state.journal, result.and(Err(error)))),
         _ => match state.journal.fold.steps.get(state.next) {
             Some(step) if result.is_ok() => Err(Stop::Incompatible(format!(
                 "it has run the step `{}`, which the body did not come to",
@@ -235,7 +236,7 @@ where
                 }
             }
             Some(End::Stopped(stop)) => return Err(stop),
-            None => {
+            Some(End::CutOff(_)) | None => {
                 let id = &journal.fold.steps[step].id;
                 return Err(Stop::Incompatible(format!(
                     "it has run the step `{id}`, which the body did not come to"
