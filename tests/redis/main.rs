@@ -5,6 +5,7 @@ mod encryption;
 mod hanging;
 mod permissions;
 mod replicas;
+mod runtimes;
 mod sentinels;
 mod strangers;
 mod sweeping;

@@ -91,7 +91,8 @@ impl<C: Call> Batcher<C> {
         let starts = !std::mem::replace(&mut queue.runs, true);
         drop(queue);
         if starts {
-            let task = tokio::spawn(Arc::clone(&self.shared).run(Arc::downgrade(link)));
+            let running = Running(Arc::clone(&self.shared));
+            let task = tokio::spawn(running.run(Arc::downgrade(link)));
             *self.task.lock().unwrap_or_else(PoisonError::into_inner) = Some(task.abort_handle());
         }
         self.shared.work.notify_one();
@@ -114,24 +115,6 @@ impl<C: Call> Drop for Batcher<C> {
 type Sending = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 impl<C: Call> Shared<C> {
-    async fn run(self: Arc<Self>, link: Weak<C::Link>) {
-        let _running = Running(&self);
-        let mut under_way: FuturesUnordered<Sending> = FuturesUnordered::new();
-        loop {
-            while under_way.len() < UNDER_WAY {
-                let batch = self.take();
-                let Some(link) = link.upgrade().filter(|_| !batch.is_empty()) else {
-                    break;
-                };
-                under_way.push(Box::pin(send(link, batch)));
-            }
-            tokio::select! {
-                Some(()) = under_way.next() => {}
-                () = self.work.notified() => {}
-            }
-        }
-    }
-
     fn take(&self) -> Vec<(C, oneshot::Sender<Result<C::Answer>>)> {
         let mut queue = self.queue();
         if queue.calls.len() <= LARGEST {
@@ -196,10 +179,29 @@ impl Drop for Waiting<'_> {
     }
 }
 
-/// However the task ends, the next call starts it again, and those who wait are told.
-struct Running<'a, C: Call>(&'a Shared<C>);
+/// The task. However it ends, also before its first turn, the next call starts it again, and those who wait are told.
+struct Running<C: Call>(Arc<Shared<C>>);
 
-impl<C: Call> Drop for Running<'_, C> {
+impl<C: Call> Running<C> {
+    async fn run(self, link: Weak<C::Link>) {
+        let mut under_way: FuturesUnordered<Sending> = FuturesUnordered::new();
+        loop {
+            while under_way.len() < UNDER_WAY {
+                let batch = self.0.take();
+                let Some(link) = link.upgrade().filter(|_| !batch.is_empty()) else {
+                    break;
+                };
+                under_way.push(Box::pin(send(link, batch)));
+            }
+            tokio::select! {
+                Some(()) = under_way.next() => {}
+                () = self.0.work.notified() => {}
+            }
+        }
+    }
+}
+
+impl<C: Call> Drop for Running<C> {
     fn drop(&mut self) {
         let mut queue = self.0.queue();
         queue.runs = false;

@@ -1,0 +1,30 @@
+//! A program with more than one runtime.
+
+use coord::store::{RedisStore, StoreExt};
+use coord_tests::{PATIENCE, shared_redis, unique};
+use futures_util::FutureExt;
+use futures_util::future::{join, join_all};
+use tokio::runtime::{Builder, Runtime};
+
+fn runtime() -> Runtime {
+    let mut builder = Builder::new_current_thread();
+    builder.enable_all().build().unwrap()
+}
+
+/// The first one ends before the task that puts calls together has had its first turn.
+#[test]
+fn a_runtime_that_ends_at_once_leaves_a_later_one_to_send() {
+    let (main, names) = (runtime(), [unique("a"), unique("b"), unique("c")]);
+    let store = main.block_on(async { RedisStore::connect(&shared_redis().await).await });
+    let store = store.unwrap();
+    let set = |name| store.set(name, "", Some(PATIENCE));
+    let together = join(set(&names[0]), set(&names[1]));
+    runtime().block_on(async { assert!(together.now_or_never().is_none()) });
+    main.block_on(async {
+        let stored = join_all(names.iter().map(|name| set(name)));
+        let stored = tokio::time::timeout(PATIENCE, stored).await;
+        for stored in stored.unwrap() {
+            stored.unwrap();
+        }
+    });
+}
