@@ -83,6 +83,26 @@ async fn stores_are_repaired_in_the_background_one_after_the_other() {
     }
 }
 
+/// The first one ends before the repair has had its first turn.
+#[test]
+fn a_runtime_that_ends_keeps_no_later_one_from_repairing() {
+    let runtime = || {
+        let mut builder = tokio::runtime::Builder::new_current_thread();
+        builder.enable_all().start_paused(true).build().unwrap()
+    };
+    let (quorum, servers) = quorum_of(3);
+    runtime().block_on(set(&quorum, "a", "one"));
+    servers[0].comes_back_empty();
+    let found = runtime().block_on(get(&quorum, "nothing"));
+    assert_eq!(found.unwrap(), None);
+    runtime().block_on(async {
+        assert_eq!(get(&quorum, "nothing").await.unwrap(), None);
+        tokio::time::sleep(Duration::from_secs(30)).await;
+        servers[1].comes_back_empty();
+        assert_eq!(get(&quorum, "a").await.unwrap(), some("one"));
+    });
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_store_that_was_away_is_brought_up_to_date_in_the_background() {
     let (quorum, servers) = quorum_of(3);

@@ -271,18 +271,21 @@ impl Inner {
         if self.is_repairing.swap(true, Ordering::AcqRel) {
             return;
         }
-        let task = runtime.spawn(async move {
-            let _repairing = Repairing(Arc::clone(&inner));
-            tokio::time::sleep(REPAIRED_AFTER).await;
-            // What cannot be done now is begun again when the store is next found to lack something.
-            let _ = inner.repair().await;
-        });
+        let task = runtime.spawn(Repairing(inner).run());
         self.repairer.keep(task.abort_handle());
     }
 }
 
-/// Says that the repair is over, however it ended.
+/// The repair in the background. However it ends, also before its first turn, it is over.
 struct Repairing(Arc<Inner>);
+
+impl Repairing {
+    async fn run(self) {
+        tokio::time::sleep(REPAIRED_AFTER).await;
+        // What cannot be done now is begun again when the store is next found to lack something.
+        let _ = self.0.repair().await;
+    }
+}
 
 impl Drop for Repairing {
     fn drop(&mut self) {
