@@ -11,6 +11,7 @@ mod processes;
 mod records;
 mod refusals;
 mod results;
+mod runtimes;
 mod storm;
 mod table;
 mod takeover;

@@ -12,6 +12,7 @@ mod installing;
 mod keeping;
 mod queueing;
 mod refusals;
+mod runtimes;
 mod several;
 mod sharing;
 mod shutting_down;

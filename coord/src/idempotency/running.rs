@@ -200,7 +200,7 @@ impl Running {
 
     fn lose(&self, state: &mut State) {
         state.standing = Standing::Lost;
-        self.notify();
+        self.changed.notify_waiters();
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -245,7 +245,8 @@ impl Kept for Running {
         Care::Renew(self.put(Condition::Value(self.value.clone())), ends)
     }
 
-    fn notify(&self) {
+    fn left_alone(&self) {
+        self.state().renewing = false;
         self.changed.notify_waiters();
     }
 

@@ -114,7 +114,15 @@ impl Holding {
         self.changed.notified()
     }
 
-    pub(super) fn notify(&self) {
+    /// Whoever renewed it is gone, and no answer to a renewal will come.
+    pub(super) fn left_alone(&self) {
+        let mut state = self.state();
+        state.renewing = false;
+        state.overtaken = false;
+        self.notify();
+    }
+
+    fn notify(&self) {
         self.changed.notify_waiters();
     }
 

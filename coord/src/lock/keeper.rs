@@ -3,7 +3,7 @@
 //! here, and the records of running calls in `idempotency`.
 //!
 //! 1. The task starts with the first that is kept and ends soon after the last, or at shutdown. If its runtime
-//!    goes away while something is kept, whoever waits for it starts it again.
+//!    goes away while something is kept, whoever waits for it or asks whether it is held starts it again.
 //! 2. A lease is taken out of the keeper before its release is sent, so no renewal follows a release.
 //! 3. A renewal that fails is tried again until the lease's own deadline, which then makes it lost, also while the
 //!    answer to a renewal is still to come.
@@ -46,8 +46,8 @@ pub(crate) trait Kept: Send + Sync + Sized + 'static {
     /// What the keeper is to do about it now.
     fn care(&self, now: Moment) -> Care<Self::Renewal>;
 
-    /// Wakes whoever waits for a change of it.
-    fn notify(&self);
+    /// The task that kept it is gone, with the renewal that was under way. Wakes whoever waits for a change.
+    fn left_alone(&self);
 
     /// Ends it because the coordinator shuts down, and says what is to be done then.
     fn shut_down(&self) -> Self::Job;
@@ -126,8 +126,7 @@ impl<K: Kept> Keeper<K> {
         if is_earlier {
             state.wakes_at = Some(first_look);
         }
-        self.start(&mut state);
-        drop(state);
+        self.start(state);
         if is_earlier {
             self.work.notify_one();
         }
@@ -149,16 +148,15 @@ impl<K: Kept> Keeper<K> {
         let mut state = self.state();
         state.kept.remove(&kept.owner());
         state.jobs.push(job);
-        self.start(&mut state);
-        drop(state);
+        self.start(state);
         self.work.notify_one();
     }
 
     /// Starts the task again if the runtime that it ran on has gone.
     pub(crate) fn ensure_running(self: &Arc<Self>) {
-        let mut state = self.state();
+        let state = self.state();
         if !state.kept.is_empty() {
-            self.start(&mut state);
+            self.start(state);
         }
     }
 
@@ -166,32 +164,26 @@ impl<K: Kept> Keeper<K> {
         self.state().shut_down
     }
 
-    fn start(self: &Arc<Self>, state: &mut State<K>) {
+    /// Starts the task if there is none.
+    fn start(self: &Arc<Self>, mut state: MutexGuard<'_, State<K>>) {
         if state.runs {
             return;
         }
         // Outside of a runtime the work stays queued for the next lease that is kept.
-        if let Ok(runtime) = Handle::try_current() {
-            state.runs = true;
-            runtime.spawn(Arc::clone(self).run());
-        }
+        let Ok(runtime) = Handle::try_current() else {
+            return;
+        };
+        state.runs = true;
+        // A runtime that is closing drops the task at once, and that takes the lock.
+        drop(state);
+        let running = Running {
+            keeper: Arc::clone(self),
+            has_ended: false,
+        };
+        runtime.spawn(running.run());
     }
 
-    async fn run(self: Arc<Self>) {
-        let _running = Running(&self);
-        let mut under_way: FuturesUnordered<Task> = FuturesUnordered::new();
-        let mut idle_since = None;
-        while let Some(turn) = self.next_turn(under_way.is_empty(), &mut idle_since) {
-            self.start_turn(turn.renewals, turn.jobs, &under_way);
-            tokio::select! {
-                () = self.work.notified() => {}
-                Some(()) = under_way.next() => {}
-                () = tokio::time::sleep_until(turn.wakes_at) => {}
-            }
-        }
-    }
-
-    /// What to do now, or `None` if the task can end.
+    /// What to do now, or `None` if the task ends, and is marked as ended.
     fn next_turn(
         &self,
         nothing_under_way: bool,
@@ -270,11 +262,11 @@ impl<K: Kept> Service for Keeper<K> {
                     .jobs
                     .extend(kept.into_values().map(|kept| kept.shut_down()));
                 if !state.jobs.is_empty() {
-                    self.start(&mut state);
+                    self.start(state);
                 }
-                if !state.runs {
-                    return;
-                }
+            }
+            if !self.state().runs {
+                return;
             }
             self.work.notify_one();
             idle.await;
@@ -282,18 +274,42 @@ impl<K: Kept> Service for Keeper<K> {
     }
 }
 
-/// Marks the task as ended however it ends, so that it can be started again.
-struct Running<'a, K: Kept>(&'a Keeper<K>);
+/// The task. However it ends, also before its first turn, it is marked as ended, so that it can be started again.
+struct Running<K: Kept> {
+    keeper: Arc<Keeper<K>>,
+    /// Whether it has been marked as ended. Another one may run since.
+    has_ended: bool,
+}
 
-impl<K: Kept> Drop for Running<'_, K> {
+impl<K: Kept> Running<K> {
+    async fn run(mut self) {
+        let mut under_way: FuturesUnordered<Task> = FuturesUnordered::new();
+        let mut idle_since = None;
+        let keeper = &self.keeper;
+        while let Some(turn) = keeper.next_turn(under_way.is_empty(), &mut idle_since) {
+            keeper.start_turn(turn.renewals, turn.jobs, &under_way);
+            tokio::select! {
+                () = keeper.work.notified() => {}
+                Some(()) = under_way.next() => {}
+                () = tokio::time::sleep_until(turn.wakes_at) => {}
+            }
+        }
+        self.has_ended = true;
+    }
+}
+
+impl<K: Kept> Drop for Running<K> {
     fn drop(&mut self) {
-        let mut state = self.0.state();
+        if self.has_ended {
+            return;
+        }
+        let mut state = self.keeper.state();
         state.runs = false;
         state.wakes_at = None;
         // Whoever waits for one of these starts the task again.
         for kept in state.kept.values() {
-            kept.notify();
+            kept.left_alone();
         }
-        self.0.idle.notify_waiters();
+        self.keeper.idle.notify_waiters();
     }
 }

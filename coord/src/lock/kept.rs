@@ -63,8 +63,8 @@ impl Kept for Holding {
         self.care(now)
     }
 
-    fn notify(&self) {
-        self.notify();
+    fn left_alone(&self) {
+        self.left_alone();
     }
 
     fn shut_down(&self) -> Job {
