@@ -6,9 +6,11 @@
 //! one that ran further counts: tokio's, which tests can pause and advance, and on Linux the boot-time
 //! clock, which goes on while the machine is suspended.
 
+use std::future::Future;
 use std::time::Duration;
 
-use tokio::time::Instant;
+use tokio::runtime::Handle;
+use tokio::time::{Instant, timeout};
 
 /// The part of a ttl that is left out for clocks that run at different speeds: one hundredth.
 const DRIFT_DIVISOR: u32 = 100;
@@ -79,6 +81,17 @@ impl Deadline {
 
     pub(crate) fn remaining(self) -> Duration {
         self.valid_for.saturating_sub(self.sent.elapsed())
+    }
+
+    /// Waits for `event`, until the deadline at the latest. Outside of a runtime there are no timers: then for as
+    /// long as it takes.
+    pub(crate) async fn limit(self, event: impl Future<Output = ()>) {
+        match Handle::try_current() {
+            Ok(_) => {
+                let _ = timeout(self.remaining(), event).await;
+            }
+            Err(_) => event.await,
+        }
     }
 }
 

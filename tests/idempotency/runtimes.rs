@@ -1,7 +1,8 @@
-//! Programs with more than one runtime: one that ends holds nobody up on the others.
+//! Programs with more than one runtime: one that ends, or that nobody drives, holds nobody up on the others.
 
 use coord::testing::Operation;
 use coord::{Coordinator, Error, Outcome};
+use coord_tests::PATIENCE;
 use coord_tests::fleet::{Fleet, SHORT};
 use tokio::runtime::{Builder, Runtime};
 
@@ -60,4 +61,22 @@ fn a_renewal_that_goes_down_with_its_runtime_is_made_on_the_next() {
         assert_eq!(call.await.unwrap().unwrap(), Outcome::Executed(7));
         assert_eq!(waiter.await.unwrap().unwrap(), Outcome::Replayed(7));
     });
+}
+
+#[test]
+fn a_runtime_that_stands_still_hides_no_loss() {
+    let fleet = Fleet::on_memory();
+    let (one, other) = runtime().block_on(fleet.two());
+    let still = runtime();
+    still.block_on(calls(&one));
+    runtime().block_on(async {
+        let call = one.idempotency(KEY).lease(SHORT);
+        // On a task of its own, as a call that is polled for another reason looks at its deadline.
+        let call = tokio::spawn(call.run(std::future::pending::<Result<u64, Error>>));
+        let ended = tokio::time::timeout(PATIENCE, call).await.unwrap();
+        let error = ended.unwrap().unwrap_err();
+        assert!(matches!(error, Error::LockLost { .. }), "{error:?}");
+        assert_eq!(pays(&other, 8).await.unwrap(), Outcome::Executed(8));
+    });
+    drop(still);
 }

@@ -129,7 +129,8 @@ impl Running {
                 return;
             }
             keeper.ensure_running();
-            changed.await;
+            // The keeper's task may be on a runtime that nobody drives.
+            self.deadline().limit(changed).await;
         }
     }
 

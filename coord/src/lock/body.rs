@@ -29,7 +29,7 @@ where
         let body = start(Arc::clone(&lease));
         while_held(
             lease.lost(),
-            || lease.is_held(),
+            || lease.has_not_ended(),
             context.scope(body).instrument(span.clone()),
         )
         .await

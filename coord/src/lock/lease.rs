@@ -80,7 +80,17 @@ impl Lease {
     }
 
     /// Whether it is held, as far as can be known without asking the store.
+    ///
+    /// The runtime that it was taken on may have ended: from here on the current one renews it, if there is one.
     pub fn is_held(&self) -> bool {
+        let is_held = self.has_not_ended();
+        if is_held {
+            self.keeper.ensure_running();
+        }
+        is_held
+    }
+
+    pub(crate) fn has_not_ended(&self) -> bool {
         self.parts.iter().all(|part| part.holding.is_held())
     }
 
@@ -237,7 +247,7 @@ impl fmt::Debug for Lease {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Lease")
             .field("token", &self.token())
-            .field("held", &self.is_held())
+            .field("held", &self.has_not_ended())
             .finish_non_exhaustive()
     }
 }
@@ -249,6 +259,7 @@ async fn lost(holding: &Holding, keeper: &Arc<Keeper>) {
             return;
         }
         keeper.ensure_running();
-        changed.await;
+        // The keeper's task may be on a runtime that nobody drives.
+        holding.deadline().limit(changed).await;
     }
 }

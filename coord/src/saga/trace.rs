@@ -97,7 +97,7 @@ impl Drive {
         let member = Arc::clone(&journal.member);
         let lease = &member.lease;
         let goes_on = spot.coordinator.scope(context.scope(self.go_on(journal)));
-        let goes_on = while_held(lease.lost(), || lease.is_held(), goes_on);
+        let goes_on = while_held(lease.lost(), || lease.has_not_ended(), goes_on);
         let ended = trace.follow(goes_on).await.unwrap_or(Err(Stop::Lost));
         match &ended {
             Ok(_) => trace.ended(&journal.head),

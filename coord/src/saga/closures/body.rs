@@ -371,7 +371,7 @@ impl State {
     /// The output of `work`, unless this executor's membership ends before.
     async fn guarded<W: Future>(&self, work: W) -> Option<W::Output> {
         let lease = &self.journal.member.lease;
-        while_held(lease.lost(), || lease.is_held(), work).await
+        while_held(lease.lost(), || lease.has_not_ended(), work).await
     }
 
     /// Notes that the body does not wait for a step, or its compensation, any more.
