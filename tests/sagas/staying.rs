@@ -1,5 +1,7 @@
 //! Sagas that stay with those who can end them, and do end. On a clock that goes on by itself when everybody waits for it.
 
+#![allow(clippy::ptr_arg, reason = "an output is given as what it is")]
+
 use std::time::Duration;
 
 use coord::saga::SagaState;
