@@ -4,6 +4,7 @@ use proc_macro2::{Ident, TokenStream};
 use quote::{ToTokens as _, quote};
 
 use crate::args::{self, KeyArgs};
+use crate::braces;
 use crate::diagnose::Mistakes;
 use crate::paths::Paths;
 use crate::render::render;
@@ -21,6 +22,10 @@ pub(crate) fn expand(input: TokenStream) -> TokenStream {
             second,
             "`key!` takes one template; call it once for each key",
         );
+    }
+    for template in &templates {
+        // Which names there are is not known here.
+        braces::check(template, |_| true, &mut mistakes);
     }
     let paths = Paths::new(args.path.as_ref().map(|path| &path.0));
     match mistakes.finish() {

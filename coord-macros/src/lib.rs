@@ -8,6 +8,7 @@
 //! its own. What is wrong is gathered in `diagnose`, so that one compilation tells all of it.
 
 mod args;
+mod braces;
 mod circuit_breaker;
 mod diagnose;
 mod duration;
@@ -385,6 +386,9 @@ pub fn saga(args: TokenStream, item: TokenStream) -> TokenStream {
 ///
 /// Each value implements `KeyPart`. It is encoded so that two different lists of values never give the same
 /// key: with `<a>:<b>`, the values `"x:y"` and `"z"` give another key than `"x"` and `"y:z"`.
+///
+/// `{name}`, `{name.field}`, `{name:?}` and `{}`, which stand for values elsewhere, are refused. Other braces are text,
+/// such as those around the part of a key that Redis Cluster places it by: `{order:<id>}`.
 ///
 /// # Errors
 ///

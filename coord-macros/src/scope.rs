@@ -3,6 +3,7 @@
 use proc_macro2::Ident;
 use syn::ext::IdentExt as _;
 
+use crate::braces;
 use crate::diagnose::{Mistakes, listed, nearest};
 use crate::template::{Segment, Template};
 
@@ -76,7 +77,7 @@ impl Scope {
 
     /// What each segment of `template` stands for, in turn. A name that is bound nowhere is a mistake.
     pub(crate) fn roots(&self, template: &Template, mistakes: &mut Mistakes) -> Vec<Ident> {
-        self.check_braces(template, mistakes);
+        braces::check(template, |name| self.get(name).is_some(), mistakes);
         let root = |segment: &Segment| {
             let found = self.get(&segment.name).cloned();
             if found.is_none() {
@@ -135,19 +136,6 @@ impl Scope {
             note.to_owned()
         } else {
             format!("{before}{names}{note}")
-        }
-    }
-
-    /// `{id}` is what other templates write. Taken as text it would be one key for every `id`.
-    fn check_braces(&self, template: &Template, mistakes: &mut Mistakes) {
-        for (name, _) in &self.names {
-            let braced = format!("{{{name}}}");
-            for (start, _) in template.text().match_indices(&braced) {
-                let headline =
-                    format!("`{braced}` is plain text in a key template, the same in every key");
-                let help = format!("write `<{name}>` for the {}", self.noun);
-                mistakes.push(template.mistake(&(start..start + braced.len()), &headline, &help));
-            }
         }
     }
 }

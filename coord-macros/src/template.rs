@@ -233,7 +233,7 @@ pub(crate) fn ident(name: &str, span: Span) -> Ident {
 }
 
 /// Splits `name.field.0`, or gives a headline and a help.
-fn parse_path(path: &str) -> Result<(String, Vec<String>), (String, String)> {
+pub(crate) fn parse_path(path: &str) -> Result<(String, Vec<String>), (String, String)> {
     if path.is_empty() {
         return Err((
             "empty segment in key template".to_owned(),
@@ -273,7 +273,7 @@ fn is_field(name: &str) -> bool {
 }
 
 /// Whether `name` can be the name of an argument: an identifier, `self`, or a keyword without its `r#`.
-fn is_name(name: &str) -> bool {
+pub(crate) fn is_name(name: &str) -> bool {
     let plain = name.chars().all(|c| c == '_' || c.is_alphanumeric());
     plain
         && !matches!(name, "_" | "crate" | "super" | "Self")

@@ -79,6 +79,10 @@ fn main() {
     assert_eq!(text(key!("<region>-<type>-<r#type>")), "Asia-x-x");
     assert_eq!(text(key!("<<<region>>>", crate = renamed)), "<Asia>");
     assert_eq!(text(key!(r#""<region>""#)), "\"Asia\"");
+    assert_eq!(
+        text(key!("{<region>}:{a<region>}:{0}")),
+        "{Asia}:{aAsia}:{0}"
+    );
     assert_eq!(text(order.id.key()), "order:7:7");
     let (tagged, shared, renamed, other) = (
         Tagged("t"),

@@ -134,4 +134,19 @@ macro_rules! locked_by_macro {
 locked_by_macro!(made_by_macro, "gateway", "30s", Result<u64, Error>);
 locked_by_macro!(made_by_macro_from_a_constant, "stock", TTL, Result<u64, Error>);
 
+macro_rules! locked_with_a_body {
+    ($name:ident, $body:block) => {
+        #[locked("order:<id>")]
+        async fn $name(id: u64) -> Result<u64, Error> $body
+    };
+}
+
+locked_with_a_body!(made_by_macro_from_a_body, { Ok(7) });
+
+/// Braces without the name of an argument, or around a segment, are text.
+#[locked("{orders}:<id>", "{order<id>}", "{<id>}", "{id:<id>}", "{0}:{id<id>")]
+async fn braces(id: u64) -> Result<u64, Error> {
+    Ok(id)
+}
+
 fn main() {}
