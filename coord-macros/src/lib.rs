@@ -297,6 +297,9 @@ pub fn idempotent(args: TokenStream, item: TokenStream) -> TokenStream {
 /// An error of ours from further inside, such as a lock that was not free in time, is retried if
 /// `coord::Error::is_retryable` says so; `if` is asked about errors of the body only. Keys are rendered once,
 /// before the first attempt.
+///
+/// They know each other by the last name of their paths. Under another name, from `use coord::locked as lock`, an
+/// attribute is not known to those above it, which is an error.
 #[proc_macro_attribute]
 pub fn retry(args: TokenStream, item: TokenStream) -> TokenStream {
     stack::expand(stack::Kind::Retry, args.into(), &item.into()).into()
@@ -384,11 +387,11 @@ pub fn saga(args: TokenStream, item: TokenStream) -> TokenStream {
 ///
 /// A keyword that is a name is written with or without its `r#`: `<type>`.
 ///
-/// Each value implements `KeyPart`. It is encoded so that two different lists of values never give the same
-/// key: with `<a>:<b>`, the values `"x:y"` and `"z"` give another key than `"x"` and `"y:z"`.
-///
 /// `{name}`, `{name.field}`, `{name:?}` and `{}`, which stand for values elsewhere, are refused. Other braces are text,
 /// such as those around the part of a key that Redis Cluster places it by: `{order:<id>}`.
+///
+/// Each value implements `KeyPart`. It is encoded so that two different lists of values never give the same
+/// key: with `<a>:<b>`, the values `"x:y"` and `"z"` give another key than `"x"` and `"y:z"`.
 ///
 /// # Errors
 ///

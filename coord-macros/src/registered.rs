@@ -47,6 +47,21 @@ impl Entry<'_> {
     }
 }
 
+/// Whether an attribute of ours has expanded in these tokens, and so left its entry there. Other attributes between
+/// two of ours may have wrapped them.
+pub(crate) fn is_in(tokens: TokenStream) -> bool {
+    let mut behind_private = false;
+    tokens.into_iter().any(|token| match token {
+        TokenTree::Ident(name) => {
+            let found = behind_private && name == "Annotated";
+            behind_private = name == "__private";
+            found
+        }
+        TokenTree::Group(group) => is_in(group.stream()),
+        _ => false,
+    })
+}
+
 /// The options among the arguments of an attribute, as text: those that stand alone as literals are left out, and
 /// where the crate is.
 pub(crate) fn options(args: &TokenStream) -> String {
@@ -142,5 +157,22 @@ mod tests {
             r#""a", skip, coord = self.coord, wait = patience(2 * 3)"#,
             "skip, coord = self.coord, wait = patience(2 * 3)",
         );
+    }
+
+    #[test]
+    fn an_entry_is_found_where_it_is_left() {
+        let entry = Entry {
+            kind: "Retry",
+            templates: Vec::new(),
+            name: None,
+            options: "",
+            item: String::new(),
+        };
+        let left = entry.registration(&Paths::new(None));
+        assert!(is_in(quote!(#left body.await)));
+        assert!(is_in(quote!(traced(async move { { #left body.await } }))));
+        assert!(!is_in(
+            quote!(coord::registry::Annotated; other::__private::call())
+        ));
     }
 }

@@ -7,7 +7,7 @@
 
 use std::ops::Deref;
 
-use proc_macro2::{Ident, TokenStream};
+use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, quote};
 use syn::ext::IdentExt as _;
 use syn::{Attribute, Meta, Path, Type};
@@ -49,13 +49,11 @@ impl Kind {
         }
     }
 
-    /// The attribute of ours that `path` names: `locked`, or `coord::locked`.
+    /// The attribute of ours that `path` names: `locked`, or `coord::locked`. Users import and re-export ours, and
+    /// rename the crate, so what stands before the last name may be anything.
     pub(crate) fn of(path: &Path) -> Option<Self> {
         let last = path.segments.last()?;
-        let ours = path.segments.len() == 1 || path.segments[0].ident == "coord";
-        Self::ALL
-            .into_iter()
-            .find(|kind| ours && last.ident == kind.name())
+        Self::ALL.into_iter().find(|kind| last.ident == kind.name())
     }
 
     fn read(self, args: TokenStream, mistakes: &mut Mistakes) -> Attached {
@@ -180,6 +178,7 @@ pub(crate) fn expand(first: Kind, args: TokenStream, item: &TokenStream) -> Toke
     let mut mistakes = Mistakes::new();
     let mut stack = vec![first.read(args, &mut mistakes)];
     let Some(mut function) = mistakes.catch(syn::parse2::<Function>(item.clone())) else {
+    check_order(first, &function, &mut mistakes);
         let errors = mistakes.finish();
         return quote!(#item #errors);
     };
@@ -228,6 +227,25 @@ pub(crate) fn expand(first: Kind, args: TokenStream, item: &TokenStream) -> Toke
             let function = unwrapped(&function, &quote!(#absorbed #placeholders));
             quote!(#function #errors)
         }
+/// If one of ours has expanded on the function already, it stands above and did not know this one under its name.
+/// This one would end up outermost.
+fn check_order(first: Kind, function: &Function, mistakes: &mut Mistakes) {
+    if function
+        .body
+        .clone()
+        .is_some_and(|body| registered::is_in(body.stream()))
+    {
+        mistakes.at(
+            Span::call_site(),
+            format!(
+                "this stands below another attribute of `coord`, which did not recognise it under this name, so \
+                 their order would be turned around: write `#[coord::{}]`",
+                first.name()
+            ),
+        );
+    }
+}
+
     }
 }
 

@@ -3,7 +3,14 @@
 use coord::policy::BreakerState;
 use coord::{CircuitBreaker, Coordinator, Error, circuit_breaker, locked, retry};
 
+use coord as renamed;
+
 use crate::support::{Downstream, Failure, ms, secs};
+
+/// A user's own module with what is used everywhere.
+mod exported {
+    pub(super) use coord::{locked, retry};
+}
 
 /// What the functions work with.
 struct Site {
@@ -79,9 +86,9 @@ impl Site {
         self.work(lease, owned).await
     }
 
-    #[coord::circuit_breaker(breaker = self.breaker)]
-    #[retry(max_retries = 2, initial_delay = "10ms")]
-    #[locked("order:<id>", coord = self.coord, wait = "0s", lease = lease)]
+    #[renamed::circuit_breaker(breaker = self.breaker)]
+    #[exported::retry(max_retries = 2, initial_delay = "10ms")]
+    #[self::exported::locked("order:<id>", coord = self.coord, wait = "0s", lease = lease)]
     async fn breaker_retry_locked(&self, id: u64, owned: String) -> Result<String, Failure> {
         self.work(lease, owned).await
     }

@@ -232,12 +232,11 @@ fn read_parameter(input: &mut FnArg, mistakes: &mut Mistakes) -> Option<Paramete
     }
 }
 
-/// Takes the attributes called `name`, or `coord::name`, off.
+/// Takes the attributes called `name` off, whatever path they are written under.
 fn take(name: &str, attrs: &mut Vec<Attribute>) -> Vec<Attribute> {
     let is_ours = |attribute: &mut Attribute| {
-        let segments = &attribute.path().segments;
-        let plain = segments.len() == 1 || segments[0].ident == "coord";
-        plain && segments.last().is_some_and(|last| last.ident == name)
+        let last = attribute.path().segments.last();
+        last.is_some_and(|last| last.ident == name)
     };
     attrs.extract_if(.., is_ours).collect()
 }
