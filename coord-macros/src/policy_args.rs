@@ -142,7 +142,8 @@ impl FromMeta for NumberArg {
             Some(Lit::Float(number)) => Some(number.base10_parse()?),
             Some(other) => return Err(wrong(other, "write a number, such as `0.5`")),
         };
-        let value = known.map_or_else(
+        // A number too large for an `f64` cannot be written as one; what has the option refuses it.
+        let value = known.filter(|known: &f64| known.is_finite()).map_or_else(
             || written.to_token_stream(),
             |known| Literal::f64_suffixed(known).into_token_stream(),
         );

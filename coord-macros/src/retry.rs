@@ -4,7 +4,7 @@
 //!
 //! 1. At most one preset stands in front, and it exists.
 //! 2. `policy` is a policy as a whole: no preset, and nothing that a policy is made of, stands beside it.
-//! 3. The multiplier is at least 1, and no delay starts above the longest.
+//! 3. The multiplier is at least 1, and no delay starts above the longest, which may be the preset's.
 //! 4. `deadline` and `attempt_timeout` are not zero, and one attempt has room within the deadline.
 //! 5. What the function takes can be given to its body several times.
 
@@ -13,9 +13,9 @@ use std::time::Duration;
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, quote, quote_spanned};
 use syn::ext::IdentExt as _;
-use syn::{FnArg, Lit, Receiver, ReceiverKind, Type};
+use syn::{Expr, FnArg, Lit, Receiver, ReceiverKind, Type};
 
-use crate::args;
+use crate::args::{self, DurationArg};
 use crate::diagnose::{Mistakes, listed, nearest};
 use crate::function::Function;
 use crate::paths::Paths;
@@ -24,14 +24,54 @@ use crate::registered::Entry;
 use crate::render::borrowed;
 use crate::wrap::{Calls, Layer};
 
-/// The policies that have a name, each the one of its constructor.
-const PRESETS: [&str; 3] = ["fast", "default", "conservative"];
+/// A policy that has a name.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Preset {
+    /// The name, which is that of its constructor.
+    name: &'static str,
+    /// The longest of its delays, in seconds, as `RetryPolicy` has it.
+    longest: u64,
+}
+
+impl Preset {
+    const ALL: [Self; 3] = [
+        Self {
+            name: "fast",
+            longest: 1,
+        },
+        Self::DEFAULT,
+        Self {
+            name: "conservative",
+            longest: 30,
+        },
+    ];
+
+    const DEFAULT: Self = Self {
+        name: "default",
+        longest: 10,
+    };
+
+    /// The preset of this name, or what to say if there is none.
+    pub(crate) fn called(text: &str) -> Result<Self, String> {
+        let found = Self::ALL.into_iter().find(|preset| preset.name == text);
+        found.ok_or_else(|| {
+            let names = Self::ALL.map(|preset| preset.name);
+            let question = nearest(text, names)
+                .map(|near| format!("; did you mean `\"{near}\"`?"))
+                .unwrap_or_default();
+            format!(
+                "there is no preset `{text}`{question}\navailable: {}",
+                listed(names, "\"", "\"")
+            )
+        })
+    }
+}
 
 /// One `#[retry]`.
 #[derive(Debug)]
 pub(crate) struct Retry {
-    /// The constructor of the policy that it starts from.
-    preset: &'static str,
+    /// The policy that it starts from.
+    preset: Preset,
     args: RetryArgs,
     paths: Paths,
 }
@@ -42,7 +82,9 @@ impl Retry {
         let (literals, args) = args::read_named::<RetryArgs>(tokens, mistakes);
         let preset = check_preset(&literals, mistakes);
         check_policy_stands_alone(&literals, &args, mistakes);
-        check_delays(&args, mistakes);
+        if args.policy.is_none() {
+            check_delays(preset, &args, mistakes);
+        }
         check_times(&args, mistakes);
         let paths = Paths::new(args.path.as_ref().map(|path| &path.0));
         Self {
@@ -135,7 +177,7 @@ impl Retry {
 }
 
 /// The policy that `preset` and what changes it make, borrowed.
-pub(crate) fn policy(preset: &str, args: &RetryArgs, paths: &Paths) -> TokenStream {
+pub(crate) fn policy(preset: Preset, args: &RetryArgs, paths: &Paths) -> TokenStream {
     let RetryArgs {
         max_retries,
         initial_delay,
@@ -144,7 +186,7 @@ pub(crate) fn policy(preset: &str, args: &RetryArgs, paths: &Paths) -> TokenStre
         jitter,
         ..
     } = args;
-    let preset = Ident::new(preset, Span::mixed_site());
+    let preset = Ident::new(preset.name, Span::mixed_site());
     let policy = paths.retry_policy();
     let max_retries = max_retries.iter().map(|retries| &retries.0);
     let [initial_delay, max_delay] =
@@ -178,7 +220,7 @@ pub(crate) fn function_or(
     given.map_or_else(default, |given| given.0.to_token_stream())
 }
 
-pub(crate) fn check_preset(literals: &[Lit], mistakes: &mut Mistakes) -> &'static str {
+pub(crate) fn check_preset(literals: &[Lit], mistakes: &mut Mistakes) -> Preset {
     if let Some(second) = literals.get(1) {
         mistakes.under(
             second,
@@ -186,7 +228,7 @@ pub(crate) fn check_preset(literals: &[Lit], mistakes: &mut Mistakes) -> &'stati
         );
     }
     let Some(literal) = literals.first() else {
-        return "default";
+        return Preset::DEFAULT;
     };
     let Lit::Str(text) = literal else {
         mistakes.under(
@@ -194,25 +236,11 @@ pub(crate) fn check_preset(literals: &[Lit], mistakes: &mut Mistakes) -> &'stati
             "a number has a name, as in `max_retries = 3`; alone in front stands a preset, as in \
              `retry(\"fast\")`",
         );
-        return "default";
+        return Preset::DEFAULT;
     };
-    preset_called(&text.value()).unwrap_or_else(|problem| {
+    Preset::called(&text.value()).unwrap_or_else(|problem| {
         mistakes.under(literal, problem);
-        "default"
-    })
-}
-
-/// The preset of this name, or what to say if there is none.
-pub(crate) fn preset_called(text: &str) -> Result<&'static str, String> {
-    let found = PRESETS.into_iter().find(|preset| *preset == text);
-    found.ok_or_else(|| {
-        let question = nearest(text, PRESETS)
-            .map(|near| format!("; did you mean `\"{near}\"`?"))
-            .unwrap_or_default();
-        format!(
-            "there is no preset `{text}`{question}\navailable: {}",
-            listed(PRESETS, "\"", "\"")
-        )
+        Preset::DEFAULT
     })
 }
 
@@ -251,26 +279,45 @@ fn check_policy_stands_alone(literals: &[Lit], args: &RetryArgs, mistakes: &mut 
     }
 }
 
-pub(crate) fn check_delays(args: &RetryArgs, mistakes: &mut Mistakes) {
-    if let Some(multiplier) = &args.multiplier
-        && multiplier.known.is_some_and(|known| known < 1.0)
-    {
-        mistakes.under(
-            &multiplier.written,
-            "delays do not shrink: the multiplier is at least 1",
-        );
+pub(crate) fn check_delays(preset: Preset, args: &RetryArgs, mistakes: &mut Mistakes) {
+    if let Some(multiplier) = &args.multiplier {
+        let problem = match multiplier.known {
+            Some(known) if known < 1.0 => {
+                Some("delays do not shrink: the multiplier is at least 1")
+            }
+            Some(known) if !known.is_finite() => {
+                Some("no `f64` is as large as this: write a smaller multiplier")
+            }
+            _ => None,
+        };
+        if let Some(problem) = problem {
+            mistakes.under(&multiplier.written, problem);
+        }
     }
-    if let (Some(initial), Some(longest)) = (&args.initial_delay, &args.max_delay)
-        && initial
-            .known
-            .zip(longest.known)
-            .is_some_and(|(initial, longest)| initial > longest)
+    let Some((initial, delay)) = known(args.initial_delay.as_ref()) else {
+        return;
+    };
+    if let Some((_, longest)) = known(args.max_delay.as_ref())
+        && delay > longest
     {
         mistakes.under(
-            &initial.written,
+            initial,
             "the first delay is longer than `max_delay`, the longest; exchange them",
         );
     }
+    if args.max_delay.is_none() && delay > Duration::from_secs(preset.longest) {
+        let Preset { name, longest } = preset;
+        mistakes.under(
+            initial,
+            format!("the longest delay of `\"{name}\"` is {longest} s: give `max_delay` too"),
+        );
+    }
+}
+
+/// What was written, and what it is, where that is known at compile time.
+fn known(option: Option<&DurationArg>) -> Option<(&Expr, Duration)> {
+    let option = option?;
+    Some((&option.written, option.known?))
 }
 
 fn check_times(args: &RetryArgs, mistakes: &mut Mistakes) {

@@ -8,7 +8,7 @@ use syn::spanned::Spanned;
 use syn::{Expr, ExprField, Lit, LitStr, Member, Meta};
 
 use crate::args::{DurationArg, Options, PathArg, Templated, Word, literal, value_of, wrong};
-use crate::retry::preset_called;
+use crate::retry::Preset;
 
 /// The options of `#[saga("…")]` on a struct.
 #[derive(Debug, Default, FromMeta)]
@@ -133,7 +133,7 @@ impl FromMeta for MethodArg {
 /// `retry = "fast"`, an expression that is a policy, or `retry(…)` with what a policy is made of.
 #[derive(Debug, Clone)]
 pub(super) enum RetryArg {
-    Preset(&'static str),
+    Preset(Preset),
     Policy(Expr),
     Parts(TokenStream),
 }
@@ -146,7 +146,7 @@ impl FromMeta for RetryArg {
         let value = value_of(option, "\"fast\"")?;
         match literal(value) {
             None => Ok(Self::Policy(value.clone())),
-            Some(Lit::Str(text)) => preset_called(&text.value())
+            Some(Lit::Str(text)) => Preset::called(&text.value())
                 .map(Self::Preset)
                 .map_err(|problem| wrong(text, problem)),
             Some(other) => Err(wrong(

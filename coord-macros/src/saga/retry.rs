@@ -37,7 +37,7 @@ impl StepRetry {
             RetryArg::Parts(tokens) => {
                 let (literals, StepRetryArgs(args)) = read_named(tokens.clone(), mistakes);
                 let preset = check_preset(&literals, mistakes);
-                check_delays(&args, mistakes);
+                check_delays(preset, &args, mistakes);
                 of(preset, args)
             }
         }

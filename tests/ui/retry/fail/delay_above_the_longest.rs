@@ -5,4 +5,19 @@ async fn call(id: u64) -> Result<u64, coord::Error> {
     Ok(id)
 }
 
+#[retry("fast", initial_delay = "3s")]
+async fn fast(id: u64) -> Result<u64, coord::Error> {
+    Ok(id)
+}
+
+#[retry(initial_delay = "11s")]
+async fn by_default(id: u64) -> Result<u64, coord::Error> {
+    Ok(id)
+}
+
+#[retry("conservative", initial_delay = "1m")]
+async fn conservative(id: u64) -> Result<u64, coord::Error> {
+    Ok(id)
+}
+
 fn main() {}

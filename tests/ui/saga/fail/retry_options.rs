@@ -29,6 +29,11 @@ impl PlaceOrder {
         Ok(self.order_id)
     }
 
+    #[step(retry("fast", initial_delay = "3s"))]
+    async fn send(&self) -> Result<u64, String> {
+        Ok(self.order_id)
+    }
+
     #[step(retry)]
     async fn tell(&self) -> Result<u64, String> {
         Ok(self.order_id)
