@@ -163,7 +163,7 @@ const _: () = {
             <PlaceOrder as ::coord::__private::SagaKey>::saga_key(self)
         }
         fn steps() -> ::std::vec::Vec<::coord::__private::Step<Self>> {
-            ::std::vec::Vec::from([
+            ::core::convert::From::from([
                 ::coord::__private::Step::<
                     Self,
                 >::new::<

@@ -19,6 +19,8 @@ mod options;
 mod retry_options;
 #[path = "saga/pass/shapes.rs"]
 mod saga_shapes;
+#[path = "saga/pass/without_a_prelude.rs"]
+mod saga_without_a_prelude;
 #[path = "locked/pass/shapes.rs"]
 mod shapes;
 

@@ -16,6 +16,7 @@ use syn::ext::IdentExt as _;
 use syn::{GenericArgument, PathArguments, Type, TypeReference};
 
 use super::args::StepArgs;
+use super::check::TOGETHER;
 use super::model::{Declaration, Form, Method, Parameter};
 use crate::diagnose::{Mistakes, listed, nearest};
 use crate::function::ungrouped;
@@ -291,7 +292,7 @@ impl Place<'_, '_> {
         };
         format!(
             "`{name}` is no step{question}\n{outputs}\nwhat the coordinator provides is marked: \
-             `#[dep] {name}: &T`; the context is a `&StepContext`"
+             `#[dep] {name}: &T`; the context is a `&StepContext`\n{TOGETHER}"
         )
     }
 

@@ -32,6 +32,9 @@ use crate::function::ungrouped;
 /// The methods that `#[saga]` gives a struct.
 const GIVEN: [&str; 5] = ["run", "run_with", "start", "start_with", "diagram"];
 
+/// What to say when a name is looked for in another impl.
+pub(super) const TOGETHER: &str = "all steps and their compensations stand in one `#[saga] impl`";
+
 /// A step, with what it needs and what belongs to it.
 #[derive(Debug)]
 pub(super) struct Step<'a> {
@@ -358,10 +361,10 @@ fn no_method(declared: &Declared, option: &str, name: &Ident) -> String {
     };
     match listed(known(), "", "") {
         none if none.is_empty() => {
-            format!("there is no method `{name}` in this impl: write `{how}`")
+            format!("there is no method `{name}` in this impl: write `{how}`\n{TOGETHER}")
         }
         all => format!(
-            "there is no method `{name}` in this impl{question}\navailable: {all}, or write `{how}`"
+            "there is no method `{name}` in this impl{question}\navailable: {all}, or write `{how}`\n{TOGETHER}"
         ),
     }
 }

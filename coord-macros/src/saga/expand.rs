@@ -36,7 +36,8 @@ pub(super) fn expand(args: TokenStream, item: Steps) -> TokenStream {
     let all = steps.iter().map(|step| step_data(&declared, step));
     let implementation = implementation(
         &declared,
-        &quote!(::std::vec::Vec::from([#(#all),*])),
+        // Not even the prelude is sure to be there.
+        &quote!(::core::convert::From::from([#(#all),*])),
         &all_outputs(&declared),
     );
     let registration = declared.paths.registration(&written.saga);

@@ -2,9 +2,9 @@
 
 use proc_macro2::{Ident, TokenStream};
 use quote::{format_ident, quote};
-use syn::Type;
 use syn::ext::IdentExt as _;
 use syn::visit_mut::{self, VisitMut};
+use syn::{ExprPath, Type, parse_quote};
 
 use super::model::{Declaration, Declared, Form};
 use super::signature;
@@ -100,6 +100,15 @@ impl VisitMut for NameSelf<'_> {
             && path.path.is_ident("Self")
         {
             *ty = self.0.clone();
+        }
+    }
+
+    fn visit_expr_path_mut(&mut self, expression: &mut ExprPath) {
+        visit_mut::visit_expr_path_mut(self, expression);
+        let segments = &expression.path.segments;
+        if expression.qself.is_none() && segments.len() > 1 && segments[0].ident == "Self" {
+            let (saga, rest) = (self.0, segments.iter().skip(1));
+            *expression = parse_quote!(<#saga>::#(#rest)::*);
         }
     }
 }

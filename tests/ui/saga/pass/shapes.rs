@@ -8,6 +8,7 @@ use std::future::Future;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
+use coord as renamed;
 use coord::{StepContext, saga};
 use serde::{Deserialize, Serialize};
 
@@ -250,6 +251,52 @@ mod hygiene {
         }
     }
 }
+
+/// Constants of the saga in what its steps put out, and attributes under another path.
+#[renamed::saga("plan:<id>")]
+#[derive(Serialize, Deserialize)]
+struct Plan {
+    id: u64,
+}
+
+#[renamed::saga]
+impl Plan {
+    const DAYS: usize = 2;
+
+    #[renamed::step]
+    async fn draw(&self) -> Result<[u64; Self::DAYS], ShopError> {
+        std::future::ready(Ok([self.id; Self::DAYS])).await
+    }
+
+    #[renamed::step]
+    async fn check(
+        &self,
+        draw: &[u64; Self::DAYS],
+        #[renamed::dep] stock: &Stock,
+    ) -> Result<[u64; Self::DAYS + 1 - 1], ShopError> {
+        let _ = stock;
+        std::future::ready(Ok(*draw)).await
+    }
+}
+
+macro_rules! saga_with_a_body {
+    ($name:ident, $body:block) => {
+        #[saga("made:<id>")]
+        #[derive(Serialize, Deserialize)]
+        struct $name {
+            id: u64,
+        }
+
+        #[saga]
+        #[allow(clippy::unused_async)]
+        impl $name {
+            #[step]
+            async fn go(&self) -> Result<u64, ShopError> $body
+        }
+    };
+}
+
+saga_with_a_body!(Made, { Ok(1) });
 
 fn main() {
     let strange = hygiene::Strange { key: 1, saga: 2 };
