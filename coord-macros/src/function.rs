@@ -1,13 +1,13 @@
 //! The function that an attribute stands on: its parts, the names that its signature binds, and the way
 //! in which it is asynchronous.
 
-use proc_macro2::{Group, Ident, TokenStream};
+use proc_macro2::{Delimiter, Group, Ident, TokenStream, TokenTree};
 use quote::{ToTokens, quote};
 use syn::parse::{Parse, ParseStream, Parser as _};
 use syn::visit::Visit;
 use syn::{
-    AttrStyle, Attribute, FnArg, GenericArgument, PatIdent, PathArguments, ReturnType, Signature,
-    Token, Type, TypeParamBound, Visibility,
+    AttrStyle, Attribute, FnArg, GenericArgument, PatIdent, PatType, PathArguments, ReturnType,
+    Signature, Token, Type, TypeParamBound, Visibility,
 };
 
 /// A function as it was written. Its body stays the tokens it was.
@@ -64,7 +64,9 @@ impl Parse for Function {
                 body: None,
             });
         }
-        let (inner, body) = split_body(&input.parse()?)?;
+        let body =
+            braced(input.parse()?).ok_or_else(|| input.error("expected a body in braces"))?;
+        let (inner, body) = split_body(&body)?;
         attrs.extend(inner);
         Ok(Self {
             attrs,
@@ -98,6 +100,18 @@ pub(crate) fn starts_signature(input: ParseStream<'_>) -> bool {
         || input.peek(Token![async])
         || input.peek(Token![unsafe])
         || input.peek(Token![extern])
+}
+
+/// A body. What a `macro_rules!` macro took as a `:block` comes in invisible delimiters.
+fn braced(body: TokenTree) -> Option<Group> {
+    match body {
+        TokenTree::Group(group) => match group.delimiter() {
+            Delimiter::Brace => Some(group),
+            Delimiter::None => braced(group.stream().into_iter().next()?),
+            _ => None,
+        },
+        _ => None,
+    }
 }
 
 /// Takes the attributes (`#![…]`) out of a body, where they could not stay once something stands before them.
@@ -144,7 +158,8 @@ impl Function {
         let needs_async = || {
             refuse(format!(
                 "`#[{attribute}]` needs an `async fn`, or one that returns `impl Future<Output = …>`, \
-                 `Pin<Box<dyn Future<Output = …>>>` or `BoxFuture<…>`: write `async fn {}`",
+                 `Pin<Box<dyn Future<Output = …>>>` or `BoxFuture<…>`: write `async fn {}`\n\
+                 if it is written so, an attribute above this one has made it synchronous: put this one above that",
                 signature.ident
             ))
         };
@@ -162,50 +177,65 @@ impl Function {
         }
     }
 
-    /// The names that the signature binds, in the order written, those inside patterns included.
-    pub(crate) fn bindings(&self) -> Vec<Ident> {
-        let mut names = Names(Vec::new());
+    /// What the signature binds, in the order written, `self` and what is inside patterns included.
+    pub(crate) fn bindings(&self) -> Vec<Binding> {
+        let mut bindings = Bindings::default();
         for argument in &self.signature.inputs {
             match argument {
                 FnArg::Receiver(receiver) => {
-                    names.0.push(Ident::new("self", receiver.self_token.span));
+                    let itself = Ident::new("self", receiver.self_token.span);
+                    bindings.found.push(Binding::of(itself));
                 }
-                FnArg::Typed(argument) => names.visit_pat(&argument.pat),
+                FnArg::Typed(argument) => bindings.visit_pat_type(argument),
             }
         }
-        names.0
+        bindings.found
     }
 }
 
-impl Function {
-    /// The names that the arguments bind, but for `self`, each with its `mut`.
-    pub(crate) fn arguments(&self) -> Vec<(Option<Token![mut]>, Ident)> {
-        let mut arguments = Arguments(Vec::new());
-        for argument in &self.signature.inputs {
-            if let FnArg::Typed(argument) = argument {
-                arguments.visit_pat(&argument.pat);
-            }
+/// A name that a signature binds.
+#[derive(Debug, Clone)]
+pub(crate) struct Binding {
+    pub(crate) name: Ident,
+    pub(crate) mutability: Option<Token![mut]>,
+    /// The `#[cfg(…)]` of the argument. What is made of the name is there only if the argument is.
+    pub(crate) cfg: Vec<Attribute>,
+}
+
+impl Binding {
+    pub(crate) fn of(name: Ident) -> Self {
+        Self {
+            name,
+            mutability: None,
+            cfg: Vec::new(),
         }
-        arguments.0
     }
 }
 
-struct Arguments(Vec<(Option<Token![mut]>, Ident)>);
-
-impl Visit<'_> for Arguments {
-    fn visit_pat_ident(&mut self, binding: &PatIdent) {
-        // `ref mut` says what the reference is to, not that the binding changes.
-        let mutability = binding.mutability.filter(|_| binding.by_ref.is_none());
-        self.0.push((mutability, binding.ident.clone()));
-        syn::visit::visit_pat_ident(self, binding);
-    }
+#[derive(Default)]
+struct Bindings {
+    found: Vec<Binding>,
+    /// Of the argument that is being visited.
+    cfg: Vec<Attribute>,
 }
 
-struct Names(Vec<Ident>);
+impl Visit<'_> for Bindings {
+    fn visit_pat_type(&mut self, argument: &PatType) {
+        let attrs = argument.attrs.iter();
+        self.cfg = attrs
+            .filter(|attribute| attribute.path().is_ident("cfg"))
+            .cloned()
+            .collect();
+        self.visit_pat(&argument.pat);
+    }
 
-impl Visit<'_> for Names {
     fn visit_pat_ident(&mut self, binding: &PatIdent) {
-        self.0.push(binding.ident.clone());
+        self.found.push(Binding {
+            name: binding.ident.clone(),
+            // `ref mut` says what the reference is to, not that the binding changes.
+            mutability: binding.mutability.filter(|_| binding.by_ref.is_none()),
+            cfg: self.cfg.clone(),
+        });
         syn::visit::visit_pat_ident(self, binding);
     }
 }
@@ -333,7 +363,7 @@ mod tests {
         let names: Vec<_> = function
             .bindings()
             .iter()
-            .map(ToString::to_string)
+            .map(|binding| binding.name.to_string())
             .collect();
         assert_eq!(names, ["self", "a", "b", "d", "f", "g", "h"]);
     }

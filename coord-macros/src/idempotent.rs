@@ -17,11 +17,12 @@ use syn::ext::IdentExt as _;
 
 use crate::args::{self, DurationArg, ExprArg};
 use crate::diagnose::Mistakes;
+use crate::function::Binding;
 use crate::idempotent_args::{FingerprintArg, IdempotentArgs, InProgressArg};
 use crate::paths::Paths;
 use crate::registered::Entry;
 use crate::render::{borrowed, render};
-use crate::scope::{Roots, Scope};
+use crate::scope::{Found, Scope};
 use crate::template::Template;
 use crate::wrap::{Calls, Layer};
 
@@ -52,24 +53,23 @@ impl Idempotent {
         }
     }
 
-    /// Checks the arguments against the names of the function, and gives what each segment stands for, and
-    /// behind these the arguments that the fingerprint takes.
-    pub(crate) fn resolve(&self, scope: &Scope, mistakes: &mut Mistakes) -> Roots {
+    /// Checks the arguments against the names of the function, and gives what it uses of them.
+    pub(crate) fn resolve(&self, scope: &Scope, mistakes: &mut Mistakes) -> Found {
         check_context_name(&self.args, scope, mistakes);
-        let mut roots: Roots = self
-            .templates
-            .iter()
-            .map(|template| scope.roots(template, mistakes))
-            .collect();
-        roots.push(self.fingerprinted(scope, mistakes));
-        roots
+        let templates = self.templates.iter();
+        Found {
+            roots: templates
+                .map(|template| scope.roots(template, mistakes))
+                .collect(),
+            fingerprint: self.fingerprinted(scope, mistakes),
+        }
     }
 
     /// The layer around the body of a function that returns `output`.
-    pub(crate) fn layer(&self, roots: &Roots, output: &Type) -> Layer {
+    pub(crate) fn layer(&self, found: &Found, output: &Type) -> Layer {
         let local = local();
         Layer {
-            setup: self.setup(roots),
+            setup: self.setup(found),
             method: quote!(#local.run),
             local,
             calls: Calls::Once,
@@ -109,21 +109,21 @@ impl Idempotent {
     }
 
     /// `let idempotent = { … Idempotent::new(…).ttl(…) };`
-    fn setup(&self, roots: &Roots) -> TokenStream {
+    fn setup(&self, found: &Found) -> TokenStream {
         let (local, idempotent) = (local(), self.paths.idempotent());
-        let mut roots = roots.iter();
         let key: TokenStream = self
             .templates
             .iter()
-            .zip(roots.by_ref())
+            .zip(&found.roots)
             .map(|(template, roots)| render(template, roots, &self.paths))
             .collect();
-        let fingerprint = fingerprint(roots.next().into_iter().flatten());
+        let fingerprint = found.fingerprint.iter().map(fingerprinted);
         let (coordinator, options) = (self.coordinator(), self.options());
         // The names of arguments are the user's, and may say that they are not used.
         quote! {
             #[allow(clippy::used_underscore_binding)]
-            let #local = { #coordinator #idempotent::new(#key) #options #fingerprint };
+            let #local = { #coordinator #idempotent::new(#key) #options };
+            #(#fingerprint)*
         }
     }
 
@@ -187,7 +187,7 @@ impl Idempotent {
     }
 
     /// The arguments that the fingerprint takes.
-    fn fingerprinted(&self, scope: &Scope, mistakes: &mut Mistakes) -> Vec<Ident> {
+    fn fingerprinted(&self, scope: &Scope, mistakes: &mut Mistakes) -> Vec<Binding> {
         match &self.args.fingerprint {
             None => Vec::new(),
             Some(FingerprintArg::Of(names)) => named(names, scope, mistakes),
@@ -206,7 +206,7 @@ impl Idempotent {
     }
 
     /// The arguments that are not, as a whole, a segment of the key.
-    fn not_in_the_key(&self, scope: &Scope) -> Vec<Ident> {
+    fn not_in_the_key(&self, scope: &Scope) -> Vec<Binding> {
         let in_the_key = |name: &Ident| {
             let name = name.unraw().to_string();
             let mut segments = self.templates.iter().flat_map(Template::segments);
@@ -214,32 +214,35 @@ impl Idempotent {
         };
         scope
             .arguments()
-            .filter(|name| !in_the_key(name))
+            .filter(|argument| !in_the_key(&argument.name))
             .cloned()
             .collect()
     }
 }
 
-/// `.fingerprint("amount", &amount)` for each; an argument that cannot be part of one is reported at its place.
-fn fingerprint<'a>(names: impl Iterator<Item = &'a Ident>) -> TokenStream {
-    names
-        .map(|name| {
-            let text = name.unraw().to_string();
-            let value = quote::quote_spanned!(name.span()=> &#name);
-            quote!(.fingerprint(#text, #value))
-        })
-        .collect()
+/// `let idempotent = idempotent.fingerprint("amount", &amount);`; an argument that cannot be part of one is reported at
+/// its place.
+fn fingerprinted(argument: &Binding) -> TokenStream {
+    let (local, name, cfg) = (local(), &argument.name, &argument.cfg);
+    let text = name.unraw().to_string();
+    let value = quote::quote_spanned!(name.span()=> &#name);
+    quote! {
+        #(#cfg)*
+        #[allow(clippy::used_underscore_binding)]
+        let #local = #local.fingerprint(#text, #value);
+    }
 }
 
-fn named(names: &[Ident], scope: &Scope, mistakes: &mut Mistakes) -> Vec<Ident> {
-    let mut found: Vec<Ident> = Vec::new();
+fn named(names: &[Ident], scope: &Scope, mistakes: &mut Mistakes) -> Vec<Binding> {
+    let mut found: Vec<Binding> = Vec::new();
     for name in names {
         match scope.find(name) {
-            Ok(argument) if found.contains(argument) => mistakes.under(
-                name,
-                format!("`{name}` stands in the fingerprint twice; one is enough"),
-            ),
-            Ok(argument) => found.push(argument.clone()),
+            Ok(arguments) if found.iter().any(|known| known.name == arguments[0].name) => mistakes
+                .under(
+                    name,
+                    format!("`{name}` stands in the fingerprint twice; one is enough"),
+                ),
+            Ok(arguments) => found.extend(arguments.into_iter().cloned()),
             Err(problem) => mistakes.under(name, problem),
         }
     }

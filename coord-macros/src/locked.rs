@@ -20,7 +20,7 @@ use crate::diagnose::Mistakes;
 use crate::paths::Paths;
 use crate::registered::Entry;
 use crate::render::{borrowed, render};
-use crate::scope::{Roots, Scope};
+use crate::scope::{Found, Scope};
 use crate::template::Template;
 use crate::wrap::{Calls, Layer};
 
@@ -53,19 +53,22 @@ impl Locked {
         }
     }
 
-    /// Checks the arguments against the names of the function, and gives what each segment stands for.
-    pub(crate) fn resolve(&self, scope: &Scope, mistakes: &mut Mistakes) -> Roots {
+    /// Checks the arguments against the names of the function, and gives what it uses of them.
+    pub(crate) fn resolve(&self, scope: &Scope, mistakes: &mut Mistakes) -> Found {
         check_lease_name(&self.args, scope, mistakes);
-        self.templates
-            .iter()
-            .map(|template| scope.roots(template, mistakes))
-            .collect()
+        let templates = self.templates.iter();
+        Found {
+            roots: templates
+                .map(|template| scope.roots(template, mistakes))
+                .collect(),
+            ..Found::default()
+        }
     }
 
     /// The layer around the body of a function that returns `output`.
-    pub(crate) fn layer(&self, roots: &Roots, output: &Type) -> Layer {
+    pub(crate) fn layer(&self, found: &Found, output: &Type) -> Layer {
         Layer {
-            setup: self.setup(roots),
+            setup: self.setup(found),
             local: local(),
             calls: Calls::Once,
             method: self.method(),
@@ -119,12 +122,12 @@ impl Locked {
     }
 
     /// `let locked = { … Locked::new([…]).ttl(…) };`
-    fn setup(&self, roots: &Roots) -> TokenStream {
+    fn setup(&self, found: &Found) -> TokenStream {
         let (local, locked) = (local(), self.paths.locked());
         let keys = self
             .templates
             .iter()
-            .zip(roots)
+            .zip(&found.roots)
             .map(|(template, roots)| render(template, roots, &self.paths));
         let (coordinator, options) = (self.coordinator(), self.options());
         // The names of arguments are the user's, and may say that they are not used.

@@ -5,30 +5,37 @@ use syn::ext::IdentExt as _;
 
 use crate::braces;
 use crate::diagnose::{Mistakes, listed, nearest};
+use crate::function::Binding;
 use crate::template::{Segment, Template};
 
 /// What `#[async_trait]` puts in place of an argument that the signature destructures.
 const ASYNC_TRAIT_ARGUMENT: &str = "__arg";
 
-/// For each template of an attribute, what each of its segments stands for: an argument or `self`.
-pub(crate) type Roots = Vec<Vec<Ident>>;
+/// What an attribute has found of the names that it uses.
+#[derive(Debug, Default)]
+pub(crate) struct Found {
+    /// For each template, what each of its segments stands for: an argument or `self`.
+    pub(crate) roots: Vec<Vec<Ident>>,
+    /// The arguments that a fingerprint takes.
+    pub(crate) fingerprint: Vec<Binding>,
+}
 
 /// The names bound by one signature, or the fields of one struct.
 #[derive(Debug)]
 pub(crate) struct Scope {
     /// Each name without `r#`, and where it is bound.
-    names: Vec<(String, Ident)>,
+    names: Vec<(String, Binding)>,
     /// What a name stands for, and what has it: an `argument` of a `function`.
     noun: &'static str,
     owner: &'static str,
 }
 
 impl Scope {
-    pub(crate) fn new(bindings: Vec<Ident>) -> Self {
+    pub(crate) fn new(bindings: Vec<Binding>) -> Self {
         Self {
             names: bindings
                 .into_iter()
-                .map(|ident| (ident.unraw().to_string(), ident))
+                .map(|binding| (binding.name.unraw().to_string(), binding))
                 .collect(),
             noun: "argument",
             owner: "function",
@@ -39,7 +46,7 @@ impl Scope {
         Self {
             noun: "field",
             owner: "struct",
-            ..Self::new(fields)
+            ..Self::new(fields.into_iter().map(Binding::of).collect())
         }
     }
 
@@ -47,14 +54,16 @@ impl Scope {
         self.get(&name.unraw().to_string()).is_some()
     }
 
-    /// The argument called `name`, or what to say if there is none.
-    pub(crate) fn find(&self, name: &Ident) -> Result<&Ident, String> {
+    /// The arguments called `name`, of which there are several if a `cfg` chooses, or what to say if there is none.
+    pub(crate) fn find(&self, name: &Ident) -> Result<Vec<&Binding>, String> {
         let text = name.unraw().to_string();
-        let found = self.arguments().find(|known| known.unraw() == text);
+        let known = self.arguments();
+        let found: Vec<_> = known.filter(|known| known.name.unraw() == text).collect();
+        let found = Some(found).filter(|found| !found.is_empty());
         found.ok_or_else(|| {
             let known: Vec<_> = self
                 .arguments()
-                .map(|known| known.unraw().to_string())
+                .map(|known| known.name.unraw().to_string())
                 .collect();
             let known = || known.iter().map(String::as_str);
             let question = nearest(&text, known())
@@ -69,10 +78,10 @@ impl Scope {
         })
     }
 
-    /// The names of the arguments, in the order written, without `self`.
-    pub(crate) fn arguments(&self) -> impl Iterator<Item = &Ident> {
+    /// The arguments, in the order written, without `self`.
+    pub(crate) fn arguments(&self) -> impl Iterator<Item = &Binding> {
         let named = self.names.iter().filter(|(name, _)| name != "self");
-        named.map(|(_, ident)| ident)
+        named.map(|(_, binding)| binding)
     }
 
     /// What each segment of `template` stands for, in turn. A name that is bound nowhere is a mistake.
@@ -92,7 +101,7 @@ impl Scope {
         self.names
             .iter()
             .find(|(known, _)| known == name)
-            .map(|(_, ident)| ident)
+            .map(|(_, binding)| &binding.name)
     }
 
     fn unknown(&self, template: &Template, segment: &Segment) -> syn::Error {

@@ -20,7 +20,7 @@ use crate::locked::Locked;
 use crate::paths::Paths;
 use crate::registered;
 use crate::retry::{self, Retry};
-use crate::scope::{Roots, Scope};
+use crate::scope::{Found, Scope};
 use crate::wrap::{Layer, nameable, unwrapped, wrapped};
 
 /// Which attribute.
@@ -127,19 +127,19 @@ impl Stacked {
         }
     }
 
-    /// Checks the arguments against the names of the function, and gives what each segment stands for.
-    fn resolve(&self, scope: &Scope, mistakes: &mut Mistakes) -> Roots {
+    /// Checks the arguments against the names of the function, and gives what it uses of them.
+    fn resolve(&self, scope: &Scope, mistakes: &mut Mistakes) -> Found {
         match self {
             Self::Locked(locked) => locked.resolve(scope, mistakes),
             Self::Idempotent(idempotent) => idempotent.resolve(scope, mistakes),
-            Self::Retry(_) | Self::CircuitBreaker(_) => Roots::new(),
+            Self::Retry(_) | Self::CircuitBreaker(_) => Found::default(),
         }
     }
 
-    fn layer(&self, roots: &Roots, site: &Site<'_>) -> Layer {
+    fn layer(&self, found: &Found, site: &Site<'_>) -> Layer {
         match self {
-            Self::Locked(locked) => locked.layer(roots, site.inner_output),
-            Self::Idempotent(idempotent) => idempotent.layer(roots, site.inner_output),
+            Self::Locked(locked) => locked.layer(found, site.inner_output),
+            Self::Idempotent(idempotent) => idempotent.layer(found, site.inner_output),
             Self::Retry(retry) => retry.layer(site.name, site.output),
             Self::CircuitBreaker(breaker) => breaker.layer(site.name, site.output),
         }
@@ -178,13 +178,13 @@ pub(crate) fn expand(first: Kind, args: TokenStream, item: &TokenStream) -> Toke
     let mut mistakes = Mistakes::new();
     let mut stack = vec![first.read(args, &mut mistakes)];
     let Some(mut function) = mistakes.catch(syn::parse2::<Function>(item.clone())) else {
-    check_order(first, &function, &mut mistakes);
         let errors = mistakes.finish();
         return quote!(#item #errors);
     };
+    check_order(first, &function, &mut mistakes);
     let absorbed = absorb(&mut function, &mut stack, &mut mistakes);
     let scope = Scope::new(function.bindings());
-    let roots: Vec<_> = stack
+    let found: Vec<_> = stack
         .iter()
         .map(|attribute| attribute.resolve(&scope, &mut mistakes))
         .collect();
@@ -207,8 +207,8 @@ pub(crate) fn expand(first: Kind, args: TokenStream, item: &TokenStream) -> Toke
             };
             let mut layers: Vec<_> = stack
                 .iter()
-                .zip(&roots)
-                .map(|(attribute, roots)| attribute.layer(roots, &site))
+                .zip(&found)
+                .map(|(attribute, found)| attribute.layer(found, &site))
                 .collect();
             if let Some(outermost) = layers.first_mut() {
                 let setup = &outermost.setup;
@@ -227,6 +227,9 @@ pub(crate) fn expand(first: Kind, args: TokenStream, item: &TokenStream) -> Toke
             let function = unwrapped(&function, &quote!(#absorbed #placeholders));
             quote!(#function #errors)
         }
+    }
+}
+
 /// If one of ours has expanded on the function already, it stands above and did not know this one under its name.
 /// This one would end up outermost.
 fn check_order(first: Kind, function: &Function, mistakes: &mut Mistakes) {
@@ -243,9 +246,6 @@ fn check_order(first: Kind, function: &Function, mistakes: &mut Mistakes) {
                 first.name()
             ),
         );
-    }
-}
-
     }
 }
 

@@ -4,9 +4,9 @@ use proc_macro2::{Ident, Span, TokenStream};
 use quote::{quote, quote_spanned};
 use syn::spanned::Spanned as _;
 use syn::visit_mut::{self, VisitMut};
-use syn::{Lifetime, PatIdent, Receiver, ReceiverKind, Token, TraitBound, Type, TypeFnPtr};
+use syn::{Lifetime, PatIdent, Receiver, ReceiverKind, TraitBound, Type, TypeFnPtr};
 
-use crate::function::{Function, Shape};
+use crate::function::{Binding, Function, Shape};
 use crate::paths::Paths;
 
 /// What one attribute puts around a body.
@@ -98,11 +98,12 @@ pub(crate) fn wrapped(
 /// Statements that give the body its arguments, and the layers `inside` their locals, once more.
 fn clones(function: &Function, inside: &[Layer], paths: Option<&Paths>) -> TokenStream {
     let arguments = paths.map(|paths| {
-        let arguments = function.arguments();
-        let argument = |(mutability, name): &(Option<Token![mut]>, Ident)| {
-            let again = paths.again();
+        let argument = |binding: Binding| {
+            let (again, name) = (paths.again(), &binding.name);
+            let (cfg, mutability) = (&binding.cfg, binding.mutability);
             let value = quote_spanned!(Span::mixed_site().located_at(name.span())=> #again(&#name));
             quote! {
+                #(#cfg)*
                 #[allow(unused_variables, clippy::used_underscore_binding, clippy::no_effect_underscore_binding)]
                 let #mutability #name = #value;
             }
@@ -112,7 +113,8 @@ fn clones(function: &Function, inside: &[Layer], paths: Option<&Paths>) -> Token
             let (place, check) = (receiver.self_token, paths.self_again());
             quote_spanned!(Span::mixed_site().located_at(place.span)=> #check(&#place);)
         });
-        let arguments = arguments.iter().map(argument);
+        let arguments = function.bindings().into_iter();
+        let arguments = arguments.filter(|binding| binding.name != "self").map(argument);
         quote!(#receiver #(#arguments)*)
     });
     let locals = inside.iter().map(|layer| &layer.local);

@@ -63,11 +63,15 @@ pub(crate) async fn arguments_of_every_kind<'a, T: KeyPart + Serialize>(
             .ttl(::core::time::Duration::new(86400u64, 0u32))
             .lease(lease())
             .wait(::core::time::Duration::new(60u64, 0u32))
-            .fingerprint("order", &order)
-            .fingerprint("a", &a)
-            .fingerprint("b", &b)
-            .fingerprint("count", &count)
     };
+    #[allow(clippy::used_underscore_binding)]
+    let idempotent = idempotent.fingerprint("order", &order);
+    #[allow(clippy::used_underscore_binding)]
+    let idempotent = idempotent.fingerprint("a", &a);
+    #[allow(clippy::used_underscore_binding)]
+    let idempotent = idempotent.fingerprint("b", &b);
+    #[allow(clippy::used_underscore_binding)]
+    let idempotent = idempotent.fingerprint("count", &count);
     idempotent
         .run(
             <Result<_, Error> as ::coord::__private::Fallible>::from_error,
@@ -111,9 +115,11 @@ impl Service {
                 })
                 .with(coordinator)
                 .reject()
-                .fingerprint("amount", &amount)
-                .fingerprint("type", &r#type)
         };
+        #[allow(clippy::used_underscore_binding)]
+        let idempotent = idempotent.fingerprint("amount", &amount);
+        #[allow(clippy::used_underscore_binding)]
+        let idempotent = idempotent.fingerprint("type", &r#type);
         idempotent
             .run(
                 <Result<(), ImportError> as my::coord::__private::Fallible>::from_error,

@@ -77,6 +77,25 @@ async fn all_arguments(
     Ok(a + u8::try_from(b.len()).unwrap_or(0))
 }
 
+#[idempotent("payment:<order>", fingerprint)]
+async fn argument_that_is_not_there(
+    order: u64,
+    #[cfg(target_os = "none")] amount: Missing,
+    #[cfg(not(target_os = "none"))] amount: u64,
+    #[cfg(target_os = "none")] currency: Missing,
+) -> Result<u64, Error> {
+    Ok(order + amount)
+}
+
+#[idempotent("payment:<order>", fingerprint(amount))]
+async fn one_of_two_arguments_is_there(
+    order: u64,
+    #[cfg(target_os = "none")] amount: Missing,
+    #[cfg(not(target_os = "none"))] amount: u64,
+) -> Result<u64, Error> {
+    Ok(order + amount)
+}
+
 /// Only a field of it is in the key, so all of it is compared.
 #[idempotent("payment:<payment.order>", fingerprint)]
 async fn argument_with_a_field_in_the_key(payment: &Payment) -> Result<u64, Error> {

@@ -49,6 +49,14 @@ async fn by_default(id: u64) -> Result<u64, Error> {
     Ok(id)
 }
 
+#[retry("fast")]
+async fn argument_that_is_not_there(
+    #[cfg(target_os = "none")] id: Missing,
+    #[cfg(not(target_os = "none"))] id: u64,
+) -> Result<u64, Error> {
+    Ok(id)
+}
+
 #[retry("conservative", max_retries = 0)]
 async fn preset(id: u64) -> Result<u64, Error> {
     Ok(id)
