@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use darling::FromMeta;
 use darling::ast::NestedMeta;
-use proc_macro2::{Ident, Span, TokenStream, TokenTree};
+use proc_macro2::{Ident, Spacing, Span, TokenStream, TokenTree};
 use quote::ToTokens;
 use syn::spanned::Spanned as _;
-use syn::{Attribute, Expr, Lit, LitBool, LitStr, Meta, Path};
+use syn::{Attribute, Expr, Lit, LitStr, Meta, MetaNameValue, Path};
 
 use crate::diagnose::{Mistakes, listed, nearest};
 use crate::duration;
@@ -25,43 +25,6 @@ pub(crate) trait Options: FromMeta + Default {
 pub(crate) trait Templated: Options {
     /// The macro with a key template, as an example of how it begins.
     const USAGE: &'static str;
-}
-
-/// The options of `#[locked]`.
-#[derive(Debug, Default, FromMeta)]
-pub(crate) struct LockedArgs {
-    pub(crate) ttl: Option<DurationArg>,
-    pub(crate) wait: Option<DurationArg>,
-    pub(crate) at_least: Option<DurationArg>,
-    pub(crate) renew: Option<BoolArg>,
-    pub(crate) shared: Option<Word>,
-    pub(crate) exclusive: Option<Word>,
-    pub(crate) permits: Option<CountArg>,
-    pub(crate) skip: Option<Word>,
-    pub(crate) lease: Option<NameArg>,
-    pub(crate) coord: Option<ExprArg>,
-    #[darling(rename = "crate")]
-    pub(crate) path: Option<PathArg>,
-}
-
-impl Options for LockedArgs {
-    const NAMES: &'static [&'static str] = &[
-        "ttl",
-        "wait",
-        "at_least",
-        "renew",
-        "shared",
-        "exclusive",
-        "permits",
-        "skip",
-        "lease",
-        "coord",
-        "crate",
-    ];
-}
-
-impl Templated for LockedArgs {
-    const USAGE: &'static str = "#[locked(\"order:<id>\")]";
 }
 
 /// The options of `key!`.
@@ -93,7 +56,7 @@ impl Options for KeyPartArgs {
 /// Reads key templates and options. Of what is wrong, each item is reported and left out.
 pub(crate) fn read<A: Templated>(tokens: TokenStream, mistakes: &mut Mistakes) -> (Vec<LitStr>, A) {
     let first = tokens.clone().into_iter().next();
-    let items = match NestedMeta::parse_meta_list(tokens) {
+    let items = match items(tokens) {
         Ok(items) => items,
         Err(_) if !matches!(first, None | Some(TokenTree::Literal(_))) => {
             mistakes.under(first, no_template::<A>());
@@ -113,7 +76,7 @@ pub(crate) fn read_named<A: Options>(
     tokens: TokenStream,
     mistakes: &mut Mistakes,
 ) -> (Vec<Lit>, A) {
-    let items = mistakes.catch(NestedMeta::parse_meta_list(tokens));
+    let items = mistakes.catch(items(tokens));
     let (mut literals, mut options) = (Vec::new(), Vec::new());
     for item in items.unwrap_or_default() {
         match item {
@@ -129,7 +92,7 @@ pub(crate) fn read_attribute<A: Options>(attribute: &Attribute, mistakes: &mut M
     let tokens = mistakes
         .catch(attribute.meta.require_list())
         .map(|list| list.tokens.clone());
-    let options = tokens.and_then(|tokens| mistakes.catch(NestedMeta::parse_meta_list(tokens)));
+    let options = tokens.and_then(|tokens| mistakes.catch(items(tokens)));
     let is_literal = |option: &mut NestedMeta| matches!(option, NestedMeta::Lit(_));
     let mut options = options.unwrap_or_default();
     for literal in options.extract_if(.., is_literal) {
@@ -142,6 +105,25 @@ pub(crate) fn read_attribute<A: Options>(attribute: &Attribute, mistakes: &mut M
         );
     }
     read_options(options, mistakes)
+}
+
+/// What stands between commas.
+fn items(tokens: TokenStream) -> syn::Result<Vec<NestedMeta>> {
+    NestedMeta::parse_meta_list(tokens.clone()).map_err(|error| with_colon(tokens).unwrap_or(error))
+}
+
+/// What to say about `name: value`, as struct literals have it.
+fn with_colon(tokens: TokenStream) -> Option<syn::Error> {
+    let tokens: Vec<_> = tokens.into_iter().collect();
+    tokens.windows(3).find_map(|tokens| match tokens {
+        [TokenTree::Ident(name), TokenTree::Punct(colon), value]
+            if colon.as_char() == ':' && colon.spacing() == Spacing::Alone =>
+        {
+            let message = format!("options have `=` behind their names: write `{name} = {value}`");
+            Some(syn::Error::new(colon.span(), message))
+        }
+        _ => None,
+    })
 }
 
 /// Parts the templates, which come first, from the options.
@@ -157,7 +139,8 @@ fn split<A: Templated>(
     if items.is_empty() {
         mistakes.at(Span::call_site(), no_template::<A>());
     } else if !starts_with_literal && !has_template {
-        mistakes.under(&items[0], no_template::<A>());
+        let message = named_template(&items[0]).unwrap_or_else(no_template::<A>);
+        mistakes.under(&items[0], message);
     }
     for (index, item) in items.into_iter().enumerate() {
         match item {
@@ -179,6 +162,7 @@ fn split<A: Templated>(
             // Already reported, as what stands where a template should.
             NestedMeta::Meta(Meta::Path(name))
                 if index == 0 && !has_template && !is_known::<A>(&name) => {}
+            option if index == 0 && !has_template && named_template(&option).is_some() => {}
             option => options.push(option),
         }
     }
@@ -190,6 +174,20 @@ fn no_template<A: Templated>() -> String {
         "the key template is missing: a string literal comes first, as in `{}`",
         A::USAGE
     )
+}
+
+/// What to say about `key = "order:<id>"`.
+fn named_template(item: &NestedMeta) -> Option<String> {
+    let NestedMeta::Meta(Meta::NameValue(MetaNameValue { path, value, .. })) = item else {
+        return None;
+    };
+    if !path.is_ident("key") && !path.is_ident("template") {
+        return None;
+    }
+    let value = value.to_token_stream();
+    Some(format!(
+        "the key template stands first, without a name: write `{value}`"
+    ))
 }
 
 fn is_known<A: Options>(name: &Path) -> bool {
@@ -330,60 +328,6 @@ impl FromMeta for DurationArg {
     }
 }
 
-/// `renew = false`, or an expression of type `bool`.
-#[derive(Debug, Clone)]
-pub(crate) struct BoolArg(pub(crate) Expr);
-
-impl BoolArg {
-    /// Whether it is surely `false`.
-    pub(crate) fn is_false(&self) -> bool {
-        matches!(
-            literal(&self.0),
-            Some(Lit::Bool(LitBool { value: false, .. }))
-        )
-    }
-}
-
-impl FromMeta for BoolArg {
-    fn from_meta(option: &Meta) -> darling::Result<Self> {
-        let value = value_of(option, "false")?;
-        match literal(value) {
-            None | Some(Lit::Bool(_)) => Ok(Self(value.clone())),
-            Some(other) => Err(wrong(other, "write `true` or `false`")),
-        }
-    }
-}
-
-/// `permits = 5`, or an expression of type `u32`.
-#[derive(Debug, Clone)]
-pub(crate) struct CountArg(pub(crate) Expr);
-
-impl FromMeta for CountArg {
-    fn from_meta(option: &Meta) -> darling::Result<Self> {
-        let value = value_of(option, "5")?;
-        match literal(value) {
-            None => {}
-            Some(Lit::Int(count)) => match count.base10_parse::<u32>() {
-                Ok(0) => {
-                    return Err(wrong(
-                        count,
-                        "with no permits nobody could ever run; allow at least 1",
-                    ));
-                }
-                Ok(_) => {}
-                Err(_) => {
-                    return Err(wrong(
-                        count,
-                        format!("write a whole number up to {}", u32::MAX),
-                    ));
-                }
-            },
-            Some(other) => return Err(wrong(other, "write a whole number, such as `5`")),
-        }
-        Ok(Self(value.clone()))
-    }
-}
-
 /// `lease = name`, `context = name`
 #[derive(Debug, Clone)]
 pub(crate) struct NameArg(pub(crate) Ident);
@@ -475,6 +419,7 @@ impl FromMeta for Word {
 pub(crate) mod tests {
     use super::*;
     use crate::idempotent_args::IdempotentArgs;
+    use crate::locked_args::LockedArgs;
 
     /// The names that the struct knows and the names that the messages show are two lists.
     #[track_caller]

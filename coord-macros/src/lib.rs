@@ -18,6 +18,7 @@ mod idempotent_args;
 mod key;
 mod key_part;
 mod locked;
+mod locked_args;
 mod paths;
 mod policy_args;
 mod registered;

@@ -15,8 +15,9 @@ use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, quote};
 use syn::Type;
 
-use crate::args::{self, DurationArg, ExprArg, LockedArgs};
+use crate::args::{self, DurationArg, ExprArg};
 use crate::diagnose::Mistakes;
+use crate::locked_args::LockedArgs;
 use crate::paths::Paths;
 use crate::registered::Entry;
 use crate::render::{borrowed, render};

@@ -48,6 +48,26 @@ impl Options for RetryArgs {
         "name",
         "crate",
     ];
+    const ELSEWHERE: &'static [(&'static str, &'static str)] = &[
+        ("fast", "a preset is text: write `\"fast\"`, in front"),
+        ("default", "a preset is text: write `\"default\"`, in front"),
+        (
+            "conservative",
+            "a preset is text: write `\"conservative\"`, in front",
+        ),
+        (
+            "attempts",
+            "the attempts are the first one and its retries: write `max_retries = …`, one less",
+        ),
+        (
+            "times",
+            "how many times the body is run again is `max_retries`: write `max_retries = …`",
+        ),
+        (
+            "retry_if",
+            "which errors are worth a retry is `if`: write `if = …`",
+        ),
+    ];
 }
 
 /// The options of `#[circuit_breaker]`.
@@ -81,6 +101,10 @@ impl Options for CircuitBreakerArgs {
         "name",
         "crate",
     ];
+    const ELSEWHERE: &'static [(&'static str, &'static str)] = &[(
+        "threshold",
+        "after how many failures in a row it opens is `failures`: write `failures = …`",
+    )];
 }
 
 /// `max_retries = 3`, or an expression of type `u32`.

@@ -71,6 +71,10 @@ impl Options for StepArgs {
             "what a step is called in the store is its `id`: write `id = \"…\"`",
         ),
         (
+            "if",
+            "what says whether a step is run is `when`: write `when = …`",
+        ),
+        (
             "undo",
             "what undoes a step is its compensation: write `compensate = …`",
         ),

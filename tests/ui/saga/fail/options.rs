@@ -30,6 +30,11 @@ impl PlaceOrder {
         Ok(self.order_id)
     }
 
+    #[step(if = is_wanted)]
+    async fn wanted(&self) -> Result<u64, String> {
+        Ok(self.order_id)
+    }
+
     #[step = "last"]
     async fn last(&self) -> Result<u64, String> {
         Ok(self.order_id)

@@ -1,0 +1,13 @@
+use coord::locked;
+
+#[locked("order:<id>", timeout = "3s")]
+async fn timeout(id: u64) -> Result<u64, coord::Error> {
+    Ok(id)
+}
+
+#[locked(key = "order:<id>", ttl = "3s")]
+async fn named(id: u64) -> Result<u64, coord::Error> {
+    Ok(id)
+}
+
+fn main() {}
