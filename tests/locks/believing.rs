@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use coord::store::MemoryStore;
-use coord::testing::{Fault, Operation, Rule};
+use coord::testing::{Operation, Rule};
 use coord::{Context, Coordinator, Error};
 
 use crate::fleet::{Fleet, LONG};
@@ -54,9 +54,10 @@ async fn of_several_leases_none_is_lost_when_the_last_is_got() {
         async move { coord.lock_all(["a", "b"]).ttl(TTL).acquire().await }
     });
     fleet.line("lock", "b").until(1, 1).await;
-    store.inject(Rule::on(Operation::Renew), Fault::BeforeSend);
+    let held = store.hold(Rule::on(Operation::Renew).times(1));
+    held.reached().await;
     tokio::time::sleep(2 * TTL).await;
-    store.heal();
+    held.release();
     taken.release().await.unwrap();
     let lease = acquiring.await.unwrap().unwrap();
     assert!(lease.is_held());

@@ -14,6 +14,9 @@ use crate::context::LockName;
 use crate::error::{Error, StoreError};
 use crate::store::{Acquired, FencingToken, LeaseId, LeaseRequest, OwnerId, Wake, Watch};
 
+/// How often a grant may come when its lease is over already. A ttl that is shorter than the way to the store is over
+/// whenever it is got: that is what [`lost`](super::Lease::lost) is for.
+pub(super) const LATE_AT_MOST: u32 = 3;
 /// How long a place in line outlives a waiter that has died.
 const WAIT_TTL: Duration = Duration::from_secs(5);
 /// For how long a store that fails is tried again before the failure is told.
@@ -81,8 +84,9 @@ pub(super) async fn acquire(
         match acquired {
             Acquired::Granted(token) => {
                 place.holding.granted(token, asked);
-                if !place.holding.is_held() {
-                    // It took so long that the lease may be over by now.
+                // It took so long that the lease may be over by now.
+                if !place.holding.is_held() && attempts < LATE_AT_MOST {
+                    place.leave().await;
                     if until.is_over() {
                         return Ok(None);
                     }

@@ -9,7 +9,7 @@ use futures_util::future::join_all;
 use smallvec::smallvec;
 
 use super::Few;
-use super::acquire::{Got, Until, Wanted, acquire as acquire_one};
+use super::acquire::{Got, LATE_AT_MOST, Until, Wanted, acquire as acquire_one};
 use super::keeper::Keeper;
 use crate::clock::Moment;
 use crate::error::Error;
@@ -76,7 +76,9 @@ async fn one_by_one(
 ) -> Result<Result<Few<Got>, &'static str>, Error> {
     let mut in_order: Vec<usize> = (0..wanted.len()).collect();
     in_order.sort_unstable_by(|a, b| wanted[*a].resource.cmp(&wanted[*b].resource));
+    let mut rounds = 0;
     let so_far = loop {
+        rounds += 1;
         let mut so_far = SoFar {
             keeper,
             got: Few::with_capacity(wanted.len()),
@@ -89,7 +91,7 @@ async fn one_by_one(
             };
             so_far.got.push(got);
         }
-        let Some(lost) = so_far.lost() else {
+        let Some(lost) = so_far.lost().filter(|_| rounds < LATE_AT_MOST) else {
             break so_far;
         };
         so_far.give_back().await;

@@ -7,7 +7,8 @@
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use futures_util::future::try_join_all;
+use futures_util::TryFutureExt as _;
+use futures_util::stream::{self, TryStreamExt as _};
 
 use super::job::Job;
 use super::link::Link;
@@ -17,6 +18,8 @@ use crate::store::Result;
 
 /// How many rows of a kind, lines and logs go at a time.
 const AT_MOST: i64 = 1_000;
+/// How many logs are taken out together.
+const LOGS_TOGETHER: usize = 32;
 /// How many times one after the other.
 const ROUNDS: usize = 100;
 
@@ -55,18 +58,22 @@ async fn sweep(link: &Arc<Link>) -> Result<()> {
         };
         let (lines, logs) = (names(0), names(1));
         let more = rows.first().and_then(|row| row.try_get(2).ok());
-        let lines = lines.into_iter().map(|line| {
+        // Others may be in these lines, and wait for their locks: one at a time.
+        for line in lines {
             let lock = Subject::Lease.lock(link.schema.name(), &line);
             let parameters = [Parameter::Bytes(line.into()), Parameter::Base];
-            Job::new("sweep", Statement::SweepLine, lock, parameters)
-        });
+            let job = Job::new("sweep", Statement::SweepLine, lock, parameters);
+            job.run(link).await?;
+        }
         let logs = logs.into_iter().map(|log| {
             let lock = Subject::Log.lock(link.schema.name(), &log);
             let parameters = [Parameter::Bytes(log.into())];
-            Job::new("sweep", Statement::SweepLog, lock, parameters)
+            Ok(Job::new("sweep", Statement::SweepLog, lock, parameters))
         });
-        // Together, so that many share a transaction, as all writes do.
-        try_join_all(lines.chain(logs).map(|job| job.run(link))).await?;
+        // Some share a transaction; not so many that other writes have to wait for long.
+        stream::iter(logs)
+            .try_for_each_concurrent(LOGS_TOGETHER, |job| job.run(link).map_ok(drop))
+            .await?;
         if more != Some(true) {
             return Ok(());
         }

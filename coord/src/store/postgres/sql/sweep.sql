@@ -28,12 +28,12 @@ BEGIN
     ) gone WHERE d.topic = gone.topic AND d.listener = gone.listener;
     r_lines := ARRAY(
         SELECT DISTINCT c.resource FROM "coord".contender c
-            WHERE c.state < 2 AND c.expires_at <= now LIMIT p_at_most
+            WHERE c.state < 2 AND c.expires_at <= now LIMIT 100
     );
     r_logs := ARRAY(
         SELECT e.log FROM "coord".log_end e WHERE e.expires_at <= now ORDER BY e.expires_at LIMIT p_at_most
     );
-    r_more := r_more OR cardinality(r_lines) = p_at_most OR cardinality(r_logs) = p_at_most;
+    r_more := r_more OR cardinality(r_lines) = 100 OR cardinality(r_logs) = p_at_most;
 END $$;
 
 -- Settles a line that nobody is at.
