@@ -147,16 +147,17 @@ async fn next_executor(
     }))
 }
 
-/// Goes on with what an executor has listed, if it is dead. So are our own that have no task any more, since their
-/// runtime has ended: those that have one are left alone.
+/// Goes on with what an executor has listed, if it is dead. Of our own list, with those that have no task any more,
+/// since their runtime has ended.
 async fn look_through(
     coordinator: &Coordinator,
     executor: &Arc<Executor>,
     (id, owned): (&str, &str),
     recovered: &mut Recovered,
 ) -> Result<(), StoreError> {
-    if executor.was(id) || !is_alive(coordinator, id).await? {
-        recover_from(coordinator, executor, owned, recovered).await?;
+    let is_ours = executor.current().is_some_and(|member| member.id == id);
+    if is_ours || executor.was(id) || !is_alive(coordinator, id).await? {
+        recover_from(coordinator, executor, (owned, is_ours), recovered).await?;
     }
     Ok(())
 }
@@ -165,7 +166,7 @@ async fn look_through(
 async fn recover_from(
     coordinator: &Coordinator,
     executor: &Arc<Executor>,
-    prefix: &str,
+    (prefix, is_ours): (&str, bool),
     recovered: &mut Recovered,
 ) -> Result<(), StoreError> {
     let mut request = ListRequest::new(prefix);
@@ -174,7 +175,7 @@ async fn recover_from(
         // Together, so that those of a process that had many do not wait for each other.
         let each = page.entries.iter();
         let mut each: FuturesUnordered<_> = each
-            .map(|(slot, entry)| look_at(coordinator, executor, slot, entry))
+            .map(|(slot, entry)| look_at(coordinator, executor, (slot, is_ours), entry))
             .collect();
         while let Some(found) = each.next().await {
             recovered.add(found);
@@ -189,11 +190,13 @@ async fn recover_from(
 async fn look_at(
     coordinator: &Coordinator,
     executor: &Arc<Executor>,
-    slot: &str,
+    (slot, is_ours): (&str, bool),
     entry: &Entry,
 ) -> Recovered {
     let mut found = Recovered::default();
-    if let Err(problem) = recover_one(coordinator, executor, (slot, entry), &mut found).await {
+    if let Err(problem) =
+        recover_one(coordinator, executor, (slot, is_ours), entry, &mut found).await
+    {
         found.failed += 1;
         tracing::warn!(problem, "an orphaned saga was not recovered");
     }
@@ -203,21 +206,29 @@ async fn look_at(
 async fn recover_one(
     coordinator: &Coordinator,
     executor: &Arc<Executor>,
-    (slot, listed): (&str, &Entry),
+    (slot, is_ours): (&str, bool),
+    listed: &Entry,
     recovered: &mut Recovered,
 ) -> Result<(), String> {
     let head_key = &*String::from_utf8_lossy(&listed.value);
     let store = coordinator.store();
     let failed = |error: StoreError| error.to_string();
-    if executor.conducts(head_key).is_some() || executor.has_left(head_key) {
+    if executor.conducts(head_key).is_some() || (is_ours && executor.has_left(head_key)) {
         return Ok(());
     }
+    // What is ours has its place for the next saga.
+    let unlist = async || {
+        if is_ours {
+            return Ok(());
+        }
+        unlist(coordinator, slot, listed).await
+    };
     let Some(entry) = store.get_record(head_key).await.map_err(failed)? else {
-        return unlist(coordinator, slot, listed).await;
+        return unlist().await;
     };
     let head = Head::read(&entry.value)?;
     if head.state != SagaState::Running {
-        if head.state.is_final() {
+        if head.state.is_final() && !is_ours {
             // Its executor may have died before it did this.
             let log = log_name(coordinator, head.about.run);
             store
@@ -225,13 +236,13 @@ async fn recover_one(
                 .await
                 .map_err(failed)?;
         }
-        return unlist(coordinator, slot, listed).await;
+        return unlist().await;
     }
     if let Some(owner) = &head.about.owner
         && !slot.contains(owner.as_str())
     {
         // Somebody has taken it over, and lists it there.
-        return unlist(coordinator, slot, listed).await;
+        return unlist().await;
     }
     if resume(coordinator, executor, &head)? {
         recovered.resumed += 1;
