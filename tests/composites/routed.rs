@@ -166,3 +166,17 @@ async fn a_store_that_is_slow_loses_no_lease_of_another() {
     tokio::time::sleep(10 * TTL).await;
     assert!(fast.is_held());
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_takes_its_time_keeps_its_leases() {
+    const TTL: Duration = Duration::from_secs(2);
+    let slow = FaultStore::new(MemoryStore::new());
+    slow.inject(Rule::on(Operation::Renew), Fault::Delay(TTL * 2 / 5));
+    let store = Routed::new(slow).route("shop/lock/fast", MemoryStore::new());
+    let coord = Coordinator::builder().store(store).namespace("shop");
+    let coord = coord.build();
+    let slow = coord.lock("slow").ttl(TTL).acquire().await.unwrap();
+    let fast = coord.lock("fast").ttl(TTL).acquire().await.unwrap();
+    tokio::time::sleep(10 * TTL).await;
+    assert!(slow.is_held() && fast.is_held());
+}

@@ -16,11 +16,9 @@ use super::super::{
 };
 use super::together;
 use crate::error::{StoreError, StoreErrorKind};
-use crate::store::{defaults, scan};
+use crate::store::{LARGEST_TTL, defaults, scan};
 
 const SMALLEST_PAGE: usize = 50;
-/// A store has this part of the shortest ttl to answer a renewal.
-const PARTS_OF_A_TTL: u32 = 4;
 
 /// Several stores, each for the keys, resources and logs that begin with its prefix; the longest prefix decides, and
 /// one store takes what no prefix fits.
@@ -28,8 +26,8 @@ const PARTS_OF_A_TTL: u32 = 4;
 /// Prefixes are compared with names as stores see them, which begin with the coordinator's namespace and the kind of
 /// thing: `shop/lock/order:42`. Of each operation, one store is asked, and whatever fails there fails; the
 /// others go on. A listing that reaches across prefixes asks each store that can have some of it, and fails if
-/// one of them does. A batch of renewals is split, and each part fails by itself; also if its store has not answered within
-/// a quarter of the shortest ttl, since the others' leases cannot wait.
+/// one of them does. A batch of renewals is split, and each part fails by itself; of several, also one
+/// whose store has not answered within half of the shortest ttl, since the others' leases cannot wait.
 ///
 /// All processes must have the same prefixes. Changing them does not move what is stored.
 ///
@@ -195,15 +193,21 @@ impl Store for Routed {
         for (place, renewal) in renewals.iter().enumerate() {
             parts[self.index_of(&renewal.lease.resource)].push((place, renewal.clone()));
         }
+        let all = renewals.len();
         let parts = parts
             .into_iter()
             .zip(&self.routes)
             .filter(|(part, _)| !part.is_empty());
-        // One that is slow must not lose the leases of the others.
-        let shortest = renewals.iter().map(|one| one.ttl.min(one.wait_ttl)).min();
-        let limit = shortest.unwrap_or_default() / PARTS_OF_A_TTL;
+        // One that is slow must not lose the leases of the others; alone, it may take its time.
+        let shortest = renewals.iter().map(|one| one.ttl).min();
+        let limit = shortest.unwrap_or_default() / 2;
         let answers = join_all(parts.map(|(part, route)| async move {
             let (places, renewals): (Vec<_>, Vec<_>) = part.into_iter().unzip();
+            let limit = if renewals.len() < all {
+                limit
+            } else {
+                LARGEST_TTL
+            };
             let asked = timeout(limit, route.store.renew_leases(&renewals)).await;
             let answers = asked.unwrap_or_else(|_| vec![Err(too_slow()); renewals.len()]);
             places.into_iter().zip(answers).collect::<Vec<_>>()
