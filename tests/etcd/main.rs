@@ -1,6 +1,7 @@
 //! etcd: while servers and connections die, and when it refuses us.
 
 mod cluster;
+mod cost;
 mod encryption;
 mod failures;
 mod refusals;

@@ -105,6 +105,8 @@ coord_tests::over_every_store! {
     }
     recovering {
         a_recovery_that_comes_second_leaves_the_saga_to_the_first
+        a_saga_whose_head_arrives_late_is_found
+        a_saga_whose_takeover_arrives_late_is_found
     }
     inspecting {
         sagas_are_listed_by_state_and_name_in_pages

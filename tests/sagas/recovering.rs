@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use coord::__private::run_saga;
+use coord::__private::{run_saga, start_saga};
+use coord::saga::Recovered;
 use coord::store::ListRequest;
-use coord::testing::{Operation, Rule};
+use coord::testing::{Fault, FaultStore, Operation, Rule};
 use coord_tests::fleet::Fleet;
 use coord_tests::until;
 
@@ -68,4 +69,59 @@ pub(crate) async fn a_recovery_that_comes_second_leaves_the_saga_to_the_first(fl
         (listed(fleet).await == 2).then_some(())
     })
     .await;
+}
+
+/// The next head is sent and does not arrive yet, and none that is sent after it.
+fn delays_a_head(store: &FaultStore) {
+    let heads = || Rule::on(Operation::Put).key_containing("/saga/");
+    store.inject(heads().times(1), Fault::AfterSend);
+    store.inject(heads(), Fault::BeforeSend);
+}
+
+/// The head arrives when its executor is not a member any more, and that was looked through; and then the process dies.
+pub(crate) async fn a_saga_whose_head_arrives_late_is_found(fleet: &Fleet) {
+    let shop = Shop::default();
+    let (store, dead) = faulty(fleet, &shop).await;
+    delays_a_head(&store);
+    let _handle = start_saga(Some(&dead), order()).unwrap();
+    until("the head to be on its way", async || {
+        (store.count(Operation::Put) > 1).then_some(())
+    })
+    .await;
+    dies(&store);
+    fleet.let_pass(TTL).await;
+    let other = process(fleet, &shop).await;
+    assert_eq!(other.recover().await.unwrap(), Recovered::default());
+
+    assert_eq!(store.deliver().await, 1);
+    let found = other.recover().await.unwrap();
+    assert_eq!(found.resumed, 1, "{found:?}");
+    run_saga(Some(&other), order()).await.unwrap();
+    assert_eq!(shop.asked(), ["reserve", "charge", "ship"]);
+}
+
+/// One that takes it over is not its owner yet when somebody looks who cannot go on with it, and then is, and dies.
+pub(crate) async fn a_saga_whose_takeover_arrives_late_is_found(fleet: &Fleet) {
+    let shop = Shop::default();
+    let (store, first) = faulty(fleet, &shop).await;
+    let (_door, _handle) = stands_in(&first, &shop, "charge").await;
+    dies(&store);
+    fleet.let_pass(TTL).await;
+    let (store, second) = faulty(fleet, &shop).await;
+    delays_a_head(&store);
+    assert_eq!(second.recover().await.unwrap().resumed, 1);
+    until("the takeover to be on its way", async || {
+        (store.count(Operation::Put) > 1).then_some(())
+    })
+    .await;
+    dies(&store);
+    fleet.let_pass(TTL).await;
+    let unable = fleet.process().await;
+    assert_eq!(unable.recover().await.unwrap().failed, 2);
+
+    assert_eq!(store.deliver().await, 1);
+    let able = process(fleet, &shop).await;
+    assert!(able.recover().await.unwrap().resumed >= 1);
+    run_saga(Some(&able), order()).await.unwrap();
+    assert_eq!(shop.asked(), ["reserve", "charge", "charge", "ship"]);
 }

@@ -1,6 +1,8 @@
 //! How many requests follow each other in an operation.
 
-use coord::store::{AppendRequest, Condition, LeaseRequest, PutRequest, Store, ZookeeperStore};
+use coord::store::{
+    AppendRequest, Condition, LeaseRequest, Put, PutRequest, Store, ZookeeperStore,
+};
 use coord_tests::{Wire, shared_zookeeper, unique};
 
 use crate::{LONG, connect, token};
@@ -48,6 +50,22 @@ async fn what_meets_nobody_is_one_round_trip() {
             .unwrap();
     });
     assert_eq!(again.await, 1, "put again");
+
+    let place = unique("place");
+    let both = least(&wire, async || {
+        let first = PutRequest::new(&*place, "one");
+        let second = PutRequest::new(unique("put"), "one").when(Condition::Absent);
+        let put = store.put_after(&first, &second).await.unwrap();
+        assert!(matches!(put, Put::Stored(_)));
+    });
+    assert_eq!(both.await, 1, "put after another");
+    let again = least(&wire, async || {
+        let first = PutRequest::new(&*place, "two");
+        let second = PutRequest::new(&*key, "two").when(Condition::Absent);
+        let put = store.put_after(&first, &second).await.unwrap();
+        assert!(matches!(put, Put::Conflict(Some(_))));
+    });
+    assert_eq!(again.await, 2, "put after another, of what is there");
 
     let log = unique("log");
     let mut len = 0;

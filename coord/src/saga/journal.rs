@@ -59,6 +59,8 @@ pub(super) struct Journal<F> {
     full: VecDeque<Bytes>,
     pending: Vec<u8>,
     slot: Option<Slot>,
+    /// A takeover was read behind which there is none of ours. A read that is cut off leaves that behind.
+    is_taken_over: bool,
 }
 
 /// Why an executor leaves a saga that has not ended.
@@ -96,6 +98,7 @@ impl<F: Fold> Journal<F> {
             full: VecDeque::new(),
             pending: Vec::new(),
             slot,
+            is_taken_over: false,
         }
     }
 
@@ -199,15 +202,13 @@ impl<F: Fold> Journal<F> {
     /// Takes in what others have appended.
     pub(super) async fn catch_up(&mut self) -> Result<(), Stop> {
         let before = self.len;
-        let mut lost = false;
-        self.read(|line| lost |= line.kind == Kind::Takeover)
-            .await?;
-        if lost {
+        self.read().await?;
+        if self.is_taken_over {
             // Whoever took it over lists it.
             self.give_up_slot();
         }
         // A conflict without a reason is a log that lost something.
-        if lost || self.len == before {
+        if self.is_taken_over || self.len == before {
             return Err(Stop::Lost);
         }
         Ok(())
@@ -215,9 +216,9 @@ impl<F: Fold> Journal<F> {
 
     /// Takes in the whole history.
     pub(super) async fn read_history(&mut self) -> Result<(), Stop> {
-        self.apply_entry(&self.head.first.clone(), &mut |_| {})?;
-        self.read(|_| {}).await?;
-        self.apply_entry(&self.head.last.clone(), &mut |_| {})
+        self.apply_entry(&self.head.first.clone())?;
+        self.read().await?;
+        self.apply_entry(&self.head.last.clone())
     }
 
     /// Makes this executor the owner: the head first, then the log, which is the fence.
@@ -240,7 +241,7 @@ impl<F: Fold> Journal<F> {
                 Append::Conflict { .. } => {
                     // The old executor was quicker: what it has done counts.
                     let before = self.len;
-                    self.read(|_| {}).await?;
+                    self.read().await?;
                     if self.len == before {
                         return Err(Stop::Lost);
                     }
@@ -248,6 +249,7 @@ impl<F: Fold> Journal<F> {
             }
         }
         self.len += 1;
+        self.is_taken_over = false;
         self.fold.apply(Event::of_run(Kind::Takeover, (0, 0)));
         Ok(())
     }
@@ -316,12 +318,12 @@ impl<F: Fold> Journal<F> {
         }
     }
 
-    async fn read(&mut self, mut look: impl FnMut(&Line<'_>) + Send) -> Result<(), Stop> {
+    async fn read(&mut self) -> Result<(), Stop> {
         loop {
             let (from, log) = (self.len, &*self.log);
             let page = insist(&self.member, || self.store.read_log(log, from, PAGE)).await?;
             for entry in &page {
-                self.apply_entry(entry, &mut look)?;
+                self.apply_entry(entry)?;
                 self.len += 1;
             }
             if page.len() < PAGE {
@@ -330,38 +332,31 @@ impl<F: Fold> Journal<F> {
         }
     }
 
-    fn apply_entry(
-        &mut self,
-        entry: &Bytes,
-        look: &mut (dyn FnMut(&Line<'_>) + Send),
-    ) -> Result<(), Stop> {
-        replay(&mut self.fold, entry, look).map_err(Stop::Incompatible)
+    fn apply_entry(&mut self, entry: &Bytes) -> Result<(), Stop> {
+        for line in log::read(entry).map_err(Stop::Incompatible)? {
+            self.is_taken_over |= line.kind == Kind::Takeover;
+            apply(&mut self.fold, line).map_err(Stop::Incompatible)?;
+        }
+        Ok(())
     }
 }
 
-/// Takes in the events of one entry.
-pub(super) fn replay<F: Fold>(
-    fold: &mut F,
-    entry: &[u8],
-    look: &mut (dyn FnMut(&Line<'_>) + Send),
-) -> Result<(), String> {
-    for line in log::read(entry)? {
-        look(&line);
-        let step = if line.step.is_empty() {
-            0
-        } else {
-            fold.step(&line.step)?
-        };
-        fold.apply(Event {
-            kind: line.kind,
-            step,
-            item: line.item,
-            at: line.at,
-            output: line.output.map(ToOwned::to_owned),
-            error: line.error.map(Into::into),
-            delay: line.delay,
-        });
-    }
+/// Takes in a line of a log.
+fn apply<F: Fold>(fold: &mut F, line: Line<'_>) -> Result<(), String> {
+    let step = if line.step.is_empty() {
+        0
+    } else {
+        fold.step(&line.step)?
+    };
+    fold.apply(Event {
+        kind: line.kind,
+        step,
+        item: line.item,
+        at: line.at,
+        output: line.output.map(ToOwned::to_owned),
+        error: line.error.map(Into::into),
+        delay: line.delay,
+    });
     Ok(())
 }
 

@@ -2,11 +2,20 @@
 //!
 //! It costs what is orphaned: one look at each executor that has anything listed, and then what the dead ones
 //! have listed. One saga that cannot be recovered keeps no other from it.
+//!
+//! | what is listed by one that is dead has a head that is | then |
+//! |---|---|
+//! | absent | it stays listed for a while: the head may still be on its way |
+//! | ended, or stuck | it is not listed any more |
+//! | running, and its owner lives | the same: that one lists it |
+//! | running, and its owner is gone | it is gone on with, whoever listed it |
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
+use tokio::sync::OnceCell;
 
 use super::conduct::Conduct;
 use super::executor::Executor;
@@ -17,7 +26,11 @@ use super::spot::log_name;
 use crate::coordinator::Coordinator;
 use crate::error::{Error, StoreError};
 use crate::key::Key;
-use crate::store::{Condition, DeleteRequest, Entry, ListRequest};
+use crate::store::{Condition, DeleteRequest, Entry, ListRequest, PutRequest};
+
+/// How long a saga stays listed that is not there. Its process may have been paused before it sent the head, or the network
+/// may have kept it; where the list and the head are stored one after the other, nothing else would lead to it.
+const MAY_STILL_COME: Duration = Duration::from_secs(60 * 60);
 
 /// What a look for orphans has found.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -66,15 +79,15 @@ impl Coordinator {
     ///
     /// [`Error::Store`] if the store cannot list what there is, [`Error::ShutDown`].
     pub async fn recover(&self) -> Result<Recovered, Error> {
-        let executor = Executor::of(self)?;
+        let look = Look::new(self)?;
         let mut recovered = Recovered::default();
         let prefix = self.prefix(OWNED);
         let mut after = None;
         while let Some(id) = next_executor(self, &prefix, after).await? {
             let owned = format!("{prefix}{id}/");
-            let looked_at = look_through(self, &executor, (&id, &owned), &mut recovered).await;
+            let looked = look.look_through(&id, owned, &mut recovered).await;
             // The others' sagas do not wait for it.
-            if let Err(error) = looked_at {
+            if let Err(error) = looked {
                 recovered.failed += 1;
                 tracing::warn!(%error, "the sagas of an executor were not looked at");
             }
@@ -147,109 +160,167 @@ async fn next_executor(
     }))
 }
 
-/// Goes on with what an executor has listed, if it is dead. Of our own list, with those that have no task any more,
-/// since their runtime has ended.
-async fn look_through(
-    coordinator: &Coordinator,
-    executor: &Arc<Executor>,
-    (id, owned): (&str, &str),
-    recovered: &mut Recovered,
-) -> Result<(), StoreError> {
-    let is_ours = executor.current().is_some_and(|member| member.id == id);
-    if is_ours || executor.was(id) || !is_alive(coordinator, id).await? {
-        recover_from(coordinator, executor, (owned, is_ours), recovered).await?;
-    }
-    Ok(())
+/// One look at everything that is listed.
+struct Look<'a> {
+    coordinator: &'a Coordinator,
+    executor: Arc<Executor>,
+    /// The executors that were asked about, each once.
+    alive: Mutex<HashMap<String, Arc<OnceCell<bool>>>>,
 }
 
-/// Goes on with all that an executor has listed.
-async fn recover_from(
-    coordinator: &Coordinator,
-    executor: &Arc<Executor>,
-    (prefix, is_ours): (&str, bool),
-    recovered: &mut Recovered,
-) -> Result<(), StoreError> {
-    let mut request = ListRequest::new(prefix);
-    loop {
-        let page = coordinator.store().list_records(&request).await?;
-        // Together, so that those of a process that had many do not wait for each other.
-        let each = page.entries.iter();
-        let mut each: FuturesUnordered<_> = each
-            .map(|(slot, entry)| look_at(coordinator, executor, (slot, is_ours), entry))
-            .collect();
-        while let Some(found) = each.next().await {
-            recovered.add(found);
+/// The list of an executor that is gone, or one's own.
+struct List<'a> {
+    id: &'a str,
+    prefix: String,
+    is_ours: bool,
+}
+
+impl<'a> Look<'a> {
+    fn new(coordinator: &'a Coordinator) -> Result<Self, Error> {
+        Ok(Self {
+            coordinator,
+            executor: Executor::of(coordinator)?,
+            alive: Mutex::default(),
+        })
+    }
+
+    async fn is_alive(&self, id: &str) -> Result<bool, StoreError> {
+        let cell = {
+            let mut alive = self.alive.lock().unwrap_or_else(PoisonError::into_inner);
+            Arc::clone(alive.entry(id.to_owned()).or_default())
+        };
+        let asked = || is_alive(self.coordinator, id);
+        cell.get_or_try_init(asked).await.copied()
+    }
+
+    /// Goes on with what an executor has listed, if it is dead. Of our own list, with those that have no task any more,
+    /// since their runtime has ended.
+    async fn look_through(
+        &self,
+        id: &str,
+        prefix: String,
+        recovered: &mut Recovered,
+    ) -> Result<(), StoreError> {
+        let current = self.executor.current();
+        let is_ours = current.is_some_and(|member| member.id == id);
+        if is_ours || self.executor.was(id) || !self.is_alive(id).await? {
+            let list = List {
+                id,
+                prefix,
+                is_ours,
+            };
+            self.recover_from(&list, recovered).await?;
         }
-        match page.next {
-            Some(next) => request = request.after(next),
-            None => return Ok(()),
+        Ok(())
+    }
+
+    /// Goes on with all that an executor has listed.
+    async fn recover_from(
+        &self,
+        list: &List<'_>,
+        recovered: &mut Recovered,
+    ) -> Result<(), StoreError> {
+        let mut request = ListRequest::new(&*list.prefix);
+        loop {
+            let page = self.coordinator.store().list_records(&request).await?;
+            // Together, so that those of a process that had many do not wait for each other.
+            let each = page.entries.iter();
+            let mut each: FuturesUnordered<_> = each
+                .map(|(slot, entry)| self.look_at(list, slot, entry))
+                .collect();
+            while let Some(found) = each.next().await {
+                recovered.add(found);
+            }
+            match page.next {
+                Some(next) => request = request.after(next),
+                None => return Ok(()),
+            }
         }
     }
-}
 
-async fn look_at(
-    coordinator: &Coordinator,
-    executor: &Arc<Executor>,
-    (slot, is_ours): (&str, bool),
-    entry: &Entry,
-) -> Recovered {
-    let mut found = Recovered::default();
-    if let Err(problem) =
-        recover_one(coordinator, executor, (slot, is_ours), entry, &mut found).await
-    {
-        found.failed += 1;
-        tracing::warn!(problem, "an orphaned saga was not recovered");
+    async fn look_at(&self, list: &List<'_>, slot: &str, listed: &Entry) -> Recovered {
+        let mut found = Recovered::default();
+        if let Err(problem) = self.recover_one(list, slot, listed, &mut found).await {
+            found.failed += 1;
+            tracing::warn!(problem, "an orphaned saga was not recovered");
+        }
+        found
     }
-    found
-}
 
-async fn recover_one(
-    coordinator: &Coordinator,
-    executor: &Arc<Executor>,
-    (slot, is_ours): (&str, bool),
-    listed: &Entry,
-    recovered: &mut Recovered,
-) -> Result<(), String> {
-    let head_key = &*String::from_utf8_lossy(&listed.value);
-    let store = coordinator.store();
-    let failed = |error: StoreError| error.to_string();
-    if executor.conducts(head_key).is_some() || (is_ours && executor.has_left(head_key)) {
-        return Ok(());
-    }
-    // What is ours has its place for the next saga.
-    let unlist = async || {
-        if is_ours {
+    async fn recover_one(
+        &self,
+        list: &List<'_>,
+        slot: &str,
+        listed: &Entry,
+        recovered: &mut Recovered,
+    ) -> Result<(), String> {
+        let head_key = &*String::from_utf8_lossy(&listed.value);
+        let (store, executor) = (self.coordinator.store(), &self.executor);
+        if executor.conducts(head_key).is_some() || (list.is_ours && executor.has_left(head_key)) {
             return Ok(());
         }
-        unlist(coordinator, slot, listed).await
-    };
-    let Some(entry) = store.get_record(head_key).await.map_err(failed)? else {
-        return unlist().await;
-    };
-    let head = Head::read(&entry.value)?;
-    if head.state != SagaState::Running {
-        if head.state.is_final() && !is_ours {
-            // Its executor may have died before it did this.
-            let log = log_name(coordinator, head.about.run);
-            store
-                .expire_log(&log, head.retention())
-                .await
-                .map_err(failed)?;
+        let Some(entry) = store
+            .get_record(head_key)
+            .await
+            .map_err(|error| error.to_string())?
+        else {
+            return self.keep_for_a_while(list, slot, listed).await;
+        };
+        let head = Head::read(&entry.value)?;
+        if head.state != SagaState::Running {
+            if head.state.is_final() && !list.is_ours {
+                // Its executor may have died before it did this.
+                let log = log_name(self.coordinator, head.about.run);
+                let expired = store.expire_log(&log, head.retention()).await;
+                expired.map_err(|error| error.to_string())?;
+            }
+            return self.unlist(list, slot, listed).await;
         }
-        return unlist().await;
+        if let Some(owner) = &head.about.owner
+            && owner != list.id
+            && self
+                .is_alive(owner)
+                .await
+                .map_err(|error| error.to_string())?
+        {
+            // It has taken it over, and lists it itself.
+            return self.unlist(list, slot, listed).await;
+        }
+        if resume(self.coordinator, executor, &head)? {
+            recovered.resumed += 1;
+        } else {
+            recovered.unknown.push(head.about.name);
+        }
+        Ok(())
     }
-    if let Some(owner) = &head.about.owner
-        && !slot.contains(owner.as_str())
-    {
-        // Somebody has taken it over, and lists it there.
-        return unlist().await;
+
+    /// Takes a saga out of a list, unless another one has its place by now. What is ours has its place for the next saga.
+    async fn unlist(&self, list: &List<'_>, slot: &str, listed: &Entry) -> Result<(), String> {
+        if list.is_ours {
+            return Ok(());
+        }
+        let delete = DeleteRequest::new(slot).when(Condition::Version(listed.version));
+        let deleted = self.coordinator.store().delete_record(&delete).await;
+        deleted.map(drop).map_err(|error| error.to_string())
     }
-    if resume(coordinator, executor, &head)? {
-        recovered.resumed += 1;
-    } else {
-        recovered.unknown.push(head.about.name);
+
+    async fn keep_for_a_while(
+        &self,
+        list: &List<'_>,
+        slot: &str,
+        listed: &Entry,
+    ) -> Result<(), String> {
+        if list.is_ours || listed.expires_in.is_some() {
+            return Ok(());
+        }
+        let put = PutRequest::new(slot, listed.value.clone())
+            .when(Condition::Version(listed.version))
+            .ttl(MAY_STILL_COME)
+            .listed()
+            .quiet();
+        let put = self.coordinator.store().put_record(&put).await;
+        put.map(drop).map_err(|error| error.to_string())
     }
-    Ok(())
 }
 
 /// Goes on with a saga in the background, and says whether this process knows it.
@@ -276,11 +347,4 @@ pub(super) fn resume(
         .conduct(conduct)
         .map(|_| true)
         .map_err(|error| error.to_string())
-}
-
-/// Takes a saga out of a list, unless another one has its place by now.
-async fn unlist(coordinator: &Coordinator, slot: &str, listed: &Entry) -> Result<(), String> {
-    let delete = DeleteRequest::new(slot).when(Condition::Version(listed.version));
-    let deleted = coordinator.store().delete_record(&delete).await;
-    deleted.map(drop).map_err(|error| error.to_string())
 }

@@ -157,6 +157,15 @@ impl EtcdServer {
         asked.is_ok_and(|told| told.unwrap_or_default().contains("etcd_server_is_leader 1"))
     }
 
+    /// How many calls of clients it has answered so far.
+    pub async fn calls(&self) -> u64 {
+        let told = self.get("/metrics").await.expect("its metrics");
+        told.lines()
+            .filter(|line| line.starts_with("grpc_server_handled_total{"))
+            .filter_map(|line| line.rsplit_once(' ')?.1.parse::<u64>().ok())
+            .sum()
+    }
+
     /// What the server has logged since it was started.
     pub fn log(&self) -> String {
         fs::read_to_string(self.log_file()).unwrap_or_default()

@@ -10,7 +10,8 @@
 //!
 //! # Why it is correct
 //!
-//! 1. Each operation is one transaction, which compares all that it relies on. What only reads is linearizable.
+//! 1. Each operation is one transaction, which compares all that it relies on; so are two puts, of which the second is never
+//!    there without the first. What only reads is linearizable.
 //! 2. Each transaction that changes something leaves a trace, which it compares as well: the contender's key, the stone of
 //!    a release, the key of an operation, the operation in front of an entry. Sent again, to whichever server, it finds the
 //!    trace and answers the same. So the [`link`] itself may send it again.
@@ -51,7 +52,7 @@ use super::{
     Acquired, Append, AppendRequest, Capabilities, ClockSource, Consistency, Contender,
     DeleteRequest, Durability, Entry, Examination, LeaseId, LeaseRequest, ListRequest, Page, Put,
     PutRequest, Renewal, Renewed, ReplicaLoss, Result, RoundTrips, ScanPage, ScanRequest, Store,
-    TokensGrow, Watch, Watched, limits,
+    TokensGrow, Watch, Watched, defaults, limits,
 };
 use crate::error::Error;
 
@@ -223,6 +224,16 @@ impl Store for EtcdStore {
     async fn put_watched(&self, request: &PutRequest) -> Result<(Put, Watch)> {
         request.check()?;
         records::put_watched(&self.link, request).await
+    }
+
+    async fn put_after(&self, first: &PutRequest, request: &PutRequest) -> Result<Put> {
+        first.check()?;
+        request.check()?;
+        // A transaction may write a key but once.
+        if first.key == request.key || first.value.len() > records::SMALL {
+            return defaults::records::put_after(self, first, request).await;
+        }
+        records::put_after(&self.link, first, request).await
     }
 
     async fn scan(&self, request: &ScanRequest) -> Result<ScanPage> {

@@ -6,7 +6,7 @@
 use bytes::Bytes;
 
 use super::link::Link;
-use super::wire::{self, Compare, KeyValue, RangeRequest, TxnRequest};
+use super::wire::{self, Compare, KeyValue, RangeRequest, TxnRequest, TxnResponse};
 use super::{TRIES, failure, grants, hearing};
 use crate::store::{
     Condition, DeleteRequest, Entry, ListRequest, Page, Put, PutRequest, Result, Version, Watch,
@@ -14,6 +14,8 @@ use crate::store::{
 
 /// The most records that are asked for at once: a value can have a mebibyte.
 const AT_ONCE: usize = 100;
+/// A value up to this goes along with another one, without both being more than the servers take at once.
+pub(super) const SMALL: usize = 4 * 1024;
 
 pub(super) async fn get(link: &Link, key: &str) -> Result<Option<Entry>> {
     let key = link.address.root.record(key);
@@ -47,20 +49,71 @@ pub(super) async fn put(link: &Link, request: &PutRequest) -> Result<Put> {
         if answer.succeeded {
             return Ok(Put::Stored(version(answer.revision())));
         }
-        let mut read = answer.ranges();
-        let before = read.next().unwrap_or_default().into_iter().next();
-        if let Some(before) = before {
-            return Ok(Put::Stored(version(before.create_revision)));
+        let (done, there) = before(link, answer).await?;
+        if let Some(done) = done {
+            return Ok(Put::Stored(done));
         }
-        let there = match read.next().unwrap_or_default().into_iter().next() {
-            Some(there) => Some(entry(link, "put", there).await?),
-            None => None,
-        };
         if !request.condition.holds(there.as_ref()) {
             return Ok(Put::Conflict(there));
         }
     }
     Err(failure::of_contention("put"))
+}
+
+/// Puts the one and then the other, in one transaction if both go.
+pub(super) async fn put_after(
+    link: &Link,
+    first: &PutRequest,
+    request: &PutRequest,
+) -> Result<Put> {
+    let puts = [first, request];
+    let keys = puts.map(|put| link.address.root.record(&put.key));
+    let operations = puts.map(|put| link.address.root.operation(put.operation.to_bits()));
+    let ttls = [first.ttl, request.ttl, Some(grants::MEMORY)];
+    let txn = |[one, other, memory]: [i64; 3]| TxnRequest {
+        compare: operations
+            .iter()
+            .map(|operation| Compare::absent(operation))
+            .chain(holds(&first.condition, &keys[0]))
+            .chain(holds(&request.condition, &keys[1]))
+            .collect(),
+        success: vec![
+            wire::put(&keys[0], first.value.clone(), one),
+            wire::put(&operations[0], Bytes::new(), memory),
+            wire::put(&keys[1], request.value.clone(), other),
+            wire::put(&operations[1], Bytes::new(), memory),
+        ],
+        failure: vec![
+            wire::read(wire::range(&operations[1])),
+            wire::read(wire::range(&keys[1])),
+        ],
+    };
+    let (answer, _) = grants::txn(link, "put", ttls, txn).await?;
+    if answer.succeeded {
+        return Ok(Put::Stored(version(answer.revision())));
+    }
+    let (done, there) = before(link, answer).await?;
+    if let Some(done) = done {
+        return Ok(Put::Stored(done));
+    }
+    match put(link, first).await? {
+        Put::Stored(_) if request.condition.holds(there.as_ref()) => put(link, request).await,
+        Put::Stored(_) => Ok(Put::Conflict(there)),
+        conflict @ Put::Conflict(_) => Ok(conflict),
+    }
+}
+
+/// What a put that was not done has read: the version it gave when it was done before, and what is there.
+async fn before(link: &Link, answer: TxnResponse) -> Result<(Option<Version>, Option<Entry>)> {
+    let mut read = answer.ranges();
+    let mut next = || read.next().unwrap_or_default().into_iter().next();
+    let (before, there) = (next(), next());
+    let done = before.map(|before| version(before.create_revision));
+    let there = match there {
+        Some(there) if done.is_none() => Some(entry(link, "put", there).await?),
+        _ => None,
+    };
+    Ok((done, there))
 }
 
 /// Puts, and has whoever listens be told of what comes after it.

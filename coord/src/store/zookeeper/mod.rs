@@ -262,6 +262,12 @@ impl Store for ZookeeperStore {
         records::put_watched(&self.link, request).await
     }
 
+    async fn put_after(&self, first: &PutRequest, request: &PutRequest) -> Result<Put> {
+        check_put(first)?;
+        check_put(request)?;
+        records::put_after(&self.link, first, request).await
+    }
+
     async fn scan(&self, request: &ScanRequest) -> Result<ScanPage> {
         scan::scan(&self.link, request).await
     }

@@ -9,13 +9,13 @@ use super::cell::{self, Cell, Mark};
 use super::clock::{Time, milliseconds, until};
 use super::hearing;
 use super::link::{self, Changed, Link};
-use super::wire::{Change, Malformed, Request};
+use super::wire::{Change, Malformed, Request, Stat};
 use super::{TRIES, failure};
 use crate::store::{Condition, DeleteRequest, Entry, Put, PutRequest, Result, Version, Watch};
 
 /// How many operations before the last are remembered.
 const REMEMBERED: usize = 16;
-/// A value up to this may be read back for nothing, for the case that there was another.
+/// A value up to this may go along with another one, or be read back, for nothing.
 const SMALL: usize = 4 * 1024;
 
 const IS_THERE: u8 = 1;
@@ -163,6 +163,44 @@ pub(super) async fn put(link: &Link, request: &PutRequest) -> Result<Put> {
     Writing::put(link, request, false).run().await
 }
 
+/// Puts the one and then the other, in one transaction if what is known suffices for both.
+pub(super) async fn put_after(
+    link: &Link,
+    first: &PutRequest,
+    request: &PutRequest,
+) -> Result<Put> {
+    let (first, second) = (
+        Writing::put(link, first, false),
+        Writing::put(link, request, false),
+    );
+    let mut read = None;
+    if first.is_small()
+        && first.path != second.path
+        && let (Some(one), Some(other)) = (first.known(), second.known())
+    {
+        let (one, mut changes) = first.changes(one.as_ref());
+        let (other, more) = second.changes(other.as_ref());
+        changes.extend(more);
+        let behind = second.is_small().then(|| link::get(&second.path));
+        match link.change("put", changes, behind).await? {
+            (Changed::Done { stat, .. }, _) => {
+                first.keep(one, stat);
+                second.keep(other, stat);
+                return Ok(second.stored());
+            }
+            (Changed::Refused(_), replies) => {
+                if let Some(reply) = replies.into_iter().next() {
+                    read = Some(link::cell("put", reply)?);
+                }
+            }
+        }
+    }
+    match first.run().await? {
+        Put::Stored(_) => second.go_on(read).await,
+        conflict @ Put::Conflict(_) => Ok(conflict),
+    }
+}
+
 /// Puts, and then watches, in one round trip.
 pub(super) async fn put_watched(link: &Link, request: &PutRequest) -> Result<(Put, Watch)> {
     let path = link.address.root.record(&request.key);
@@ -212,9 +250,15 @@ impl<'a> Writing<'a> {
         }
     }
 
-    /// Writes at once where what is known suffices, and otherwise looks first.
-    async fn run(&self) -> Result<Put> {
-        let known = match (self.condition, self.value) {
+    /// Whether its value may go along with another one, or be read back, for nothing.
+    fn is_small(&self) -> bool {
+        self.value.is_none_or(|put| put.value.len() <= SMALL)
+    }
+
+    /// What is known to be there, where that suffices for writing.
+    #[allow(clippy::option_option, reason = "nothing there is known too")]
+    fn known(&self) -> Option<Option<Header>> {
+        match (self.condition, self.value) {
             (Condition::Version(version), _) => {
                 let header = self.link.header(&self.path);
                 header
@@ -230,15 +274,28 @@ impl<'a> Writing<'a> {
             }
             (Condition::Absent, Some(_)) => Some(None),
             _ => None,
-        };
+        }
+    }
+
+    /// Writes at once where what is known suffices, and otherwise looks first.
+    async fn run(&self) -> Result<Put> {
         let mut read = None;
-        if let Some(known) = known {
+        if let Some(known) = self.known() {
             match self.write(known.as_ref()).await? {
                 Written::Done => return Ok(self.stored()),
                 Written::Changed => {}
                 Written::Read(there) => read = Some(there),
             }
         }
+        self.go_on(read).await
+    }
+
+    /// Writes on what was read, or is there now.
+    #[allow(
+        clippy::option_option,
+        reason = "that nothing is there can be read too"
+    )]
+    async fn go_on(&self, mut read: Option<Option<Cell>>) -> Result<Put> {
         for _ in 0..TRIES {
             let there = match read.take() {
                 Some(there) => there,
@@ -290,8 +347,8 @@ impl<'a> Writing<'a> {
         }
     }
 
-    /// Writes on what is there.
-    async fn write(&self, there: Option<&Header>) -> Result<Written> {
+    /// What writes on what is there, and what stands in front of the record then.
+    fn changes(&self, there: Option<&Header>) -> (Header, Vec<Change>) {
         let mut header = Header::next(there, self.mark);
         let was_listed = there.is_some_and(|there| there.is_listed);
         if let Some(put) = self.value {
@@ -314,8 +371,20 @@ impl<'a> Writing<'a> {
             (true, false) => changes.push(Change::Delete { path: listed() }),
             _ => {}
         }
+        (header, changes)
+    }
+
+    /// It is written, as the server says.
+    fn keep(&self, mut header: Header, stat: Stat) {
+        header.ends_at = header.ttl.map(|ttl| stat.changed_at.saturating_add(ttl));
+        self.link.keep_header(&self.path, header);
+    }
+
+    /// Writes on what is there.
+    async fn write(&self, there: Option<&Header>) -> Result<Written> {
+        let (header, changes) = self.changes(there);
         let mut behind = Vec::new();
-        let reads = there.is_none() && value.len() <= SMALL;
+        let reads = there.is_none() && self.is_small();
         if reads {
             behind.push(link::get(&self.path));
         }
@@ -325,8 +394,7 @@ impl<'a> Writing<'a> {
         let changed = self.link.change(self.operation, changes, behind).await?;
         match changed {
             (Changed::Done { stat, .. }, _) => {
-                header.ends_at = header.ttl.map(|ttl| stat.changed_at.saturating_add(ttl));
-                self.link.keep_header(&self.path, header);
+                self.keep(header, stat);
                 Ok(Written::Done)
             }
             (Changed::Refused(_), replies) => match replies.into_iter().next().filter(|_| reads) {

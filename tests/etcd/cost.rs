@@ -1,0 +1,61 @@
+//! How many calls an operation is.
+
+use coord::store::{AppendRequest, Condition, LeaseRequest, Put, PutRequest, Store};
+use coord_tests::EtcdServer;
+
+use crate::{LONG, connect, token};
+
+async fn calls(server: &EtcdServer, work: impl Future<Output = ()>) -> u64 {
+    let before = server.calls().await;
+    work.await;
+    server.calls().await - before
+}
+
+#[tokio::test]
+async fn what_meets_nobody_is_one_call() {
+    let server = EtcdServer::start().await;
+    let store = connect(&server.url()).await;
+    let lease = LeaseRequest::exclusive("lease", LONG).queue(LONG);
+    let append = |len| AppendRequest::new("log", len, "one");
+    // What each of them needs from etcd once, for a while.
+    token(&store, &lease).await;
+    store.release_lease(&lease.lease).await.unwrap();
+    store.append_log(&append(0)).await.unwrap();
+
+    let lease = LeaseRequest::exclusive("lease", LONG).queue(LONG);
+    let acquire = calls(&server, async {
+        token(&store, &lease).await;
+    });
+    assert_eq!(acquire.await, 1, "acquire");
+    let release = calls(&server, async {
+        assert!(store.release_lease(&lease.lease).await.unwrap());
+    });
+    assert_eq!(release.await, 1, "release");
+    let append = calls(&server, async {
+        store.append_log(&append(1)).await.unwrap();
+    });
+    assert_eq!(append.await, 1, "append");
+
+    let absent = || PutRequest::new("one", "1").when(Condition::Absent);
+    let put = calls(&server, async {
+        assert!(matches!(
+            store.put_record(&absent()).await,
+            Ok(Put::Stored(_))
+        ));
+    });
+    assert_eq!(put.await, 1, "put");
+    let listed = PutRequest::new("list", "two").listed();
+    let two = PutRequest::new("two", "1").when(Condition::Absent);
+    let after = calls(&server, async {
+        let put = store.put_after(&listed, &two).await;
+        assert!(matches!(put, Ok(Put::Stored(_))));
+    });
+    assert_eq!(after.await, 1, "put after another");
+    let conflict = calls(&server, async {
+        let put = store
+            .put_after(&PutRequest::new("list", "one"), &absent())
+            .await;
+        assert!(matches!(put, Ok(Put::Conflict(Some(_)))));
+    });
+    assert_eq!(conflict.await, 2, "put after another, of what is there");
+}
