@@ -28,7 +28,8 @@ pub struct Plan<'a, E> {
     retry_after: Option<RetryAfter<'a, E>>,
     /// Finds an error of ours that an attempt ended with.
     pub(super) own: fn(&E) -> Option<&Error>,
-    pub(super) limits: Option<Limits<'a, E>>,
+    /// Boxed, since few calls have any, and a plan is moved.
+    pub(super) limits: Option<Box<Limits<'a, E>>>,
 }
 
 /// A box without an allocation, for a closure that captures nothing.
@@ -175,12 +176,13 @@ impl<'a, E> Plan<'a, E> {
         failed: fn(Error) -> E,
         set: impl FnOnce(Limits<'a, E>) -> Limits<'a, E>,
     ) -> Self {
-        self.limits = Some(set(self.limits.unwrap_or(Limits {
+        let limits = self.limits.map(|limits| *limits);
+        self.limits = Some(Box::new(set(limits.unwrap_or(Limits {
             deadline: None,
             attempt_timeout: None,
             breaker: None,
             failed,
-        })));
+        }))));
         self
     }
 

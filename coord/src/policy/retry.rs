@@ -124,7 +124,7 @@ impl RetryPolicy {
     ///
     /// A first attempt that succeeds costs next to nothing beyond the call: no allocation, no clock, no timer,
     /// no metrics.
-    /// A retry, and a call with a limit such as a deadline, allocates once.
+    /// A retry allocates, and so does a call with a limit such as a deadline.
     ///
     /// # Errors
     ///
