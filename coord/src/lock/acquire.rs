@@ -58,6 +58,8 @@ pub(super) struct Got {
 
 /// Gets the lease, or `None` if it is not free in time. `started` is now, or so little ago that a deadline
 /// may be counted from it.
+///
+/// All but the way of a lock that is free at once is on the heap: it carries no room for the rest.
 pub(super) async fn acquire(
     keeper: &Arc<Keeper>,
     wanted: &Wanted,
@@ -84,16 +86,17 @@ pub(super) async fn acquire(
         match acquired {
             Acquired::Granted(token) => {
                 place.holding.granted(token, asked);
+                let now = Moment::now();
                 // It took so long that the lease may be over by now.
-                if !place.holding.is_held() && attempts < LATE_AT_MOST {
-                    place.leave().await;
+                if !place.holding.is_held_at(now) && attempts < LATE_AT_MOST {
+                    Box::pin(place.leave()).await;
                     if until.is_over() {
                         return Ok(None);
                     }
                     continue;
                 }
                 place.be_kept()?;
-                return Ok(Some(place.take(token, attempts)));
+                return Ok(Some(place.take(token, attempts, now.instant())));
             }
             Acquired::Waiting {
                 look_again_in,
@@ -101,10 +104,12 @@ pub(super) async fn acquire(
                 ..
             } => {
                 place.holding.waits(asked, look_again_in);
-                match place.wait(wake, until).await? {
-                    Waited::Got(token) => return Ok(Some(place.take(token, attempts + 1))),
+                match Box::pin(place.wait(wake, until)).await? {
+                    Waited::Got(token) => {
+                        return Ok(Some(place.take(token, attempts + 1, Instant::now())));
+                    }
                     Waited::TooLong => {
-                        place.leave().await;
+                        Box::pin(place.leave()).await;
                         return Ok(None);
                     }
                     Waited::OutOfLine => {}
@@ -132,7 +137,8 @@ where
     loop {
         match operation().await {
             Err(error) if error.is_retryable() && until.remaining() > delay => {
-                tokio::time::sleep(delay).await;
+                // On the heap, so that what succeeds at once carries no room for it.
+                Box::pin(tokio::time::sleep(delay)).await;
             }
             result => return result,
         }
@@ -209,17 +215,29 @@ struct Place<'a> {
 impl Place<'_> {
     /// Enters the line. A request that is sent again is the same one: if the first was done after all, the
     /// store counts from when that arrived, so deadlines are counted from when the first was sent.
-    async fn enter(&mut self, request: &LeaseRequest, asked: Moment) -> Result<Acquired, Error> {
-        let store = &self.keeper.store;
-        let first = match store.acquire_lease(request).await {
-            Err(error) if error.is_retryable() => error,
-            answer => return Ok(answer?),
-        };
-        debug!(error = %first, "asking again for a lock");
-        self.may_be_there = true;
+    async fn enter(
+        &mut self,
+        request: &LeaseRequest,
+        asked: Moment,
+    ) -> Result<Acquired, StoreError> {
+        match self.keeper.store.acquire_lease(request).await {
+            Err(error) if error.is_retryable() => {
+                debug!(%error, "asking again for a lock");
+                self.may_be_there = true;
+                let until = Deadline::of_lease(asked, PATIENCE);
+                Box::pin(self.enter_again(request, until)).await
+            }
+            answer => answer,
+        }
+    }
+
+    async fn enter_again(
+        &self,
+        request: &LeaseRequest,
+        until: Deadline,
+    ) -> Result<Acquired, StoreError> {
         tokio::time::sleep(FIRST_RETRY).await;
-        let until = Deadline::of_lease(asked, PATIENCE);
-        Ok(persist(until, || store.acquire_lease(request)).await?)
+        persist(until, || self.keeper.store.acquire_lease(request)).await
     }
 
     /// Waits for the grant, renewed by the keeper.
@@ -262,12 +280,12 @@ impl Place<'_> {
         }
     }
 
-    fn take(mut self, token: FencingToken, attempts: u32) -> Got {
+    fn take(mut self, token: FencingToken, attempts: u32, since: Instant) -> Got {
         self.leaves = false;
         Got {
             holding: Arc::clone(&self.holding),
             token,
-            since: Instant::now(),
+            since,
             attempts,
         }
     }

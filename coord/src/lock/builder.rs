@@ -3,6 +3,7 @@
 use std::fmt;
 use std::marker::PhantomData;
 use std::panic::Location;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -130,7 +131,9 @@ impl<Form> LockBuilder<Form> {
     /// the store fails for longer than a few seconds.
     pub async fn acquire(self) -> Result<Lease, Error> {
         let span = self.span();
-        let got = self.get(&span, "timeout").instrument(span.clone()).await?;
+        // Pinned first, so that it is not moved into what instruments it.
+        let got = pin!(self.get(&span, "timeout"));
+        let got = got.instrument(span.clone()).await?;
         got.map_err(|NotFree { template, waited }| Error::LockTimeout { template, waited })
     }
 
@@ -143,7 +146,8 @@ impl<Form> LockBuilder<Form> {
     pub async fn try_acquire(mut self) -> Result<Option<Lease>, Error> {
         self.wait = Duration::ZERO;
         let span = self.span();
-        let got = self.get(&span, "busy").instrument(span.clone()).await?;
+        let got = pin!(self.get(&span, "busy"));
+        let got = got.instrument(span.clone()).await?;
         Ok(got.ok())
     }
 
@@ -179,7 +183,7 @@ impl<Form> LockBuilder<Form> {
 
     /// The lease; or, within `Ok`, what was not free, which the span calls `not_free`.
     async fn get(
-        self,
+        &self,
         span: &Span,
         not_free: &'static str,
     ) -> Result<Result<Lease, NotFree>, Error> {

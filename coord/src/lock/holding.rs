@@ -134,8 +134,12 @@ impl Holding {
     }
 
     pub(super) fn is_held(&self) -> bool {
+        self.is_held_at(Moment::now())
+    }
+
+    pub(super) fn is_held_at(&self, now: Moment) -> bool {
         let mut state = self.state();
-        self.lose_if_past(&mut state, Moment::now());
+        self.lose_if_past(&mut state, now);
         matches!(state.standing, Standing::Held(_))
     }
 

@@ -106,7 +106,10 @@ impl Request {
                 let got = acquire::acquire(keeper, one, self.until, self.started).await?;
                 Ok(got.map(|got| smallvec![got]).ok_or(one.name.template))
             }
-            several => together::acquire(keeper, several, self.until, self.started).await,
+            several => {
+                // On the heap, so that a single lock carries no room for it.
+                Box::pin(together::acquire(keeper, several, self.until, self.started)).await
+            }
         }
     }
 }
