@@ -4,6 +4,10 @@ use std::future::Future;
 use std::panic::Location;
 use std::sync::Arc;
 
+mod waits;
+
+pub(crate) use waits::{WaitedFor, Waiting, Waits};
+
 tokio::task_local! {
     static CURRENT: Context;
 }
@@ -35,8 +39,8 @@ struct Held {
     store: StoreId,
     /// The key, if it is a lock.
     lock: Option<(Arc<str>, LockName)>,
-    /// The id, if it is a saga.
-    saga: Option<Arc<str>>,
+    /// The id, if it is a saga, and what its steps wait for.
+    saga: Option<(Arc<str>, Arc<Waits>)>,
     outer: Option<Arc<Held>>,
 }
 
@@ -112,7 +116,8 @@ impl Context {
 
     /// The id of the innermost saga one of whose steps this is, if it is one's.
     pub fn saga_id(&self) -> Option<&str> {
-        self.chain().find_map(|held| held.saga.as_deref())
+        let mut sagas = self.chain().filter_map(|held| held.saga.as_ref());
+        sagas.next().map(|(id, _)| &**id)
     }
 
     /// The current context, or a new one, inside the body of a lock of `resources`, each with its key and name.
@@ -139,8 +144,13 @@ impl Context {
     }
 
     /// This context inside a step of the saga `id`, whose head is `resource`.
-    pub(crate) fn inside_saga(self, store: StoreId, resource: Arc<str>, id: Arc<str>) -> Self {
-        self.within((store, resource), None, Some(id))
+    pub(crate) fn inside_saga(
+        self,
+        (store, resource): (StoreId, Arc<str>),
+        id: Arc<str>,
+        waits: Arc<Waits>,
+    ) -> Self {
+        self.within((store, resource), None, Some((id, waits)))
     }
 
     /// Whether the current code is inside the body of a lock of `resource`. If it is not, `outer` is shown the locks
@@ -173,7 +183,7 @@ impl Context {
         mut self,
         (store, resource): (StoreId, Arc<str>),
         lock: Option<(Arc<str>, LockName)>,
-        saga: Option<Arc<str>>,
+        saga: Option<(Arc<str>, Arc<Waits>)>,
     ) -> Self {
         self.held = Some(Arc::new(Held {
             resource,

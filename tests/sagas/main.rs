@@ -10,6 +10,7 @@ mod enduring;
 mod everywhere;
 mod groups;
 mod inspecting;
+mod nesting;
 mod processes;
 mod recovering;
 mod running;
@@ -107,6 +108,10 @@ coord_tests::over_every_store! {
         a_recovery_that_comes_second_leaves_the_saga_to_the_first
         a_saga_whose_head_arrives_late_is_found
         a_saga_whose_takeover_arrives_late_is_found
+    }
+    nesting {
+        a_lock_that_a_step_wants_is_not_waited_for_inside_of_it
+        one_who_comes_when_the_step_queues_already_is_told_too
     }
     inspecting {
         sagas_are_listed_by_state_and_name_in_pages

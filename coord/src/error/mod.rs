@@ -96,11 +96,11 @@ pub enum Error {
         template: &'static str,
     },
 
-    /// The caller waits for something that it holds itself: a lock inside its own body, or an idempotent call
-    /// inside its own body.
+    /// The caller waits for something that it holds itself: a lock or an idempotent call inside its own body, or, inside
+    /// the body of a lock, a saga one of whose steps queues for that lock.
     #[error(
-        "`{template}` is asked for inside its own body, and would wait for itself: pass down what that \
-         body has instead of asking again"
+        "`{template}` is asked for inside its own body, or by a saga that is waited for there, and would wait for \
+         itself: pass down what that body has instead of asking again, or wait for the saga outside"
     )]
     WouldDeadlock {
         /// The key's template.

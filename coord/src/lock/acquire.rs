@@ -10,7 +10,7 @@ use tracing::debug;
 use super::holding::{Holding, Standing, Times};
 use super::keeper::Keeper;
 use crate::clock::{Deadline, Moment};
-use crate::context::LockName;
+use crate::context::{LockName, WaitedFor, Waiting};
 use crate::error::{Error, StoreError};
 use crate::store::{Acquired, FencingToken, LeaseId, LeaseRequest, OwnerId, Wake, Watch};
 
@@ -244,6 +244,11 @@ impl Place<'_> {
     async fn wait(&self, mut wake: Watch, until: Until) -> Result<Waited, Error> {
         let holding = &self.holding;
         self.be_kept()?;
+        let _waiting = Waiting::now(WaitedFor {
+            store: holding.name.store,
+            resource: Arc::clone(&holding.lease.resource),
+            template: holding.name.template,
+        });
         let too_long = sleep_until(until);
         tokio::pin!(too_long);
         loop {

@@ -32,6 +32,7 @@ use super::progress::{Cause, Progress, Run, Standing};
 use super::spot::Spot;
 use super::step::{Failed, Input};
 use super::trace::{self, Way};
+use crate::context::Waits;
 use crate::observe::{SagaEvent, emit};
 use crate::store::FencingToken;
 
@@ -51,6 +52,7 @@ pub(super) struct Drive {
     pub(super) definition: Arc<Definition>,
     pub(super) input: Input,
     pub(super) cancel: Arc<Cancel>,
+    pub(super) waits: Arc<Waits>,
 }
 
 /// How an attempt ended.

@@ -15,7 +15,7 @@ use super::drive::{Cancel, Ended};
 use super::error::SagaError;
 use super::leftovers::{GATHERED_FOR, Gathering, Leftovers};
 use super::membership::Member;
-use crate::context::Context;
+use crate::context::{Context, Waits};
 use crate::coordinator::{Coordinator, Service};
 use crate::error::Error;
 use crate::store::Store;
@@ -25,7 +25,7 @@ pub(super) struct Executor {
     store: Arc<dyn Store>,
     running: Mutex<RapidHashMap<Arc<str>, Arc<Running>>>,
     /// The sagas of closures that calls in this process have.
-    claimed: Mutex<RapidHashMap<Arc<str>, watch::Receiver<()>>>,
+    claimed: Mutex<RapidHashMap<Arc<str>, Claimed>>,
     member: RwLock<Option<Arc<Member>>>,
     /// One at a time becomes a member.
     joining: tokio::sync::Mutex<()>,
@@ -43,7 +43,16 @@ pub(super) struct Executor {
 pub(super) struct Running {
     pub(super) ended: watch::Sender<Option<Ended>>,
     pub(super) cancel: Arc<Cancel>,
+    pub(super) waits: Arc<Waits>,
     input: Bytes,
+}
+
+/// A saga of closures that a call in this process has.
+#[derive(Clone)]
+pub(super) struct Claimed {
+    /// Ends when the call goes.
+    pub(super) gone: watch::Receiver<()>,
+    pub(super) waits: Arc<Waits>,
 }
 
 impl Executor {
@@ -110,6 +119,7 @@ impl Executor {
         let running = Arc::new(Running {
             ended: watch::Sender::new(None),
             cancel: Arc::clone(&conduct.drive.cancel),
+            waits: Arc::clone(&conduct.drive.waits),
             input: conduct.input.clone(),
         });
         all.insert(Arc::clone(&name), Arc::clone(&running));
@@ -125,16 +135,21 @@ impl Executor {
         Ok(running)
     }
 
-    /// Claims a saga of closures until what this returns is dropped; or gives what ends when the one goes that has
-    /// it.
-    pub(super) fn claim(&self, name: &Arc<str>) -> Result<watch::Sender<()>, watch::Receiver<()>> {
+    /// Claims a saga of closures, whose steps' waits are `waits`, until what this returns is dropped; or gives the claim
+    /// of the one that has it.
+    pub(super) fn claim(
+        &self,
+        name: &Arc<str>,
+        waits: &Arc<Waits>,
+    ) -> Result<watch::Sender<()>, Claimed> {
         let mut claimed = lock(&self.claimed);
-        claimed.retain(|_, claim| claim.has_changed().is_ok());
+        claimed.retain(|_, claim| claim.gone.has_changed().is_ok());
         if let Some(other) = claimed.get(name) {
             return Err(other.clone());
         }
-        let (claim, seen) = watch::channel(());
-        claimed.insert(Arc::clone(name), seen);
+        let (claim, gone) = watch::channel(());
+        let waits = Arc::clone(waits);
+        claimed.insert(Arc::clone(name), Claimed { gone, waits });
         Ok(claim)
     }
 

@@ -8,7 +8,7 @@ use bytes::Bytes;
 
 use super::conduct::Conduct;
 use super::definition::{Definition, Saga};
-use super::drive::{Cancel, Drive};
+use super::drive::Drive;
 use super::error::SagaError;
 use super::executor::Running;
 use super::head::{Head, SagaState};
@@ -16,6 +16,7 @@ use super::log::{Event, Kind};
 use super::outputs::Finished;
 use super::spot::{Spot, log_name};
 use super::step::Input;
+use crate::context::WaitedFor;
 use crate::coordinator::Coordinator;
 use crate::error::Error;
 use crate::key::Key;
@@ -98,7 +99,8 @@ impl Conduct {
     ) -> Result<Self, Error> {
         let drive = Drive {
             spot: Spot::new(coordinator, definition.name, key)?,
-            cancel: Arc::new(Cancel::default()),
+            cancel: Arc::default(),
+            waits: Arc::default(),
             definition,
             input,
         };
@@ -120,13 +122,25 @@ impl<S: Saga> SagaHandle<S> {
     ///
     /// # Errors
     ///
-    /// See [`SagaError`]. In a step of the same saga, [`Error::WouldDeadlock`].
+    /// See [`SagaError`]. [`Error::WouldDeadlock`] in a step of the same saga, and as soon as a step in this process queues
+    /// for a lock inside whose body this is awaited: the saga goes on when that body has ended.
     pub async fn wait(&self) -> Result<S::Outputs, SagaError> {
         if self.coordinator.is_inside(&self.head_key) {
             let template = self.template;
             return Err(Error::WouldDeadlock { template }.into());
         }
-        let outputs = self.running.ended().await?;
+        let saga = WaitedFor {
+            store: self.coordinator.store_id(),
+            resource: Arc::clone(&self.head_key),
+            template: self.template,
+        };
+        let outputs = tokio::select! {
+            biased;
+            ended = self.running.ended() => ended?,
+            template = self.running.waits.meet(saga) => {
+                return Err(Error::WouldDeadlock { template }.into());
+            }
+        };
         Ok(S::outputs(&Finished {
             outputs: &outputs,
             template: self.template,

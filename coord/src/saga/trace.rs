@@ -90,9 +90,9 @@ impl Drive {
         let trace = Trace::begin(spot.template(), about);
         let store = spot.coordinator.store_id();
         let context = Context::with_correlation_id(&*about.correlation).inside_saga(
-            store,
-            Arc::clone(&spot.head_key),
+            (store, Arc::clone(&spot.head_key)),
             Arc::clone(&spot.id),
+            Arc::clone(&self.waits),
         );
         let member = Arc::clone(&journal.member);
         let lease = &member.lease;

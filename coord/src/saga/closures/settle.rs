@@ -8,7 +8,7 @@ use tokio::sync::watch;
 use super::NAME;
 use super::body::ClosureSaga;
 use super::replay::Replay;
-use crate::context::Context;
+use crate::context::{Context, WaitedFor, Waits};
 use crate::coordinator::Coordinator;
 use crate::error::Error;
 use crate::key::Key;
@@ -24,6 +24,7 @@ use crate::store::{Entry, Put, PutRequest, Version};
 pub(super) struct Claim {
     pub(super) spot: Spot,
     context: Context,
+    waits: Arc<Waits>,
     /// Those who wait for it see this go.
     _claimed: watch::Sender<()>,
 }
@@ -50,15 +51,27 @@ impl Claim {
             let template = spot.template();
             return Err(Error::WouldDeadlock { template }.into());
         }
+        let waits = Arc::default();
+        let saga = WaitedFor {
+            store: coordinator.store_id(),
+            resource: Arc::clone(&spot.head_key),
+            template: spot.template(),
+        };
         let claimed = loop {
-            match spot.executor.claim(&spot.head_key) {
+            match spot.executor.claim(&spot.head_key, &waits) {
                 Ok(claimed) => break claimed,
-                // It ends when the other one goes.
-                Err(mut other) => drop(other.changed().await),
+                Err(mut other) => tokio::select! {
+                    biased;
+                    _ = other.gone.changed() => {}
+                    template = other.waits.meet(saga.clone()) => {
+                        return Err(Error::WouldDeadlock { template }.into());
+                    }
+                },
             }
         };
         Ok(Self {
             spot,
+            waits,
             context: Context::current().unwrap_or_else(Context::create),
             _claimed: claimed,
         })
@@ -85,7 +98,8 @@ impl Claim {
     pub(super) fn context(&self, saga: &ClosureSaga) -> Context {
         let inside = self.context.clone().correlated(&*saga.correlation);
         let (store, name) = (self.spot.coordinator.store_id(), &self.spot.head_key);
-        inside.inside_saga(store, Arc::clone(name), Arc::clone(&saga.id))
+        let (id, waits) = (Arc::clone(&saga.id), Arc::clone(&self.waits));
+        inside.inside_saga((store, Arc::clone(name)), id, waits)
     }
 
     /// Creates the saga, or finds out who has it.
