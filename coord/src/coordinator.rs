@@ -136,7 +136,8 @@ impl Coordinator {
     }
 
     /// Releases everything that this process holds through this coordinator, then ends its background work.
-    /// Bodies that are running see their lease lost. New calls fail with [`Error::ShutDown`].
+    /// Bodies that are running see their lease lost. Those who wait for a lock, for the result of another call or for a
+    /// saga get [`Error::ShutDown`], and so do new calls.
     ///
     /// Dropping the future leaves what was not released yet to expire in the store, or to another call of this.
     pub async fn shutdown(&self) {

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use coord::testing::Operation;
 use coord::{Context, Coordinator, Error, IdempotencyContext, Outcome};
 use coord_tests::fleet::{Dropped, Fleet, LONG};
 
@@ -150,6 +151,28 @@ pub(crate) async fn shutting_down_drops_the_body_and_releases_the_key(fleet: &Fl
     assert!(dropped.get());
     assert!(!until_not_running(fleet, KEY).await);
     assert_eq!(pays(&other, 8).await.unwrap(), Outcome::Executed(8));
+}
+
+pub(crate) async fn those_who_wait_for_a_result_are_turned_away_by_shutting_down(fleet: &Fleet) {
+    let other = fleet.process().await;
+    let (store, one) = fleet.faulty().await;
+    let (door, running) = stands_in_its_body(other.idempotency(KEY).lease(LONG), 7).await;
+    let waiter = tokio::spawn({
+        let one = one.clone();
+        async move { pays(&one, 8).await }
+    });
+    coord_tests::until("the waiter to watch", async || {
+        (store.count(Operation::Watch) > 0).then_some(())
+    })
+    .await;
+    one.shutdown().await;
+    let turned_away = waiter.await.unwrap();
+    assert!(
+        matches!(turned_away, Err(Error::ShutDown)),
+        "{turned_away:?}"
+    );
+    door.open();
+    assert_eq!(running.await.unwrap().unwrap(), Outcome::Executed(7));
 }
 
 pub(crate) async fn a_call_after_shutting_down_is_refused(fleet: &Fleet) {

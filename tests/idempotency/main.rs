@@ -56,6 +56,7 @@ coord_tests::over_every_store! {
         a_deadlock_is_found_through_other_calls
         a_body_keeps_its_correlation
         shutting_down_drops_the_body_and_releases_the_key
+        those_who_wait_for_a_result_are_turned_away_by_shutting_down
         a_call_after_shutting_down_is_refused
     }
     takeover {

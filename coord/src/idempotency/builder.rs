@@ -198,8 +198,9 @@ macro_rules! calls {
             /// [`Error::FingerprintMismatch`], [`Error::LockLost`] if another call took over,
             /// [`Error::ResultTooLarge`], [`Error::ResultNotSerializable`] and [`Error::ResultShapeChanged`]
             /// for results that cannot be stored or replayed, [`Error::WouldDeadlock`] inside its own body,
-            /// [`Error::InvalidKey`] and [`Error::InvalidOption`] for what cannot be asked, and
-            /// [`Error::Store`] if the store fails for longer than a few seconds.
+            /// [`Error::InvalidKey`] and [`Error::InvalidOption`] for what cannot be asked,
+            /// [`Error::ShutDown`] also while it waits, and [`Error::Store`] if the store fails for longer than a few
+            /// seconds.
             pub async fn run<Body, T, E>(self, body: Body) -> Result<T, E>
             where
                 Body: AsyncFnOnce() -> Result<T, E>,

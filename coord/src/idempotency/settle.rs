@@ -168,7 +168,12 @@ impl<'c> Looker<'c> {
             Watching::NotYet => self.watching = Watching::FromTheNextLook,
             Watching::FromTheNextLook => {}
             Watching::Since(watch) => {
-                let _ = tokio::time::timeout(lapses_in + AFTER_LAPSE, watch.changed()).await;
+                tokio::select! {
+                    biased;
+                    () = self.call.keeper.closing() => return Err(Error::ShutDown),
+                    _ = watch.changed() => {}
+                    () = tokio::time::sleep(lapses_in + AFTER_LAPSE) => {}
+                }
             }
         }
         Ok(())

@@ -77,6 +77,7 @@ pub(crate) struct Keeper<K: Kept = Holding> {
     state: Mutex<State<K>>,
     work: Notify,
     idle: Notify,
+    closing: Notify,
 }
 
 struct State<K: Kept> {
@@ -111,6 +112,7 @@ impl<K: Kept> Keeper<K> {
             state: Mutex::new(state),
             work: Notify::new(),
             idle: Notify::new(),
+            closing: Notify::new(),
         }
     }
 
@@ -162,6 +164,14 @@ impl<K: Kept> Keeper<K> {
 
     pub(super) fn is_shut_down(&self) -> bool {
         self.state().shut_down
+    }
+
+    /// Resolves when the coordinator shuts down.
+    pub(crate) async fn closing(&self) {
+        let closing = self.closing.notified();
+        if !self.is_shut_down() {
+            closing.await;
+        }
     }
 
     /// Starts the task if there is none.
@@ -265,6 +275,7 @@ impl<K: Kept> Service for Keeper<K> {
                     self.start(state);
                 }
             }
+            self.closing.notify_waiters();
             if !self.state().runs {
                 return;
             }
