@@ -195,15 +195,18 @@ async fn a_breaker_tells_each_transition() {
         .failure_threshold(1)
         .reset_timeout(secs(1))
         .build();
-    call(&breaker, false).await;
+    let request = Context::with_correlation_id("request-7");
+    request.scope(call(&breaker, false)).await;
     tokio::time::advance(secs(1)).await;
     call(&breaker, true).await;
     let said = recording.everything();
-    for message in [
-        "circuit breaker open",
-        "circuit breaker half open",
-        "circuit breaker closed",
+    for (message, is_correlated) in [
+        ("circuit breaker open", true),
+        ("circuit breaker half open", false),
+        ("circuit breaker closed", false),
     ] {
-        assert!(said.contains(message), "{message} is not in {said}");
+        let event = said.lines().find(|line| line.contains(message));
+        let event = event.unwrap_or_else(|| panic!("{message} is not in {said}"));
+        assert_eq!(event.contains("request-7"), is_correlated, "{event}");
     }
 }

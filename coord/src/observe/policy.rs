@@ -7,6 +7,7 @@ use tracing::{debug, info, warn};
 
 use super::Event;
 use super::series::{Counter, Gauge, Histogram, Label, Registry, Series};
+use crate::context::Context;
 use crate::metrics;
 
 static RETRIES: Registry<RetrySeries> = Registry::new();
@@ -149,12 +150,14 @@ impl Event for BreakerEvent {
 
     fn tell(self, label: &BreakerLabel) {
         let name = label.name;
+        let context = Context::current();
+        let correlation_id = context.as_ref().map(Context::correlation_id);
         label.series.transitions[self as usize].increment();
         label.set_state(self);
         match self {
-            Self::Closed => info!(name, "circuit breaker closed"),
-            Self::HalfOpen => info!(name, "circuit breaker half open"),
-            Self::Open => warn!(name, "circuit breaker open"),
+            Self::Closed => info!(name, correlation_id, "circuit breaker closed"),
+            Self::HalfOpen => info!(name, correlation_id, "circuit breaker half open"),
+            Self::Open => warn!(name, correlation_id, "circuit breaker open"),
         }
     }
 }
