@@ -8,6 +8,7 @@ mod declared;
 mod diagrams;
 mod enduring;
 mod everywhere;
+mod expiring;
 mod groups;
 mod inspecting;
 mod nesting;

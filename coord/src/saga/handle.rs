@@ -20,7 +20,9 @@ use crate::context::WaitedFor;
 use crate::coordinator::Coordinator;
 use crate::error::Error;
 use crate::key::Key;
-use crate::store::{Append, AppendRequest, MAX_VALUE_BYTES};
+use crate::store::{
+    Append, AppendRequest, Condition, Entry, MAX_VALUE_BYTES, Put, PutRequest, Version,
+};
 
 /// A saga that was started. It goes on whatever becomes of this.
 pub struct SagaHandle<S> {
@@ -153,7 +155,7 @@ impl<S: Saga> SagaHandle<S> {
     ///
     /// [`Error::Store`] if the store fails.
     pub async fn status(&self) -> Result<Option<SagaState>, Error> {
-        Ok(self.head().await?.map(|head| head.state))
+        Ok(self.head().await?.map(|(head, _)| head.state))
     }
 
     /// Asks for the saga to be undone, and says whether it was still under way. It is undone when the step that
@@ -164,10 +166,10 @@ impl<S: Saga> SagaHandle<S> {
     ///
     /// [`Error::Store`] if the store fails.
     pub async fn cancel(&self) -> Result<bool, Error> {
-        let Some(head) = self
+        let Some((head, version)) = self
             .head()
             .await?
-            .filter(|head| head.state == SagaState::Running)
+            .filter(|(head, _)| head.state == SagaState::Running)
         else {
             return Ok(false);
         };
@@ -179,19 +181,41 @@ impl<S: Saga> SagaHandle<S> {
         while let Append::Conflict { len } = self.coordinator.store().append_log(&request).await? {
             request = AppendRequest::new(request.log, len, request.entry);
         }
+        if request.expected_len == 0 {
+            self.tell_of_log(&request.log, &head, version).await?;
+        }
         self.running.cancel.want();
         Ok(true)
     }
 
-    async fn head(&self) -> Result<Option<Head>, Error> {
+    /// Has whoever ends the saga know of a log that was empty: by a head of another version, if it has not ended yet.
+    async fn tell_of_log(&self, log: &str, head: &Head, version: Version) -> Result<(), Error> {
+        let put = PutRequest::new(&*self.head_key, head.write())
+            .when(Condition::Version(version))
+            .listed();
+        let store = self.coordinator.store();
+        if let Put::Conflict(there) = store.put_record(&put).await? {
+            let has_ended =
+                |there: Head| there.state.is_final() || there.about.run != head.about.run;
+            if there.is_none_or(|there| Head::read(&there.value).is_ok_and(has_ended)) {
+                store.expire_log(log, head.retention()).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn head(&self) -> Result<Option<(Head, Version)>, Error> {
         let entry = self.coordinator.store().get_record(&self.head_key).await?;
-        let head = entry.map(|entry| Head::read(&entry.value)).transpose();
-        head.map_err(|problem| Error::ResultShapeChanged {
-            template: self.template,
-            stored: "(not a saga)".into(),
-            expected: "a saga",
-            problem: problem.into(),
-        })
+        let read = |entry: Entry| Ok((Head::read(&entry.value)?, entry.version));
+        entry
+            .map(read)
+            .transpose()
+            .map_err(|problem: String| Error::ResultShapeChanged {
+                template: self.template,
+                stored: "(not a saga)".into(),
+                expected: "a saga",
+                problem: problem.into(),
+            })
     }
 }
 

@@ -5,7 +5,8 @@
 //! 2. An append names the length that is expected. Whoever takes the saga over appends a takeover, so the next
 //!    append of the old executor conflicts. It then reads what came between: a takeover ends it, and anything
 //!    else was meant for it.
-//! 3. The end is a put of the head on condition of its version, which a takeover has changed.
+//! 3. The end is a put of the head on condition of its version, which a takeover has changed. So has whoever was the first
+//!    to append to the log of a saga that may end without a look at it: such a log would be left to nobody.
 //! 4. After an error of the journal nothing in memory counts: it is dropped, and the saga read anew.
 //! 5. An entry is no larger than a value may be. What is more is appended behind it, so a log ends between two
 //!    events at the worst, and any such log can be gone on with.
@@ -22,7 +23,7 @@ use super::log::{self, Event, Kind, Line};
 use super::membership::{Member, Slot};
 use crate::error::{StoreError, StoreErrorKind};
 use crate::store::{
-    Append, AppendRequest, Condition, FITS_EVERYWHERE, Put, PutRequest, Store, Version,
+    Append, AppendRequest, Condition, Entry, FITS_EVERYWHERE, Put, PutRequest, Store, Version,
 };
 
 const FIRST_RETRY: Duration = Duration::from_millis(5);
@@ -202,13 +203,20 @@ impl<F: Fold> Journal<F> {
     /// Takes in what others have appended.
     pub(super) async fn catch_up(&mut self) -> Result<(), Stop> {
         let before = self.len;
+        self.read_on().await?;
+        // A conflict without a reason is a log that lost something.
+        if self.len == before {
+            return Err(Stop::Lost);
+        }
+        Ok(())
+    }
+
+    /// Takes in what others may have appended.
+    async fn read_on(&mut self) -> Result<(), Stop> {
         self.read().await?;
         if self.is_taken_over {
             // Whoever took it over lists it.
             self.give_up_slot();
-        }
-        // A conflict without a reason is a log that lost something.
-        if self.is_taken_over || self.len == before {
             return Err(Stop::Lost);
         }
         Ok(())
@@ -301,21 +309,38 @@ impl<F: Fold> Journal<F> {
     }
 
     async fn put_head(&mut self, ttl: Option<Duration>) -> Result<(), Stop> {
-        let request = PutRequest::new(&*self.head_key, self.head.write())
-            .when(Condition::Version(self.version))
-            .ttl(ttl)
-            .listed();
-        match insist(&self.member, || self.store.put_record(&request)).await? {
-            Put::Stored(version) => {
-                self.version = version;
-                Ok(())
-            }
-            Put::Conflict(_) => {
-                // Somebody else was quicker, and lists it.
-                self.give_up_slot();
-                Err(Stop::Lost)
+        loop {
+            let request = PutRequest::new(&*self.head_key, self.head.write())
+                .when(Condition::Version(self.version))
+                .ttl(ttl)
+                .listed();
+            match insist(&self.member, || self.store.put_record(&request)).await? {
+                Put::Stored(version) => {
+                    self.version = version;
+                    return Ok(());
+                }
+                Put::Conflict(Some(there)) if self.is_ours(&there) => {
+                    self.version = there.version;
+                    self.read_on().await?;
+                }
+                Put::Conflict(_) => {
+                    // Somebody else was quicker, and lists it.
+                    self.give_up_slot();
+                    return Err(Stop::Lost);
+                }
             }
         }
+    }
+
+    /// Whether a head says that nobody has taken the saga over.
+    fn is_ours(&self, there: &Entry) -> bool {
+        let ours = &self.head.about;
+        Head::read(&there.value).is_ok_and(|Head { state, about, .. }| {
+            let is_ours = about.owner.as_deref() == Some(&*self.member.id);
+            state == SagaState::Running
+                && is_ours
+                && (about.run, about.epoch) == (ours.run, ours.epoch)
+        })
     }
 
     async fn read(&mut self) -> Result<(), Stop> {

@@ -66,11 +66,18 @@ impl Sagas {
     ///
     /// [`Error::Store`] if the store fails.
     pub async fn abandon(&self, id: &str, reason: &str) -> Result<bool, Error> {
+        let mut has_appended = false;
         loop {
             let Some((mut head, name, version)) = self.find(id).await? else {
                 return Ok(false);
             };
             if head.state.is_final() {
+                if has_appended {
+                    // It may have ended without a look at its log.
+                    let log = log_name(&self.coordinator, head.about.run);
+                    let store = self.coordinator.store();
+                    store.expire_log(&log, head.retention()).await?;
+                }
                 return Ok(false);
             }
             // Whoever has it stops with its next append.
@@ -81,6 +88,7 @@ impl Sagas {
             {
                 request = AppendRequest::new(request.log, len, request.entry);
             }
+            has_appended = true;
             head.state = SagaState::Abandoned;
             head.about.ended = Some(now());
             head.about.failure = Some((String::new(), shortened(reason.to_owned())));
