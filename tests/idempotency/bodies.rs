@@ -166,7 +166,8 @@ pub(crate) async fn those_who_wait_for_a_result_are_turned_away_by_shutting_down
     })
     .await;
     one.shutdown().await;
-    let turned_away = waiter.await.unwrap();
+    let turned_away = tokio::time::timeout(LONG, waiter).await;
+    let turned_away = turned_away.expect("it ends").unwrap();
     assert!(
         matches!(turned_away, Err(Error::ShutDown)),
         "{turned_away:?}"

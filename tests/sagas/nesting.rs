@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use coord::lock::LockBuilder;
 use coord::saga::ClosureSaga;
 use coord::{Coordinator, Error, SagaError, saga};
 use coord_tests::fleet::Fleet;
@@ -92,16 +93,16 @@ fn would_deadlock(error: &SagaError) -> bool {
     matches!(error, SagaError::Coordination(Error::WouldDeadlock { .. }))
 }
 
-/// What comes of `body` inside of the lock `key`.
-async fn inside<T>(coord: &Coordinator, key: &str, body: impl Future<Output = T>) -> T {
-    let locked = coord.lock(key).run(async |_| Ok::<_, Error>(body.await));
+/// What comes of `body` inside of a lock.
+async fn inside<T>(lock: LockBuilder, body: impl Future<Output = T>) -> T {
+    let locked = lock.run(async |_| Ok::<_, Error>(body.await));
     let ended = tokio::time::timeout(LONG, Box::pin(locked)).await;
     ended.expect("it ends").unwrap()
 }
 
 pub(crate) async fn a_lock_that_a_step_wants_is_not_waited_for_inside_of_it(fleet: &Fleet) {
     let coord = process(fleet, &Shop::default()).await;
-    let refused = inside(&coord, "account", Withdraw { id: 1 }.run_with(&coord)).await;
+    let refused = inside(coord.lock("account"), Withdraw { id: 1 }.run_with(&coord)).await;
     let refused = refused.map(drop).unwrap_err();
     assert!(would_deadlock(&refused), "{refused:?}");
     let done = Withdraw { id: 1 }.run_with(&coord).await.unwrap();
@@ -111,7 +112,7 @@ pub(crate) async fn a_lock_that_a_step_wants_is_not_waited_for_inside_of_it(flee
 pub(crate) async fn one_who_comes_when_the_step_queues_already_is_told_too(fleet: &Fleet) {
     let coord = process(fleet, &Shop::default()).await;
     let line = fleet.line("lock", "account");
-    let waits = inside(&coord, "account", async {
+    let waits = inside(coord.lock("account"), async {
         let started = Withdraw { id: 1 }.start_with(&coord).unwrap();
         line.until(1, 1).await;
         (started.wait().await.map(drop).unwrap_err(), started)
@@ -126,7 +127,7 @@ async fn a_lock_that_a_compensation_wants_counts_too() {
     let (fleet, shop) = (Fleet::on_memory(), Shop::default());
     let coord = process(&fleet, &shop).await;
     shop.order("send", Does::FailsForGood);
-    let refused = inside(&coord, "ledger", Withdraw { id: 1 }.run_with(&coord)).await;
+    let refused = inside(coord.lock("ledger"), Withdraw { id: 1 }.run_with(&coord)).await;
     let refused = refused.map(drop).unwrap_err();
     assert!(would_deadlock(&refused), "{refused:?}");
     let undone = Withdraw { id: 1 }.run_with(&coord).await;
@@ -139,7 +140,7 @@ async fn one_who_starts_it_and_does_not_wait_holds_it_up_and_no_more() {
     let (fleet, shop) = (Fleet::on_memory(), Shop::default());
     let coord = process(&fleet, &shop).await;
     let line = fleet.line("lock", "account");
-    let started = inside(&coord, "account", async {
+    let started = inside(coord.lock("account"), async {
         let started = Withdraw { id: 1 }.start_with(&coord).unwrap();
         tokio::select! {
             biased;
@@ -158,7 +159,7 @@ async fn one_who_holds_something_else_waits_until_it_ends() {
     let coord = process(&fleet, &shop).await;
     let line = fleet.line("lock", "account");
     let lease = coord.lock("account").acquire().await.unwrap();
-    let waits = inside(&coord, "other", Withdraw { id: 1 }.run_with(&coord));
+    let waits = inside(coord.lock("other"), Withdraw { id: 1 }.run_with(&coord));
     let frees = async {
         line.until(1, 1).await;
         lease.release().await.unwrap();
@@ -171,10 +172,9 @@ async fn one_who_holds_something_else_waits_until_it_ends() {
 async fn a_reader_is_told_when_a_step_queues_behind_it() {
     let fleet = Fleet::on_memory();
     let coord = process(&fleet, &Shop::default()).await;
-    let body = Write { id: 1 }.run_with(&coord);
     let read = coord.rw_lock("catalog").read();
-    let refused = read.run(async |_| Ok::<_, Error>(body.await)).await;
-    let refused = refused.unwrap().map(drop).unwrap_err();
+    let refused = inside(read, Write { id: 1 }.run_with(&coord)).await;
+    let refused = refused.map(drop).unwrap_err();
     assert!(would_deadlock(&refused), "{refused:?}");
     Write { id: 1 }.run_with(&coord).await.unwrap();
 }
@@ -198,7 +198,7 @@ impl Write {
 async fn a_lock_that_a_saga_within_a_saga_wants_is_told_to_its_holder_alone() {
     let fleet = Fleet::on_memory();
     let coord = process(&fleet, &Shop::default()).await;
-    let refused = inside(&coord, "account", Transfer { id: 1 }.run_with(&coord)).await;
+    let refused = inside(coord.lock("account"), Transfer { id: 1 }.run_with(&coord)).await;
     let refused = refused.map(drop).unwrap_err();
     assert!(would_deadlock(&refused), "{refused:?}");
     let done = Transfer { id: 1 }.run_with(&coord).await.unwrap();
@@ -233,7 +233,7 @@ async fn a_saga_of_closures_that_another_call_has_is_no_different() {
     };
     let second = async {
         door.reached().await;
-        inside(&coord, "account", async {
+        inside(coord.lock("account"), async {
             door.open();
             saga().await
         })
