@@ -5,15 +5,18 @@
 //! 2. Whoever waits for a saga in a step of another waits for that saga, and for what its steps wait for. So a circle is
 //!    found by somebody in it, however many sagas it goes through.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use tokio::sync::watch;
+use tokio::sync::Notify;
 
 use super::{CURRENT, Context, StoreId};
 
 /// What the steps of one saga wait for, once for each that waits.
 #[derive(Debug, Default)]
-pub(crate) struct Waits(watch::Sender<Vec<WaitedFor>>);
+pub(crate) struct Waits {
+    now: Mutex<Vec<WaitedFor>>,
+    changed: Notify,
+}
 
 /// A lock, or a saga.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,18 +36,21 @@ impl Waits {
     /// For the code that waits for `saga`, whose steps' waits these are: returns if that would wait for itself, with the
     /// template of what it holds.
     pub(crate) async fn meet(&self, saga: WaitedFor) -> &'static str {
-        let mut seen = self.0.subscribe();
         let mut _waiting = Vec::new();
         loop {
-            let all = seen.borrow_and_update().clone();
+            let changed = self.changed.notified();
+            let all = self.now().clone();
             if let Some(held) = all.iter().find(|what| what.is_held()) {
                 return held.template;
             }
             let all = std::iter::once(saga.clone()).chain(all);
             _waiting = all.map(Waiting::now).collect();
-            // The sender is here, so this ends only when there is something new.
-            let _ = seen.changed().await;
+            changed.await;
         }
+    }
+
+    fn now(&self) -> MutexGuard<'_, Vec<WaitedFor>> {
+        self.now.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -63,7 +69,8 @@ impl Waiting {
         };
         let sagas: Vec<_> = CURRENT.try_with(around).unwrap_or_default();
         for saga in &sagas {
-            saga.0.send_modify(|all| all.push(what.clone()));
+            saga.now().push(what.clone());
+            saga.changed.notify_waiters();
         }
         Self { sagas, what }
     }
@@ -72,11 +79,12 @@ impl Waiting {
 impl Drop for Waiting {
     fn drop(&mut self) {
         for saga in &self.sagas {
-            saga.0.send_modify(|all| {
-                if let Some(at) = all.iter().position(|what| *what == self.what) {
-                    all.swap_remove(at);
-                }
-            });
+            let mut all = saga.now();
+            if let Some(at) = all.iter().position(|what| *what == self.what) {
+                all.swap_remove(at);
+            }
+            drop(all);
+            saga.changed.notify_waiters();
         }
     }
 }

@@ -4,6 +4,7 @@
 //! releases it, and a result that the caller did not stay for is stored in the background.
 
 use std::future::Future;
+use std::pin::pin;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -94,10 +95,10 @@ impl<'c> Mine<'c> {
             Ok(()) => u64::try_from(record.len()).unwrap_or(u64::MAX),
             // That is how a type says which of its errors are not to be remembered.
             Err(_) if state == State::Error => return Ok(self.release(output).await),
-            Err(problem) => return Err(self.not_serializable(problem).await),
+            Err(problem) => return Err(Box::pin(self.not_serializable(problem)).await),
         };
         if bytes > LARGEST_RECORD {
-            return Err(self.too_large(bytes).await);
+            return Err(Box::pin(self.too_large(bytes)).await);
         }
         if let Completed::Superseded(winner) = self.complete(record).await? {
             return call.winners_result(&winner, codec);
@@ -124,13 +125,14 @@ impl<'c> Mine<'c> {
         let inside =
             IdempotencyContext::new(Arc::clone(&call.name), head.attempt, head.fencing_token());
         // Boxed, since each future around it would have room for it, and calls within calls for each other.
-        let body = Box::pin(
+        let mut body = Box::pin(
             context
                 .inside(call.store, Arc::clone(&call.name))
                 .scope(start(inside)),
         );
         let running = &*self.running;
-        while_held(running.lost(&call.keeper), || running.is_ours(), body).await
+        let lost = pin!(running.lost(&call.keeper));
+        while_held(lost, || running.is_ours(), body.as_mut()).await
     }
 
     /// Stores a finished record in the place of the running one.

@@ -63,7 +63,8 @@ pub(super) async fn settle(call: &Call) -> Result<Settled<'_>, Error> {
         match looker.look().await? {
             Found::Nothing(mine) | Found::RunningHere(mine) => return Ok(Settled::Ours(mine)),
             Found::Finished(entry) => return Ok(Settled::Finished(entry)),
-            Found::RunningElsewhere { lapses_in } => looker.wait(lapses_in).await?,
+            // On the heap, so that a call that meets nobody carries no room for it.
+            Found::RunningElsewhere { lapses_in } => Box::pin(looker.wait(lapses_in)).await?,
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Running code while a lease is held.
 
 use std::future::Future;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::Poll;
 
@@ -27,12 +27,8 @@ where
     let lease = Arc::new(lease);
     let done = {
         let body = start(Arc::clone(&lease));
-        while_held(
-            lease.lost(),
-            || lease.has_not_ended(),
-            context.scope(body).instrument(span.clone()),
-        )
-        .await
+        let body = pin!(context.scope(body).instrument(span.clone()));
+        while_held(pin!(lease.lost()), || lease.has_not_ended(), body).await
     };
     match done {
         None => failed(lost(&lease)),
@@ -47,13 +43,13 @@ where
 
 /// The output of `body`, or `None` if what it needs was `lost` before. Whether it `is_held` is looked at before
 /// each poll of the body: one that wakes after a long pause must not go on.
+///
+/// Both are pinned where they are made: an `async fn` has room for what it takes twice.
 pub(crate) async fn while_held<F: Future>(
-    lost: impl Future<Output = ()>,
+    mut lost: Pin<&mut impl Future<Output = ()>>,
     is_held: impl Fn() -> bool,
-    body: F,
+    mut body: Pin<&mut F>,
 ) -> Option<F::Output> {
-    let mut lost = pin!(lost);
-    let mut body = pin!(body);
     std::future::poll_fn(|cx| {
         if lost.as_mut().poll(cx).is_ready() || !is_held() {
             return Poll::Ready(None);

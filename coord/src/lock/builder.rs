@@ -280,7 +280,8 @@ impl Asking<'_> {
 impl Drop for Asking<'_> {
     fn drop(&mut self) {
         if !self.is_over {
-            self.tell("cancelled", LockEvent::Cancelled);
+            let span = self.span;
+            span.in_scope(|| self.tell("cancelled", LockEvent::Cancelled));
         }
     }
 }

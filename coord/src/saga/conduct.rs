@@ -62,7 +62,7 @@ impl Conduct {
             let found = if creates {
                 self.create(&member, is_first).await
             } else {
-                self.look(&member).await
+                Box::pin(self.look(&member)).await
             };
             (creates, is_first) = (false, false);
             let stop = match found {
@@ -134,7 +134,8 @@ impl Conduct {
                 journal.give_up_slot();
                 match there {
                     None => Ok(Found::Absent),
-                    Some(entry) => self.settle(member, entry).await,
+                    // On the heap, so that a saga that is new carries no room for it.
+                    Some(entry) => Box::pin(self.settle(member, entry)).await,
                 }
             }
         }

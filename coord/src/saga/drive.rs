@@ -6,35 +6,28 @@
 //! 3. A saga that is cancelled goes backwards when the step that is under way has ended, unless it is past its
 //!    pivot.
 
-use std::any::Any;
 use std::borrow::Cow;
 use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use futures_util::future::FutureExt;
 use futures_util::stream::{FuturesUnordered, StreamExt};
-use serde_json::value::RawValue;
 use tokio::sync::Notify;
-use tokio::time::Instant;
-use tracing::Instrument;
 
-use super::call::Call;
-use super::context::{StepContext, StepOfRun};
+use super::attempt::{Attempted, panicked};
 use super::definition::Definition;
 use super::error::{SagaError, StepError};
-use super::head::{About, SagaState, milliseconds};
+use super::head::{SagaState, milliseconds};
 use super::journal::{Journal, Stop, shortened};
 use super::log::{Event, Kind};
 use super::outputs::Outputs;
 use super::progress::{Cause, Progress, Run, Standing};
 use super::spot::Spot;
-use super::step::{Failed, Input};
-use super::trace::{self, Way};
+use super::step::Input;
+use super::trace::Way;
 use crate::context::Waits;
 use crate::observe::{SagaEvent, emit};
-use crate::store::FencingToken;
 
 /// How a saga has ended, for those who wait for it.
 pub(super) type Ended = Result<Arc<Outputs>, SagaError>;
@@ -53,14 +46,6 @@ pub(super) struct Drive {
     pub(super) input: Input,
     pub(super) cancel: Arc<Cancel>,
     pub(super) waits: Arc<Waits>,
-}
-
-/// How an attempt ended.
-enum Attempted {
-    Done(Box<RawValue>),
-    Failed(Failed),
-    /// It was not made, because the saga is cancelled.
-    NotMade,
 }
 
 /// The one run that has failed for good.
@@ -87,7 +72,7 @@ impl Cancel {
     }
 
     /// Returns after `delay`: whether it was waited for to the end.
-    async fn sleep(&self, delay: Duration) -> bool {
+    pub(super) async fn sleep(&self, delay: Duration) -> bool {
         let wanted = self.wanted.notified();
         if self.is_wanted() {
             return false;
@@ -337,111 +322,6 @@ impl Drive {
         })
     }
 
-    /// The next attempt of a run, when it is due.
-    fn attempt<'a>(
-        &'a self,
-        journal: &Journal<Progress>,
-        run: Run,
-    ) -> impl Future<Output = (Run, Attempted)> + Send + use<'a> {
-        let progress = journal.fold.run(run);
-        let (delay, past_pivot) = (progress.waits(), journal.fold.past_pivot);
-        let made = self.made(journal, run, progress.attempt(), Way::Forwards);
-        async move {
-            if !delay.is_zero() {
-                if past_pivot {
-                    tokio::time::sleep(delay).await;
-                } else if !self.cancel.sleep(delay).await {
-                    return (run, Attempted::NotMade);
-                }
-            }
-            let began = Instant::now();
-            let attempted = made.await;
-            let took = began.elapsed();
-            emit(self.spot.template(), SagaEvent::Step { took });
-            (run, attempted)
-        }
-    }
-
-    async fn attempt_to_undo(&self, journal: &Journal<Progress>, run: Run) -> Attempted {
-        let progress = journal.fold.run(run);
-        let delay = progress.waits();
-        if !delay.is_zero() {
-            tokio::time::sleep(delay).await;
-        }
-        self.made(journal, run, progress.undo_attempt(), Way::Backwards)
-            .await
-    }
-
-    /// One attempt, caught if it panics, and cut off after the timeout.
-    fn made<'a>(
-        &'a self,
-        journal: &Journal<Progress>,
-        run: Run,
-        attempt: u32,
-        way: Way,
-    ) -> impl Future<Output = Attempted> + Send + use<'a> {
-        let step = &self.definition.steps[run.0];
-        let make = match &step.undo {
-            Some(undo) if way == Way::Backwards => &undo.run,
-            _ => &step.run,
-        };
-        let about = &journal.head.about;
-        let context = self.context(about, run, attempt, way);
-        let number = (attempt, context.step.item);
-        let span = trace::attempt(way, self.spot.template(), about, step.id, number);
-        let inside = span.clone();
-        let outputs = Arc::clone(&journal.fold.outputs);
-        let body = async move { make(&self.input, self.call(&context, &outputs, run)).await };
-        let body = AssertUnwindSafe(body).catch_unwind();
-        let attempted = async move {
-            let ended = match step.timeout {
-                None => Ok(body.await),
-                Some(timeout) => tokio::time::timeout(timeout, body).await,
-            };
-            let failed =
-                |text: String| Attempted::Failed(Failed::in_this_attempt(StepError::of_text(text)));
-            trace::attempted(&inside, matches!(ended, Ok(Ok(Ok(_)))));
-            match ended {
-                Ok(Ok(Ok(stored))) => Attempted::Done(stored.0),
-                Ok(Ok(Err(error))) => Attempted::Failed(error),
-                Ok(Err(panic)) => failed(panicked(&*panic)),
-                Err(_) => failed("it did not end within its timeout".to_owned()),
-            }
-        };
-        attempted.instrument(span)
-    }
-
-    fn context(&self, about: &About, (step, item): Run, attempt: u32, way: Way) -> StepContext {
-        let data = &self.definition.steps[step];
-        StepContext {
-            saga_id: Arc::clone(&self.spot.id),
-            attempt,
-            step: StepOfRun {
-                run: about.run,
-                id: data.id,
-                item: data.each.is_some().then_some(item),
-                way,
-            },
-            idempotency_key: OnceLock::new(),
-            token: FencingToken::new(about.began.saturating_mul(1000).saturating_add(about.epoch)),
-        }
-    }
-
-    fn call<'a>(
-        &'a self,
-        context: &'a StepContext,
-        outputs: &'a Outputs,
-        (step, item): Run,
-    ) -> Call<'a> {
-        Call {
-            context,
-            outputs,
-            dependencies: self.spot.coordinator.dependencies(),
-            step,
-            item,
-        }
-    }
-
     fn step_id(&self, step: usize) -> String {
         let step = self.definition.steps.get(step);
         step.map_or_else(String::new, |step| step.id.to_owned())
@@ -475,14 +355,4 @@ fn note_failure(
         delay: delay.map(milliseconds),
         ..Event::of_run(kind, run)
     });
-}
-
-/// That the user's code panicked, and what the panic said.
-fn panicked(panic: &(dyn Any + Send)) -> String {
-    let said = panic
-        .downcast_ref::<&str>()
-        .copied()
-        .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
-        .unwrap_or("(not a text)");
-    format!("it panicked: {said}")
 }

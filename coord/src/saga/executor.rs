@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
 
 use bytes::Bytes;
 use rapidhash::fast::RapidHashMap;
@@ -41,7 +41,8 @@ pub(super) struct Executor {
 
 /// A saga that is conducted in this process.
 pub(super) struct Running {
-    pub(super) ended: watch::Sender<Option<Ended>>,
+    ended: OnceLock<Ended>,
+    has_ended: Notify,
     pub(super) cancel: Arc<Cancel>,
     pub(super) waits: Arc<Waits>,
     input: Bytes,
@@ -117,7 +118,8 @@ impl Executor {
             };
         }
         let running = Arc::new(Running {
-            ended: watch::Sender::new(None),
+            ended: OnceLock::new(),
+            has_ended: Notify::new(),
             cancel: Arc::clone(&conduct.drive.cancel),
             waits: Arc::clone(&conduct.drive.waits),
             input: conduct.input.clone(),
@@ -236,13 +238,15 @@ impl Place {
             all.remove(&self.name);
         }
         drop(all);
-        self.running.ended.send_replace(Some(ended));
+        // Once: the task that has it leaves it, or is dropped.
+        let _ = self.running.ended.set(ended);
+        self.running.has_ended.notify_waiters();
     }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
-        if self.running.ended.borrow().is_none() {
+        if self.running.ended.get().is_none() {
             self.leave(Err(Error::ShutDown.into()));
         }
         self.executor.fewer.notify_waiters();
@@ -252,11 +256,13 @@ impl Drop for Place {
 impl Running {
     /// How it ends.
     pub(super) async fn ended(&self) -> Ended {
-        let mut ended = self.ended.subscribe();
-        let ended = ended.wait_for(Option::is_some).await;
-        match ended.as_deref() {
-            Ok(Some(ended)) => ended.clone(),
-            _ => Err(Error::ShutDown.into()),
+        let has_ended = self.has_ended.notified();
+        if self.ended.get().is_none() {
+            has_ended.await;
+        }
+        match self.ended.get() {
+            Some(ended) => ended.clone(),
+            None => Err(Error::ShutDown.into()),
         }
     }
 }

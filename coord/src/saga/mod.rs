@@ -6,11 +6,13 @@
 // `definition` is a saga as data, made of what `step` says of each of its steps; `call` is what one attempt of
 // a step is given, `outputs` the stored outputs it may ask for. `registry` finds definitions by name.
 //
-// `spot` is the place of a saga in the store. `conduct` finds out where a saga stands, and `drive` goes on with it if it is ours; what it does is written down
-// by `journal`: events of `log`, folded into `progress`, and the `head`. `executor` owns the tasks that conduct,
-// `membership` is what says that it is alive, and `recovery` looks for what the dead have left. `handle` starts, and
-// `trace` tells of it; `inspect`, `repair` and `diagram` are for people. `declared` is what the attributes need beyond the interface.
+// `spot` is the place of a saga in the store. `conduct` finds out where a saga stands, and `drive` goes on with it if it is
+// ours, an `attempt` of a step at a time; what it does is written down by `journal`: events of `log`, folded into `progress`,
+// and the `head`. `executor` owns the tasks that conduct, `membership` is what says that it is alive, and `recovery` looks for
+// what the dead have left. `handle` starts, and `trace` tells of it; `inspect`, `repair` and `diagram` are for people.
+// `declared` is what the attributes need beyond the interface.
 
+mod attempt;
 mod call;
 mod closures;
 mod conduct;

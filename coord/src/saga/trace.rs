@@ -3,6 +3,7 @@
 //! A saga that is taken over has a span in each process, perhaps each in a trace of its own. What links them is the
 //! correlation id of the call that began the saga: it is stored with it, and stands in all of its spans.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -96,9 +97,12 @@ impl Drive {
         );
         let member = Arc::clone(&journal.member);
         let lease = &member.lease;
-        let goes_on = spot.coordinator.scope(context.scope(self.go_on(journal)));
-        let goes_on = while_held(lease.lost(), || lease.has_not_ended(), goes_on);
-        let ended = trace.follow(goes_on).await.unwrap_or(Err(Stop::Lost));
+        let ended = {
+            let goes_on = spot.coordinator.scope(context.scope(self.go_on(journal)));
+            let goes_on = pin!(trace.follow(goes_on));
+            while_held(pin!(lease.lost()), || lease.has_not_ended(), goes_on).await
+        };
+        let ended = ended.unwrap_or(Err(Stop::Lost));
         match &ended {
             Ok(_) => trace.ended(&journal.head),
             Err(stop) => trace.stopped(stop),

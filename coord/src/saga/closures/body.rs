@@ -2,7 +2,7 @@
 
 use std::fmt::Display;
 use std::future::{Future, IntoFuture};
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 
 use serde::Serialize;
@@ -308,7 +308,7 @@ impl ClosureSaga {
     ) -> Option<Result<T, E>> {
         let about = &state.journal.head.about;
         let span = trace::attempt(way, self.template, about, step, (attempt, None));
-        let made = state.guarded(work.instrument(span.clone())).await?;
+        let made = state.guarded(pin!(work.instrument(span.clone()))).await?;
         trace::attempted(&span, made.is_ok());
         Some(made)
     }
@@ -369,9 +369,9 @@ impl State {
     }
 
     /// The output of `work`, unless this executor's membership ends before.
-    async fn guarded<W: Future>(&self, work: W) -> Option<W::Output> {
+    async fn guarded<W: Future>(&self, work: Pin<&mut W>) -> Option<W::Output> {
         let lease = &self.journal.member.lease;
-        while_held(lease.lost(), || lease.has_not_ended(), work).await
+        while_held(pin!(lease.lost()), || lease.has_not_ended(), work).await
     }
 
     /// Notes that the body does not wait for a step, or its compensation, any more.

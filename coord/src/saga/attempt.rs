@@ -1,0 +1,178 @@
+//! One attempt of a run, or to undo one: when it is due, in a span of its own, caught if it panics, and cut off after its
+//! timeout.
+
+use std::any::Any;
+use std::future::Future;
+use std::panic::AssertUnwindSafe;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use futures_util::future::FutureExt;
+use serde_json::value::RawValue;
+use tokio::time::Instant;
+use tracing::{Instrument, Span};
+
+use super::call::Call;
+use super::context::{StepContext, StepOfRun};
+use super::drive::Drive;
+use super::error::StepError;
+use super::head::About;
+use super::journal::Journal;
+use super::outputs::Outputs;
+use super::progress::{Progress, Run};
+use super::step::{Erased, Failed};
+use super::trace::{self, Way};
+use crate::observe::{SagaEvent, emit};
+use crate::store::FencingToken;
+
+/// How an attempt ended.
+pub(super) enum Attempted {
+    Done(Box<RawValue>),
+    Failed(Failed),
+    /// It was not made, because the saga is cancelled.
+    NotMade,
+}
+
+/// What is to be attempted.
+struct Attempt<'a> {
+    make: &'a Erased,
+    timeout: Option<Duration>,
+    context: StepContext,
+    outputs: Arc<Outputs>,
+    run: Run,
+    span: Span,
+}
+
+impl Drive {
+    /// The next attempt of a run, when it is due.
+    pub(super) fn attempt<'a>(
+        &'a self,
+        journal: &Journal<Progress>,
+        run: Run,
+    ) -> impl Future<Output = (Run, Attempted)> + Send + use<'a> {
+        let progress = journal.fold.run(run);
+        let (delay, past_pivot) = (progress.waits(), journal.fold.past_pivot);
+        let attempt = self.to_attempt(journal, run, progress.attempt(), Way::Forwards);
+        async move {
+            // On the heap, as is the timeout, so that most attempts carry no room for it.
+            if !delay.is_zero() && !Box::pin(self.wait(delay, past_pivot)).await {
+                return (run, Attempted::NotMade);
+            }
+            let began = Instant::now();
+            let attempted = self.make(&attempt).instrument(attempt.span.clone()).await;
+            let took = began.elapsed();
+            emit(self.spot.template(), SagaEvent::Step { took });
+            (run, attempted)
+        }
+    }
+
+    pub(super) async fn attempt_to_undo(&self, journal: &Journal<Progress>, run: Run) -> Attempted {
+        let progress = journal.fold.run(run);
+        let delay = progress.waits();
+        if !delay.is_zero() {
+            tokio::time::sleep(delay).await;
+        }
+        let attempt = self.to_attempt(journal, run, progress.undo_attempt(), Way::Backwards);
+        self.make(&attempt).instrument(attempt.span.clone()).await
+    }
+
+    /// Whether the attempt is to be made after this.
+    async fn wait(&self, delay: Duration, past_pivot: bool) -> bool {
+        if past_pivot {
+            tokio::time::sleep(delay).await;
+            return true;
+        }
+        self.cancel.sleep(delay).await
+    }
+
+    fn to_attempt<'a>(
+        &'a self,
+        journal: &Journal<Progress>,
+        run: Run,
+        attempt: u32,
+        way: Way,
+    ) -> Attempt<'a> {
+        let step = &self.definition.steps[run.0];
+        let make = match &step.undo {
+            Some(undo) if way == Way::Backwards => &undo.run,
+            _ => &step.run,
+        };
+        let about = &journal.head.about;
+        let context = self.context(about, run, attempt, way);
+        let number = (attempt, context.step.item);
+        Attempt {
+            make,
+            timeout: step.timeout,
+            span: trace::attempt(way, self.spot.template(), about, step.id, number),
+            context,
+            outputs: Arc::clone(&journal.fold.outputs),
+            run,
+        }
+    }
+
+    async fn make(&self, attempt: &Attempt<'_>) -> Attempted {
+        let call = self.call(&attempt.context, &attempt.outputs, attempt.run);
+        let body = async { (attempt.make)(&self.input, call).await };
+        let body = AssertUnwindSafe(body).catch_unwind();
+        let ended = match attempt.timeout {
+            None => Ok(body.await),
+            Some(timeout) => Box::pin(tokio::time::timeout(timeout, body)).await,
+        };
+        let failed =
+            |text: String| Attempted::Failed(Failed::in_this_attempt(StepError::of_text(text)));
+        trace::attempted(&attempt.span, matches!(ended, Ok(Ok(Ok(_)))));
+        match ended {
+            Ok(Ok(Ok(stored))) => Attempted::Done(stored.0),
+            Ok(Ok(Err(error))) => Attempted::Failed(error),
+            Ok(Err(panic)) => failed(panicked(&*panic)),
+            Err(_) => failed("it did not end within its timeout".to_owned()),
+        }
+    }
+
+    pub(super) fn context(
+        &self,
+        about: &About,
+        (step, item): Run,
+        attempt: u32,
+        way: Way,
+    ) -> StepContext {
+        let data = &self.definition.steps[step];
+        StepContext {
+            saga_id: Arc::clone(&self.spot.id),
+            attempt,
+            step: StepOfRun {
+                run: about.run,
+                id: data.id,
+                item: data.each.is_some().then_some(item),
+                way,
+            },
+            idempotency_key: OnceLock::new(),
+            token: FencingToken::new(about.began.saturating_mul(1000).saturating_add(about.epoch)),
+        }
+    }
+
+    pub(super) fn call<'a>(
+        &'a self,
+        context: &'a StepContext,
+        outputs: &'a Outputs,
+        (step, item): Run,
+    ) -> Call<'a> {
+        Call {
+            context,
+            outputs,
+            dependencies: self.spot.coordinator.dependencies(),
+            step,
+            item,
+        }
+    }
+}
+
+/// That the user's code panicked, and what the panic said.
+pub(super) fn panicked(panic: &(dyn Any + Send)) -> String {
+    let said = panic
+        .downcast_ref::<&str>()
+        .copied()
+        .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("(not a text)");
+    format!("it panicked: {said}")
+}
