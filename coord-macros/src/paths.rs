@@ -157,6 +157,16 @@ impl Paths {
         self.private("SagaKey")
     }
 
+    /// What can be the input of a saga.
+    pub(crate) fn saga_input(&self) -> TokenStream {
+        self.private("SagaInput")
+    }
+
+    /// How the input of a saga is stored.
+    pub(crate) fn input_codec(&self) -> TokenStream {
+        self.private("InputCodec")
+    }
+
     pub(crate) fn step(&self) -> TokenStream {
         self.private("Step")
     }

@@ -8,6 +8,9 @@ pub struct PlaceOrder {
 #[automatically_derived]
 impl ::coord::__private::SagaKey for PlaceOrder {
     const TEMPLATE: &'static str = "order:<order_id>";
+    fn codec() -> ::coord::__private::InputCodec<Self> {
+        <PlaceOrder as ::coord::__private::SagaInput>::codec()
+    }
     fn saga_key(
         &self,
     ) -> ::core::result::Result<::coord::__private::Key, ::coord::__private::Error> {
@@ -157,6 +160,9 @@ const _: () = {
     impl ::coord::__private::Saga for PlaceOrder {
         const NAME: &'static str = "PlaceOrder";
         type Outputs = PlaceOrderOutputs;
+        fn codec() -> ::coord::__private::InputCodec<Self> {
+            <PlaceOrder as ::coord::__private::SagaKey>::codec()
+        }
         fn key(
             &self,
         ) -> ::core::result::Result<::coord::__private::Key, ::coord::__private::Error> {

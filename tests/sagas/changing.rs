@@ -1,6 +1,8 @@
 //! Code that changes while sagas are under way.
 
-use coord::__private::{Call, Error, Finished, Key, Saga, Step, run_saga, start_saga};
+use coord::__private::{
+    Call, Error, Finished, InputCodec, Key, Saga, SagaInput, Step, run_saga, start_saga,
+};
 use coord::saga::SagaState;
 use coord::{Coordinator, SagaError};
 use coord_tests::fleet::Fleet;
@@ -29,6 +31,10 @@ const CHARGE_LEFT_OUT: u8 = 7;
 impl<const CHANGE: u8> Saga for Version<CHANGE> {
     const NAME: &'static str = "Order";
     type Outputs = ();
+
+    fn codec() -> InputCodec<Self> {
+        SagaInput::codec()
+    }
 
     fn key(&self) -> Result<Key, Error> {
         Key::new(self.id.as_str())

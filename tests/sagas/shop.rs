@@ -5,7 +5,9 @@ use std::fmt;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use coord::__private::{Call, Error, Failed, Finished, Key, Saga, Step, Stored};
+use coord::__private::{
+    Call, Error, Failed, Finished, InputCodec, Key, Saga, SagaInput, Step, Stored,
+};
 use coord::{Coordinator, RetryPolicy, StepContext};
 use coord_tests::fleet::Fleet;
 use serde::{Deserialize, Serialize};
@@ -161,6 +163,10 @@ impl Saga for Order {
     const NAME: &'static str = "Order";
     type Outputs = Ordered;
 
+    fn codec() -> InputCodec<Self> {
+        SagaInput::codec()
+    }
+
     fn key(&self) -> Result<Key, Error> {
         Key::new(self.id.as_str())
     }
@@ -207,6 +213,10 @@ impl Saga for Pivoted {
     const NAME: &'static str = "Pivoted";
     type Outputs = ();
 
+    fn codec() -> InputCodec<Self> {
+        SagaInput::codec()
+    }
+
     fn key(&self) -> Result<Key, Error> {
         Key::new(self.0.as_str())
     }
@@ -233,6 +243,10 @@ pub(crate) struct Long(pub(crate) usize);
 impl Saga for Long {
     const NAME: &'static str = "Long";
     type Outputs = Vec<String>;
+
+    fn codec() -> InputCodec<Self> {
+        SagaInput::codec()
+    }
 
     fn key(&self) -> Result<Key, Error> {
         Key::new("long")

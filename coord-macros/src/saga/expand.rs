@@ -60,7 +60,8 @@ fn implementation(declared: &Declared, steps: &TokenStream, outputs: &TokenStrea
     }
     let (declaration, of_outputs) = (outputs::declaration(declared), outputs::name(saga));
     let [of_saga, of_steps] = [paths.saga(), paths.saga_steps()].map(|path| located(path, place));
-    let (step, finished, saga_key) = (paths.step(), paths.finished(), paths.saga_key());
+    let (step, finished, input_codec) = (paths.step(), paths.finished(), paths.input_codec());
+    let saga_key = keyed(declared);
     let (rendered, result) = (paths.rendered(), paths.result(&quote!(Self::Outputs)));
     let name = name(declared);
     quote! {
@@ -74,8 +75,12 @@ fn implementation(declared: &Declared, steps: &TokenStream, outputs: &TokenStrea
 
             type Outputs = #of_outputs;
 
+            fn codec() -> #input_codec<Self> {
+                #saga_key::codec()
+            }
+
             fn key(&self) -> #rendered {
-                <#saga as #saga_key>::saga_key(self)
+                #saga_key::saga_key(self)
             }
 
             fn steps() -> ::std::vec::Vec<#step<Self>> {
@@ -90,13 +95,19 @@ fn implementation(declared: &Declared, steps: &TokenStream, outputs: &TokenStrea
     }
 }
 
+/// `<PlaceOrder as SagaKey>`, which is used several times. What is wrong with it is told once, since it is told of one
+/// place.
+fn keyed(declared: &Declared) -> TokenStream {
+    let (saga, saga_key) = (&declared.written.saga, declared.paths.saga_key());
+    located(quote!(<#saga as #saga_key>), spans(saga).0)
+}
+
 /// The saga's place among what is annotated. Its template stands on the struct.
 fn known(declared: &Declared, options: &str) -> TokenStream {
-    let (saga, saga_key) = (&declared.written.saga, declared.paths.saga_key());
-    let name = name(declared);
+    let (saga_key, name) = (keyed(declared), name(declared));
     let entry = Entry {
         kind: "Saga",
-        templates: vec![quote!(<#saga as #saga_key>::TEMPLATE)],
+        templates: vec![quote!(#saga_key::TEMPLATE)],
         name: Some(quote!(#name)),
         options,
         item: written_name(declared),

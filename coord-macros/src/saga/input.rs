@@ -33,16 +33,17 @@ pub(super) fn expand(args: TokenStream, item: &ItemStruct) -> TokenStream {
         .map(|template| scope.roots(template, &mut mistakes))
         .collect();
     let errors = mistakes.finish();
+    let template = templates.first().map(Template::text).unwrap_or_default();
     // The trait is implemented even so, or its absence would be reported as well.
-    let key = if errors.is_some() {
-        quote!(loop {})
+    let keyed = if errors.is_some() {
+        let nothing = quote!(loop {});
+        keyed(item, &item.generics, template, [&nothing, &nothing], &paths)
     } else {
         let keys = templates.iter().zip(&roots);
-        keys.map(|(template, roots)| key(template, roots, &paths))
-            .collect()
+        let key = keys.map(|(template, roots)| key(template, roots, &paths));
+        let (codec, generics) = (codec(item, &paths), storable(item, &paths));
+        keyed(item, &generics, template, [&key.collect(), &codec], &paths)
     };
-    let template = templates.first().map(Template::text).unwrap_or_default();
-    let keyed = keyed(item, template, &key, &paths);
     let (outputs, methods) = (outputs(item, &paths), methods(item, &paths));
     quote!(#item #keyed #outputs #methods #errors)
 }
@@ -64,13 +65,41 @@ fn key(template: &Template, roots: &[Ident], paths: &Paths) -> TokenStream {
     quote!(#bound #rendered)
 }
 
-fn keyed(item: &ItemStruct, template: &str, key: &TokenStream, paths: &Paths) -> TokenStream {
+/// The expression of how the input is stored. An input that cannot be is reported at the struct's name.
+fn codec(item: &ItemStruct, paths: &Paths) -> TokenStream {
+    let (ident, input) = (&item.ident, paths.saga_input());
+    let (_, arguments, _) = item.generics.split_for_impl();
+    located(quote!(<#ident #arguments as #input>::codec()), ident.span())
+}
+
+/// The generics of the struct. If it has some, only whoever fills them can say whether it can be stored.
+fn storable(item: &ItemStruct, paths: &Paths) -> Generics {
+    let (ident, input, mut generics) = (&item.ident, paths.saga_input(), item.generics.clone());
+    if !generics.params.is_empty() {
+        let (_, arguments, _) = item.generics.split_for_impl();
+        let bound = parse_quote_spanned!(ident.span()=> #ident #arguments: #input);
+        generics.make_where_clause().predicates.push(bound);
+    }
+    generics
+}
+
+/// The trait that says what the key is, and how the input is stored.
+fn keyed(
+    item: &ItemStruct,
+    generics: &Generics,
+    template: &str,
+    [key, codec]: [&TokenStream; 2],
+    paths: &Paths,
+) -> TokenStream {
     let (saga_key, rendered, name) = (paths.saga_key(), paths.rendered(), &item.ident);
-    let (parameters, arguments, conditions) = item.generics.split_for_impl();
+    let input_codec = paths.input_codec();
+    let (parameters, arguments, conditions) = generics.split_for_impl();
     quote! {
         #[automatically_derived]
         impl #parameters #saga_key for #name #arguments #conditions {
             const TEMPLATE: &'static str = #template;
+
+            fn codec() -> #input_codec<Self> { #codec }
 
             fn saga_key(&self) -> #rendered { #key }
         }

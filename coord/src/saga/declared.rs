@@ -3,17 +3,23 @@
 use std::fmt;
 
 use super::definition::Saga;
+use super::input::InputCodec;
 use crate::error::Error;
 use crate::key::Key;
 
 /// A saga's key, which the attribute on the struct knows. The one on the impl relies on it.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` has no key",
-    label = "must have `#[saga(\"order:<order_id>\")]` on the struct: a key template over its fields"
+    label = "must have `#[saga(\"order:<order_id>\")]` on the struct: a key template over its fields",
+    note = "a generic struct has one only with parameters that implement `serde::Serialize` and \
+            `serde::de::DeserializeOwned`"
 )]
-pub trait SagaKey {
+pub trait SagaKey: Sized {
     /// Its template.
     const TEMPLATE: &'static str;
+
+    /// How the input is stored and read again.
+    fn codec() -> InputCodec<Self>;
 
     /// The key of this input.
     fn saga_key(&self) -> Result<Key, Error>;

@@ -5,10 +5,8 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, LazyLock, PoisonError, RwLock};
 
-use serde::Serialize;
-use serde::de::DeserializeOwned;
-
 use super::head::StoredSteps;
+use super::input::InputCodec;
 use super::outputs::Finished;
 use super::step::{Input, Step, StepData};
 use crate::error::Error;
@@ -22,12 +20,15 @@ static DEFINITIONS: LazyLock<RwLock<HashMap<TypeId, Arc<Definition>>>> =
     message = "`{Self}` is not a saga",
     label = "must have `#[saga(\"key:<template>\")]` on the struct and `#[saga]` on the impl with its steps"
 )]
-pub trait Saga: Serialize + DeserializeOwned + Any + Send + Sync {
+pub trait Saga: Any + Send + Sync + Sized {
     /// What the saga is called in the store. The struct's name, unless the attribute says otherwise.
     const NAME: &'static str;
 
     /// The outputs of all steps, by name.
     type Outputs: Send + 'static;
+
+    /// How the input is stored and read again.
+    fn codec() -> InputCodec<Self>;
 
     /// The key of this input.
     fn key(&self) -> Result<Key, Error>;
@@ -72,7 +73,7 @@ impl Definition {
             stored: steps.iter().map(StepData::as_stored).collect(),
             by_id: steps.iter().map(|step| step.id).zip(0..).collect(),
             steps,
-            read: |stored| Ok(Arc::new(serde_json::from_slice::<S>(stored)?)),
+            read: |stored| Ok(Arc::new((S::codec().read)(stored)?)),
             key: |input| input.downcast_ref::<S>().map(Saga::key),
         }
     }

@@ -68,7 +68,7 @@ pub fn start_saga<S: Saga>(
     definition.check(&coordinator)?;
     let key = saga.key()?;
     let template = key.template();
-    let input = serde_json::to_vec(&saga).map_err(|problem| Error::InvalidOption {
+    let input = (S::codec().write)(&saga).map_err(|problem| Error::InvalidOption {
         option: "input",
         problem: format!("the saga cannot be written as JSON ({problem})").into(),
     })?;

@@ -4,7 +4,7 @@
 //! fails for good, those done so far are undone in reverse order.
 
 // `definition` is a saga as data, made of what `step` says of each of its steps; `call` is what one attempt of
-// a step is given, `outputs` the stored outputs it may ask for. `registry` finds definitions by name.
+// a step is given, `outputs` the stored outputs it may ask for, `input` how what it is given is stored. `registry` finds definitions by name.
 //
 // `spot` is the place of a saga in the store. `conduct` finds out where a saga stands, and `drive` goes on with it if it is
 // ours, an `attempt` of a step at a time; what it does is written down by `journal`: events of `log`, folded into `progress`,
@@ -25,6 +25,7 @@ mod error;
 mod executor;
 mod handle;
 mod head;
+mod input;
 mod inspect;
 mod journal;
 mod leftovers;
@@ -50,6 +51,7 @@ pub use handle::SagaHandle;
 #[doc(hidden)]
 pub use handle::{run_saga, start_saga};
 pub use head::SagaState;
+pub use input::{InputCodec, SagaInput};
 pub use inspect::{
     HistoryEvent, HistoryKind, SagaFilter, SagaHistory, SagaPage, SagaSummary, Sagas,
 };
