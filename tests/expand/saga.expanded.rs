@@ -178,7 +178,13 @@ const _: () = {
                         "reserve",
                         |saga: &Self, call| ::std::boxed::Box::pin(async move {
                             let returned = saga
-                                .reserve(&saga.items[call.item()], call.dep::<Stock>()?)
+                                .reserve(
+                                    {
+                                        let item = &saga.items[call.item()];
+                                        &*item
+                                    },
+                                    call.dep::<Stock>()?,
+                                )
                                 .await;
                             call.finish(returned)
                         }),

@@ -276,15 +276,7 @@ fn value(declared: &Declared, step: &Step<'_>, ty: &Type, argument: &Argument) -
     let fallible = match argument {
         Argument::Mistaken => return TokenStream::new(),
         Argument::Context => return quote_spanned!(start=> #call.context()),
-        Argument::Item => {
-            let items = step
-                .declaration
-                .args
-                .each
-                .iter()
-                .map(|each| each.of(&saga()));
-            return quote_spanned!(start=> &#(#items)*[#call.item()]);
-        }
+        Argument::Item => return item(step, (start, end)),
         Argument::Dependency(ty) => quote_spanned!(start=> #call.dep::<#ty>()),
         Argument::Output { step: at, form } => {
             let stored = stored(declared.steps()[*at]);
@@ -313,6 +305,20 @@ fn value(declared: &Declared, step: &Step<'_>, ty: &Type, argument: &Argument) -
     };
     let question = quote_spanned!(end=> ?);
     quote!(#fallible #question)
+}
+
+/// The item of this run, for a parameter whose type is at `place`. If the field has no items, that is reported at the
+/// option, and if they are of another type, at the parameter's.
+fn item(step: &Step<'_>, (start, end): (Span, Span)) -> TokenStream {
+    let item = step.declaration.args.each.iter().map(|each| {
+        let at = Span::mixed_site().located_at(each.span());
+        let [saga, call] = [saga(), call()].map(|name| Ident::new(&name.to_string(), at));
+        let items = each.of(&saga);
+        quote_spanned!(at=> let item = &#items[#call.item()];)
+    });
+    let name = Ident::new("item", end);
+    let lent = [quote_spanned!(start=> &), quote_spanned!(end=> *#name)];
+    quote!({ #(#item)* #(#lent)* })
 }
 
 /// Where a type begins and ends.
