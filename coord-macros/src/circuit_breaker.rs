@@ -60,6 +60,7 @@ impl CircuitBreaker {
             local,
             calls: Calls::Once,
             arguments: quote!(#from_error, #is_failure,),
+            asked: TokenStream::new(),
             parameter: TokenStream::new(),
             bindings: TokenStream::new(),
         }

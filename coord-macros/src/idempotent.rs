@@ -74,6 +74,7 @@ impl Idempotent {
             local,
             calls: Calls::Once,
             arguments: self.arguments(output),
+            asked: TokenStream::new(),
             parameter: self.parameter(),
             bindings: self.bindings(),
         }

@@ -268,7 +268,7 @@ pub fn idempotent(args: TokenStream, item: TokenStream) -> TokenStream {
 /// | `max_delay = "5s"` | no delay is longer, whatever else is said | that of the preset |
 /// | `multiplier = 1.5` | how much longer each delay is than the one before; an `f64` | 2 |
 /// | `jitter = "full"` | `"none"`, `"full"`, `"equal"`, `"decorrelated"`, a percentage such as `"25%"`, or a `Jitter` | `"25%"` |
-/// | `if = E::is_transient` | which errors of the body are worth a retry: a function of `&E`, or a closure | all |
+/// | `if = E::is_transient` | which errors of the body are worth a retry: a function of `&E`, or a closure, which can use the arguments | all |
 /// | `retry_after = E::retry_after` | how long the server asked to be left alone: a function from `&E` to `Option<Duration>`, or a closure | not at all |
 /// | `deadline = "1m"` | how long all attempts together may take, delays included | as long as it takes |
 /// | `attempt_timeout = "5s"` | how long one attempt may take; one that takes longer is retried | as long as it takes |
@@ -343,7 +343,7 @@ pub fn retry(args: TokenStream, item: TokenStream) -> TokenStream {
 /// | `reset = "1m"` | for how long it refuses all calls once it is open | 1 minute |
 /// | `probes = 2` | how many calls may then be under way at once to see whether things are better | 1 |
 /// | `successes = 3` | how many of these must succeed to close it | 1 |
-/// | `is_failure = E::is_down` | which errors of the body count: a function of `&E`, or a closure; the others are neither failures nor successes | all |
+/// | `is_failure = E::is_down` | which errors of the body count: a function of `&E`, or a closure, which can use `self` and references among the arguments, but nothing that the body owns; the others are neither failures nor successes | all |
 /// | `breaker = self.breaker` | another `CircuitBreaker` in place of one for the function, shared or for each instance | |
 /// | `name = "gateway"` | the name in metrics, events and errors; a constant | the path of the function |
 /// | `crate = path` | where the `coord` crate is, if it is not `::coord` | |

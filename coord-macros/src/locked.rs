@@ -74,6 +74,7 @@ impl Locked {
             calls: Calls::Once,
             method: self.method(),
             arguments: self.arguments(output),
+            asked: TokenStream::new(),
             parameter: self.parameter(),
             bindings: self.bindings(),
         }

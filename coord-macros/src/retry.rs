@@ -109,6 +109,7 @@ impl Retry {
             method: quote!(#local.run),
             local,
             calls: Calls::Again,
+            asked: quote!(#condition, #asked,),
             arguments: quote!(#from_error, #condition, #asked,),
             parameter: TokenStream::new(),
             bindings: TokenStream::new(),

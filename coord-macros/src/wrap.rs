@@ -1,6 +1,6 @@
 //! Putting wrappers around a body: the signature stays, and the body becomes the last argument of a call.
 
-use proc_macro2::{Ident, Span, TokenStream};
+use proc_macro2::{Ident, Span, TokenStream, TokenTree};
 use quote::{quote, quote_spanned};
 use syn::spanned::Spanned as _;
 use syn::visit_mut::{self, VisitMut};
@@ -23,6 +23,8 @@ pub(crate) struct Layer {
     pub(crate) method: TokenStream,
     /// Its arguments but the last, which is the body, each with its comma: `from_error,`.
     pub(crate) arguments: TokenStream,
+    /// Those of them that are the user's own and may be closures, which borrow what they use of the function's.
+    pub(crate) asked: TokenStream,
     /// The parameter of the closure that starts the body.
     pub(crate) parameter: TokenStream,
     /// Statements that bind names for the body from the parameter.
@@ -67,7 +69,8 @@ pub(crate) fn wrapped(
             Calls::Once => None,
             Calls::Again => Some(clones(function, &layers[index + 1..], raising)),
         };
-        future = Some(around(layer, &edge, again.as_ref(), &inner));
+        let moved = (!is_lent(function, layer)).then(|| quote!(move));
+        future = Some(around(layer, &edge, again.as_ref(), (moved, &inner)));
     }
     let Some(future) = future else {
         return item(function, body);
@@ -124,6 +127,22 @@ fn clones(function: &Function, inside: &[Layer], paths: Option<&Paths>) -> Token
     }
 }
 
+/// Whether the layer borrows what the body is given clones of, so that what starts the body cannot own it. Where it does
+/// not, it is owned: what is borrowed across an await has to be `Sync`. `self` is copied in any case.
+fn is_lent(function: &Function, layer: &Layer) -> bool {
+    let mut arguments = function.bindings().into_iter();
+    layer.calls == Calls::Again
+        && arguments.any(|argument| argument.name != "self" && names(&layer.asked, &argument.name))
+}
+
+fn names(tokens: &TokenStream, name: &Ident) -> bool {
+    tokens.clone().into_iter().any(|token| match token {
+        TokenTree::Ident(ident) => ident == *name,
+        TokenTree::Group(group) => names(&group.stream(), name),
+        _ => false,
+    })
+}
+
 /// The function without any wrapper, for when the attribute is wrong. `bindings` are the names that the
 /// body counts on. Its lints stay quiet: what the attribute would use is not unused.
 pub(crate) fn unwrapped(function: &Function, bindings: &TokenStream) -> TokenStream {
@@ -144,12 +163,13 @@ fn item(function: &Function, body: impl quote::ToTokens) -> TokenStream {
     quote!(#(#attrs)* #visibility #signature #body)
 }
 
-/// One layer's call, with `inner` as the body. `again` are the statements before each start of it.
+/// One layer's call, with `inner` as the body, started by a closure that is `moved` or not. `again` are the statements
+/// before each start of it.
 fn around(
     layer: &Layer,
     edge: &TokenStream,
     again: Option<&TokenStream>,
-    inner: &TokenStream,
+    (moved, inner): (Option<TokenStream>, &TokenStream),
 ) -> TokenStream {
     let Layer {
         method,
@@ -164,7 +184,7 @@ fn around(
         Some(again) => quote!({ #again #body }),
     };
     quote_spanned! {Span::mixed_site()=>
-        #method(#arguments move |#parameter| #start)
+        #method(#arguments #moved |#parameter| #start)
     }
 }
 

@@ -2,6 +2,9 @@
 #![deny(warnings, clippy::pedantic)]
 #![allow(dead_code, clippy::missing_errors_doc, clippy::unused_async)]
 
+use std::cell::Cell;
+use std::future::Future;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -127,6 +130,32 @@ async fn generic<T: Clone, const N: usize>(
     Ok((value, of))
 }
 
+/// Closures use arguments that the body owns.
+#[locked("names")]
+#[retry(if = |error| error.is_transient() && names.is_empty(), retry_after = |_| *after)]
+async fn closures_over_arguments(
+    mut names: Vec<String>,
+    after: Box<Option<Duration>>,
+) -> Result<usize, ShopError> {
+    names.push(String::new());
+    drop(after);
+    Ok(names.len())
+}
+
+#[retry(if = |error| error.is_transient() && !name.is_empty())]
+fn closure_over_argument_of_a_boxed_future(
+    name: String,
+) -> Pin<Box<dyn Future<Output = Result<String, ShopError>> + Send>> {
+    Box::pin(async move { Ok(name) })
+}
+
+/// What no closure uses may be one's own, and need not be shared between threads.
+#[retry(if = ShopError::is_transient)]
+async fn not_shared(value: Cell<u8>) -> Result<u8, ShopError> {
+    std::future::ready(()).await;
+    Ok(value.get())
+}
+
 fn is_send<T: Send>(_: &T) {}
 
 fn futures_are_send(service: &Service) {
@@ -134,6 +163,8 @@ fn futures_are_send(service: &Service) {
     is_send(&everything(1));
     is_send(&service.given(Vec::new(), (1, 2), 3));
     is_send(&service.stacked(1, "text"));
+    is_send(&closures_over_arguments(Vec::new(), Box::default()));
+    is_send(&not_shared(Cell::new(1)));
 }
 
 fn main() {}
