@@ -182,6 +182,11 @@ impl Paths {
         located(quote!(#success_of<#output>), output.span())
     }
 
+    /// A type that a step asks the coordinator for.
+    pub(crate) fn dependency(&self) -> TokenStream {
+        self.private("Dependency")
+    }
+
     /// The function that starts a saga and waits for it.
     pub(crate) fn run_saga(&self) -> TokenStream {
         self.private("run_saga")

@@ -12,7 +12,7 @@ use std::time::Duration;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-pub use crate::coordinator::Coordinator;
+pub use crate::coordinator::{Coordinator, Dependency};
 pub use crate::error::Error;
 use crate::idempotency::Request;
 pub use crate::idempotency::{Codec, FingerprintParts, IdempotencyContext};

@@ -10,7 +10,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 use std::time::Duration;
 
-pub(crate) use self::dependencies::{Dependencies, Dependency};
+pub(crate) use self::dependencies::Dependencies;
+pub use self::dependencies::Dependency;
 use crate::context::{Context, StoreId};
 use crate::error::Error;
 use crate::key::{Key, Renderer};

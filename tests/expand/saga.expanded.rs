@@ -189,7 +189,7 @@ const _: () = {
                             call.finish(returned)
                         }),
                     )
-                    .needs::<Stock>()
+                    .needs([::coord::__private::Dependency::of::<Stock>()])
                     .each(|saga| saga.items.len())
                     .each_is("items")
                     .undo_unknown(|saga, call| ::std::boxed::Box::pin(async move {

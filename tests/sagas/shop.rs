@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use coord::__private::{
-    Call, Error, Failed, Finished, InputCodec, Key, Saga, SagaInput, Step, Stored,
+    Call, Dependency, Error, Failed, Finished, InputCodec, Key, Saga, SagaInput, Step, Stored,
 };
 use coord::{Coordinator, RetryPolicy, StepContext};
 use coord_tests::fleet::Fleet;
@@ -174,7 +174,7 @@ impl Saga for Order {
     fn steps() -> Vec<Step<Self>> {
         vec![
             Step::new::<Returned>("reserve", does!("reserve"))
-                .needs::<Shop>()
+                .needs([Dependency::of::<Shop>()])
                 .retry(&retries())
                 .timeout(Duration::from_secs(1))
                 .undo_unknown(|_, call| Box::pin(release(call))),

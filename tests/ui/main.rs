@@ -17,6 +17,8 @@ mod one_line;
 mod options;
 #[path = "retry/pass/options.rs"]
 mod retry_options;
+#[path = "saga/pass/cfg.rs"]
+mod saga_cfg;
 #[path = "saga/pass/shapes.rs"]
 mod saga_shapes;
 #[path = "saga/pass/without_a_prelude.rs"]

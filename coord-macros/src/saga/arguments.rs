@@ -216,6 +216,13 @@ impl Place<'_, '_> {
 
     /// What the step has put out that this compensation undoes.
     fn own(self, name: &Ident) -> syn::Result<Argument> {
+        if let Some(cfg) = self.parameter.cfg.first() {
+            return Err(syn::Error::new_spanned(
+                cfg,
+                "whether this is there decides when the compensation is called, so no `cfg` can: take it always, and \
+                 use it where `cfg!(…)` says so",
+            ));
+        }
         match shape(&self.parameter.ty) {
             Shape::Lent | Shape::Slice if !self.is_slice_of_items() => {
                 Ok(Argument::Own { optional: false })

@@ -9,7 +9,8 @@
 //! 5. Options are known without an input, and a timeout is not zero.
 //! 6. `compensate` and `when` name methods of the impl that are not steps.
 //! 7. No method is called as one that the saga has already.
-//! 8. `#[dep]` stands where something is asked for: in a step, in what undoes it, in what it depends on.
+//! 8. No `cfg` decides whether a step is there, nor what it names.
+//! 9. `#[dep]` stands where something is asked for: in a step, in what undoes it, in what it depends on.
 //!
 //! The rules about one method are in `signature`, and those about one parameter in `arguments`.
 
@@ -23,7 +24,7 @@ use syn::{PathArguments, Type};
 
 use super::args::{RetryArg, StepArgs, find_self};
 use super::arguments::{Argument, Role, Scene, arguments};
-use super::model::{Declaration, Declared, Method};
+use super::model::{Declaration, Declared, Method, Parameter, cfg, may_be_step};
 use super::retry::StepRetry;
 use super::signature;
 use crate::diagnose::{Mistakes, listed, nearest};
@@ -52,6 +53,13 @@ pub(super) struct Called<'a> {
     pub(super) arguments: Vec<Argument>,
 }
 
+impl Called<'_> {
+    /// The parameters, each with what it is given.
+    pub(super) fn filled(&self) -> impl Iterator<Item = (&Parameter, &Argument)> {
+        self.method.parameters.iter().zip(&self.arguments)
+    }
+}
+
 /// Checks everything, and gives what each parameter of the steps stands for.
 pub(super) fn check<'a>(declared: &'a Declared, mistakes: &mut Mistakes) -> Vec<Step<'a>> {
     check_one_type(declared, mistakes);
@@ -64,6 +72,7 @@ pub(super) fn check<'a>(declared: &'a Declared, mistakes: &mut Mistakes) -> Vec<
     for declaration in &declarations {
         check_known_without_input(declaration.args, mistakes);
         check_timeout(declaration.args, mistakes);
+        check_always_there(declaration.method, mistakes);
         signature::check_run(declaration.method, "step", mistakes);
     }
     let scene = Scene::new(&declarations);
@@ -320,6 +329,19 @@ fn check_timeout(args: &StepArgs, mistakes: &mut Mistakes) {
     }
 }
 
+/// Where a step stands among the others is part of what is stored.
+fn check_always_there(step: &Method, mistakes: &mut Mistakes) {
+    for attribute in &step.function.attrs {
+        if attribute.path().is_ident("cfg") || may_be_step(attribute) {
+            mistakes.under(
+                attribute,
+                "a step is always there, since its place is stored: write `when = method`, where the method asks \
+                 `cfg!(…)`, or an impl with `#[saga]` for each case, with the `#[cfg(…)]` above it",
+            );
+        }
+    }
+}
+
 /// The method that an option names.
 fn find<'a>(
     declared: &'a Declared,
@@ -335,7 +357,20 @@ fn find<'a>(
             );
             None
         }
-        Some(method) => Some(method),
+        Some(method) => {
+            let cfg = cfg(&method.function.attrs).into_iter().next();
+            // Of several, one is there.
+            if let Some(cfg) = cfg.filter(|_| declared.methods_called(name).count() == 1) {
+                mistakes.under(
+                    cfg,
+                    format!(
+                        "`{option} = {name}` is there whatever this says: ask `cfg!(…)` in the body, or write another \
+                         `{name}` for when it is not"
+                    ),
+                );
+            }
+            Some(method)
+        }
         None => {
             mistakes.under(name, no_method(declared, option, name));
             None

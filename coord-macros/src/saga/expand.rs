@@ -3,7 +3,7 @@
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, quote, quote_spanned};
 use syn::ext::IdentExt as _;
-use syn::{LitStr, Type};
+use syn::{Attribute, LitStr, Type};
 
 use super::args::FieldArg;
 use super::arguments::Argument;
@@ -150,7 +150,7 @@ fn all_outputs(declared: &Declared) -> TokenStream {
     quote!(::core::result::Result::Ok(#name { #(#fields),* }))
 }
 
-/// `Step::<Self>::new::<R>("charge", |saga, call| …).needs::<PaymentGateway>().undo(…)`
+/// `Step::<Self>::new::<R>("charge", |saga, call| …).needs([Dependency::of::<PaymentGateway>()]).undo(…)`
 fn step_data(declared: &Declared, step: &Step<'_>) -> TokenStream {
     let (ty, id) = (declared.paths.step(), step.declaration.id());
     let returned = outputs::output(step.declaration, &declared.written.saga);
@@ -161,9 +161,9 @@ fn step_data(declared: &Declared, step: &Step<'_>) -> TokenStream {
         .and_then(|retry| retry.condition.as_ref());
     let run = attempt(declared, step, &step.run, condition);
     let (options, undo, when) = (options(step), undo(declared, step), when(declared, step));
-    let needs = needs(step);
+    let needs = needs(declared, step);
     quote! {
-        #ty::<Self>::new::<#returned>(#id, |#saga: &Self, #call| #run) #when #(.needs::<#needs>())* #options #undo
+        #ty::<Self>::new::<#returned>(#id, |#saga: &Self, #call| #run) #when #needs #options #undo
     }
 }
 
@@ -211,22 +211,23 @@ fn when(declared: &Declared, step: &Step<'_>) -> Option<TokenStream> {
     Some(quote!(.when(|#saga, #call| ::core::result::Result::Ok(#called)).when_is(#name)))
 }
 
-/// What the step and what belongs to it ask the coordinator for, each once.
-fn needs(step: &Step<'_>) -> Vec<Type> {
-    let mut needs: Vec<Type> = Vec::new();
+/// The call for what the step and what belongs to it ask the coordinator for, each once.
+fn needs(declared: &Declared, step: &Step<'_>) -> Option<TokenStream> {
+    let mut needs: Vec<(&[Attribute], &Type)> = Vec::new();
     let called = [Some(&step.run), step.when.as_ref(), step.undo.as_ref()];
-    for argument in called
-        .into_iter()
-        .flatten()
-        .flat_map(|called| &called.arguments)
-    {
+    for (parameter, argument) in called.into_iter().flatten().flat_map(Called::filled) {
         if let Argument::Dependency(ty) = argument
-            && !needs.contains(ty)
+            && !needs.contains(&(&parameter.cfg, ty))
         {
-            needs.push((**ty).clone());
+            needs.push((&parameter.cfg, ty));
         }
     }
-    needs
+    let dependency = declared.paths.dependency();
+    let all = needs
+        .iter()
+        .map(|(cfg, ty)| quote!(#(#cfg)* #dependency::of::<#ty>()));
+    let all: Vec<_> = all.collect();
+    (!all.is_empty()).then(|| quote!(.needs([#(#all),*])))
 }
 
 /// One attempt: `Box::pin(async move { let returned = saga.charge(…).await; call.finish(returned) })`. If it cannot be
@@ -254,14 +255,13 @@ fn attempt(
 /// `saga.charge(call.context(), …)`
 fn called(declared: &Declared, step: &Step<'_>, called: &Called<'_>) -> TokenStream {
     let (saga, name) = (saga(), called.method.name());
-    let types = called
-        .method
-        .parameters
-        .iter()
-        .map(|parameter| &parameter.ty);
-    let arguments = types
-        .zip(&called.arguments)
-        .map(|(ty, argument)| value(declared, step, ty, argument));
+    let arguments = called.filled().map(|(parameter, argument)| {
+        let (cfg, value) = (
+            &parameter.cfg,
+            value(declared, step, &parameter.ty, argument),
+        );
+        quote!(#(#cfg)* #value)
+    });
     quote!(#saga.#name(#(#arguments),*))
 }
 

@@ -2,7 +2,8 @@
 
 use proc_macro2::{Ident, TokenStream};
 use syn::ext::IdentExt as _;
-use syn::{Attribute, FnArg, LitStr, Meta, Pat, PatType, Path, Type};
+use syn::punctuated::Punctuated;
+use syn::{Attribute, FnArg, LitStr, Meta, Pat, PatType, Path, Token, Type};
 
 use super::args::{StepArgs, StepsArgs};
 use super::written::{Item, Steps};
@@ -39,6 +40,8 @@ pub(super) struct Parameter {
     pub(super) ty: Type,
     /// Its `#[dep]`.
     pub(super) dep: Option<Path>,
+    /// Its `#[cfg(…)]`. What it is given is there only if it is.
+    pub(super) cfg: Vec<Attribute>,
 }
 
 /// A method that is a step, and what `#[step]` says of it.
@@ -90,7 +93,13 @@ impl Declared {
     }
 
     pub(super) fn method(&self, name: &Ident) -> Option<&Method> {
-        self.methods.iter().find(|method| method.name() == name)
+        self.methods_called(name).next()
+    }
+
+    pub(super) fn methods_called(&self, name: &Ident) -> impl Iterator<Item = &Method> {
+        self.methods
+            .iter()
+            .filter(move |method| method.name() == name)
     }
 }
 
@@ -156,17 +165,21 @@ fn read_item(item: &mut Item, mistakes: &mut Mistakes) -> Option<Method> {
         }
         return None;
     };
-    let step = read_step(&found, mistakes);
+    let may_be = || function.attrs.iter().any(may_be_step);
+    let step = read_step(&found, mistakes).or_else(|| may_be().then(StepArgs::default));
     let inputs = &mut function.signature.inputs;
     let parameters = inputs
         .iter_mut()
         .filter_map(|input| read_parameter(input, mistakes))
         .collect();
-    Some(Method {
+    let method = Method {
         function: (**function).clone(),
         parameters,
         step,
-    })
+    };
+    // It is a mistake, and the compiler knows no `step` to report as well.
+    function.attrs.retain(|attribute| !may_be_step(attribute));
+    Some(method)
 }
 
 fn read_step(found: &[Attribute], mistakes: &mut Mistakes) -> Option<StepArgs> {
@@ -224,7 +237,8 @@ fn read_parameter(input: &mut FnArg, mistakes: &mut Mistakes) -> Option<Paramete
             }
             None
         }
-        FnArg::Typed(PatType { pat, ty, .. }) => Some(Parameter {
+        FnArg::Typed(PatType { attrs, pat, ty, .. }) => Some(Parameter {
+            cfg: cfg(attrs),
             pattern: (**pat).clone(),
             ty: (**ty).clone(),
             dep: dep.or_else(|| found.first().map(|attribute| attribute.path().clone())),
@@ -232,11 +246,29 @@ fn read_parameter(input: &mut FnArg, mistakes: &mut Mistakes) -> Option<Paramete
     }
 }
 
+/// The attributes that say whether what they stand on is there.
+pub(super) fn cfg(attrs: &[Attribute]) -> Vec<Attribute> {
+    let of_cfg = attrs
+        .iter()
+        .filter(|attribute| attribute.path().is_ident("cfg"));
+    of_cfg.cloned().collect()
+}
+
+/// Whether this is a `#[step]` under a condition, `#[cfg_attr(…, step)]`.
+pub(super) fn may_be_step(attribute: &Attribute) -> bool {
+    let metas = || attribute.parse_args_with(Punctuated::<Meta, Token![,]>::parse_terminated);
+    let is_step = |meta: &Meta| is_called("step", meta.path());
+    attribute.path().is_ident("cfg_attr")
+        && metas().is_ok_and(|metas| metas.iter().skip(1).any(is_step))
+}
+
 /// Takes the attributes called `name` off, whatever path they are written under.
 fn take(name: &str, attrs: &mut Vec<Attribute>) -> Vec<Attribute> {
-    let is_ours = |attribute: &mut Attribute| {
-        let last = attribute.path().segments.last();
-        last.is_some_and(|last| last.ident == name)
-    };
+    let is_ours = |attribute: &mut Attribute| is_called(name, attribute.path());
     attrs.extract_if(.., is_ours).collect()
+}
+
+fn is_called(name: &str, path: &Path) -> bool {
+    let last = path.segments.last();
+    last.is_some_and(|last| last.ident == name)
 }

@@ -27,11 +27,13 @@ pub(super) fn name(saga: &Type) -> Ident {
 /// saga, so the struct itself stands where it is in nobody's way.
 pub(super) fn declaration(declared: &Declared) -> TokenStream {
     let (name, saga) = (name(&declared.written.saga), &declared.written.saga);
-    let steps: Vec<_> = declared
+    let mut steps: Vec<_> = declared
         .steps()
         .into_iter()
         .filter_map(|step| Some((step, output(step, saga)?)))
         .collect();
+    // Two methods with one name are reported already.
+    steps.dedup_by(|(one, _), (other, _)| one.name() == other.name());
     let stored = || {
         steps
             .iter()

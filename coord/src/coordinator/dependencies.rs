@@ -10,13 +10,14 @@ pub(crate) struct Dependencies(HashMap<TypeId, Arc<dyn Any + Send + Sync>>);
 
 /// A type that is asked for.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Dependency {
+pub struct Dependency {
     id: TypeId,
     pub(crate) name: &'static str,
 }
 
 impl Dependency {
-    pub(crate) fn of<T: Any>() -> Self {
+    /// The type `T`.
+    pub fn of<T: Any>() -> Self {
         Self {
             id: TypeId::of::<T>(),
             name: type_name::<T>(),

@@ -45,7 +45,7 @@ type Test = Arc<dyn Fn(&Input, Call<'_>) -> Result<bool, Failed> + Send + Sync>;
 /// Step::new::<Result<Charge, ShopError>>("charge", |saga: &PlaceOrder, call| {
 ///     Box::pin(async move { call.finish(saga.charge(call.context(), call.dep()?).await) })
 /// })
-/// .needs::<PaymentGateway>()
+/// .needs([Dependency::of::<PaymentGateway>()])
 /// .undo(|saga, call| {
 ///     Box::pin(async move { call.finish(saga.refund(call.undone::<Charge>()?, call.dep()?).await) })
 /// })
@@ -170,9 +170,9 @@ impl<S: Any + Send + Sync> Step<S> {
         self
     }
 
-    /// A dependency that the step or its compensation asks for.
-    pub fn needs<T: Any>(mut self) -> Self {
-        self.data.needs.push(Dependency::of::<T>());
+    /// The dependencies that the step and its compensation ask for.
+    pub fn needs(mut self, needs: impl IntoIterator<Item = Dependency>) -> Self {
+        self.data.needs.extend(needs);
         self
     }
 
