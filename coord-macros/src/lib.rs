@@ -17,6 +17,7 @@ mod idempotent;
 mod idempotent_args;
 mod key;
 mod key_part;
+mod lints;
 mod locked;
 mod locked_args;
 mod paths;

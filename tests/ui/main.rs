@@ -19,6 +19,8 @@ mod options;
 mod retry_options;
 #[path = "saga/pass/cfg.rs"]
 mod saga_cfg;
+#[path = "saga/pass/lints.rs"]
+mod saga_lints;
 #[path = "saga/pass/shapes.rs"]
 mod saga_shapes;
 #[path = "saga/pass/without_a_prelude.rs"]

@@ -53,6 +53,14 @@ pub(super) struct Called<'a> {
     pub(super) arguments: Vec<Argument>,
 }
 
+impl<'a> Step<'a> {
+    /// All methods that it calls.
+    pub(super) fn called(&self) -> impl Iterator<Item = &Called<'a>> {
+        let others = [&self.when, &self.undo].into_iter().flatten();
+        [&self.run].into_iter().chain(others)
+    }
+}
+
 impl Called<'_> {
     /// The parameters, each with what it is given.
     pub(super) fn filled(&self) -> impl Iterator<Item = (&Parameter, &Argument)> {

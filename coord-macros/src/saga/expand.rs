@@ -13,6 +13,7 @@ use super::outputs;
 use super::written::Steps;
 use crate::diagnose::Mistakes;
 use crate::function::ungrouped;
+use crate::lints;
 use crate::paths::located;
 use crate::policy_args::FunctionArg;
 use crate::registered::{self, Entry};
@@ -42,8 +43,10 @@ pub(super) fn expand(args: TokenStream, item: Steps) -> TokenStream {
     );
     let registration = declared.paths.registration(&written.saga);
     let known = known(&declared, &options);
+    let lints = lints::copied(&written.attrs);
     quote! {
         #written
+        #(#lints)*
         const _: () = { #implementation #registration #known };
     }
 }
@@ -162,7 +165,10 @@ fn step_data(declared: &Declared, step: &Step<'_>) -> TokenStream {
     let run = attempt(declared, step, &step.run, condition);
     let (options, undo, when) = (options(step), undo(declared, step), when(declared, step));
     let needs = needs(declared, step);
+    let called = step.called().map(|called| &*called.method.function.attrs);
+    let lints = called.flat_map(lints::copied);
     quote! {
+        #(#lints)*
         #ty::<Self>::new::<#returned>(#id, |#saga: &Self, #call| #run) #when #needs #options #undo
     }
 }
@@ -214,8 +220,7 @@ fn when(declared: &Declared, step: &Step<'_>) -> Option<TokenStream> {
 /// The call for what the step and what belongs to it ask the coordinator for, each once.
 fn needs(declared: &Declared, step: &Step<'_>) -> Option<TokenStream> {
     let mut needs: Vec<(&[Attribute], &Type)> = Vec::new();
-    let called = [Some(&step.run), step.when.as_ref(), step.undo.as_ref()];
-    for (parameter, argument) in called.into_iter().flatten().flat_map(Called::filled) {
+    for (parameter, argument) in step.called().flat_map(Called::filled) {
         if let Argument::Dependency(ty) = argument
             && !needs.contains(&(&parameter.cfg, ty))
         {

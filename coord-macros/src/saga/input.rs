@@ -12,6 +12,7 @@ use syn::{GenericParam, Generics, ItemStruct, parse_quote_spanned};
 use super::args::InputArgs;
 use crate::args;
 use crate::diagnose::Mistakes;
+use crate::lints;
 use crate::paths::{Paths, located};
 use crate::render::render;
 use crate::scope::Scope;
@@ -92,9 +93,10 @@ fn keyed(
     paths: &Paths,
 ) -> TokenStream {
     let (saga_key, rendered, name) = (paths.saga_key(), paths.rendered(), &item.ident);
-    let input_codec = paths.input_codec();
+    let (input_codec, lints) = (paths.input_codec(), lints::copied(&item.attrs));
     let (parameters, arguments, conditions) = generics.split_for_impl();
     quote! {
+        #(#lints)*
         #[automatically_derived]
         impl #parameters #saga_key for #name #arguments #conditions {
             const TEMPLATE: &'static str = #template;
@@ -118,7 +120,9 @@ fn outputs(item: &ItemStruct, paths: &Paths) -> TokenStream {
     let documentation = format!("What the steps of [`{ident}`] have put out, by the name of each.");
     let unbounded = unbounded(generics);
     let (_, arguments, _) = unbounded.split_for_impl();
+    let lints = lints::copied(&item.attrs);
     quote! {
+        #(#lints)*
         #[doc = #documentation]
         #[allow(dead_code)]
         #vis type #outputs #unbounded = <#ident #arguments as #saga>::Outputs;
@@ -135,10 +139,11 @@ fn methods(item: &ItemStruct, paths: &Paths) -> TokenStream {
     let (parameters, _, conditions) = generics.split_for_impl();
     let (run_saga, start_saga) = (paths.run_saga(), paths.start_saga());
     let (coordinator, saga) = (paths.coordinator(), paths.saga());
-    let diagram = paths.diagram();
+    let (diagram, lints) = (paths.diagram(), lints::copied(&item.attrs));
     let ended = paths.saga_result(&quote!(<Self as #saga>::Outputs));
     let started = paths.saga_result(&paths.saga_handle(&quote!(Self)));
     quote! {
+        #(#lints)*
         #[allow(dead_code)]
         impl #parameters #ident #arguments #conditions {
             /// Starts the saga, or joins the one with its key, and waits for it to end. It is executed with the

@@ -9,6 +9,7 @@ use syn::{ExprPath, Type, parse_quote};
 use super::model::{Declaration, Declared, Form};
 use super::signature;
 use crate::function::ungrouped;
+use crate::lints;
 use crate::paths::Paths;
 
 /// Its name: `PlaceOrderOutputs`.
@@ -63,7 +64,8 @@ fn field(step: Declaration<'_>, output: &Type, paths: &Paths) -> TokenStream {
         Form::All => (quote!(::std::vec::Vec<#stored>), ", for each item"),
     };
     let documentation = format!("What `{}` has put out{each}.", name.unraw());
-    quote!(#[doc = #documentation] pub #name: #ty,)
+    let lints = lints::copied(&step.method.function.attrs);
+    quote!(#(#lints)* #[doc = #documentation] pub #name: #ty,)
 }
 
 fn shown<'a>(name: &Ident, fields: impl Iterator<Item = &'a Ident>, paths: &Paths) -> TokenStream {

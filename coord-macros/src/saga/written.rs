@@ -3,7 +3,9 @@
 use proc_macro2::TokenStream;
 use quote::{ToTokens, quote};
 use syn::parse::{Parse, ParseStream};
-use syn::{Attribute, Generics, ImplItem, ItemStruct, Path, Token, Type, Visibility, braced};
+use syn::{
+    AttrStyle, Attribute, Generics, ImplItem, ItemStruct, Path, Token, Type, Visibility, braced,
+};
 
 use crate::function::{Function, starts_signature};
 
@@ -16,7 +18,7 @@ pub(super) enum Written {
 /// An impl. The bodies of its methods stay the tokens they were.
 #[derive(Debug)]
 pub(super) struct Steps {
-    attrs: Vec<Attribute>,
+    pub(super) attrs: Vec<Attribute>,
     impl_token: Token![impl],
     pub(super) generics: Generics,
     /// The trait, if it is the impl of one.
@@ -64,7 +66,13 @@ impl Parse for Steps {
         generics.where_clause = input.parse()?;
         let content;
         braced!(content in input);
-        attrs.extend(content.call(Attribute::parse_inner)?);
+        for inner in content.call(Attribute::parse_inner)? {
+            // They are written before the impl again.
+            attrs.push(Attribute {
+                style: AttrStyle::Outer,
+                ..inner
+            });
+        }
         let mut items = Vec::new();
         while !content.is_empty() {
             items.push(content.parse()?);
