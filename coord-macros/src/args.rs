@@ -19,6 +19,9 @@ pub(crate) trait Options: FromMeta + Default {
 
     /// Names that belong somewhere else, each with what to write instead.
     const ELSEWHERE: &'static [(&'static str, &'static str)] = &[];
+
+    /// The same of another macro that these options are taken from. What is listed above goes first.
+    const ELSEWHERE_TOO: &'static [(&'static str, &'static str)] = &[];
 }
 
 /// The options of a macro that key templates stand before.
@@ -246,7 +249,8 @@ fn name_of(option: &NestedMeta) -> &Path {
 
 fn unknown_option<A: Options>(name: &Path) -> String {
     let name = name.to_token_stream().to_string();
-    if let Some((_, instead)) = A::ELSEWHERE.iter().find(|(known, _)| *known == name) {
+    let mut elsewhere = A::ELSEWHERE.iter().chain(A::ELSEWHERE_TOO);
+    if let Some((_, instead)) = elsewhere.find(|(known, _)| *known == name) {
         return (*instead).to_owned();
     }
     let known = A::NAMES.iter().copied();

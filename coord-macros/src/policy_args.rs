@@ -60,8 +60,36 @@ impl Options for RetryArgs {
             "the attempts are the first one and its retries: write `max_retries = …`, one less",
         ),
         (
+            "max_attempts",
+            "the attempts are the first one and its retries: write `max_retries = …`, one less",
+        ),
+        (
+            "tries",
+            "the tries are the first one and its retries: write `max_retries = …`, one less",
+        ),
+        (
             "times",
-            "how many times the body is run again is `max_retries`: write `max_retries = …`",
+            "how many times it is run again is `max_retries`: write `max_retries = …`",
+        ),
+        (
+            "retries",
+            "how many times it is run again is `max_retries`: write `max_retries = …`",
+        ),
+        (
+            "delay",
+            "the delay before the first retry is `initial_delay`: write `initial_delay = …`",
+        ),
+        (
+            "min_delay",
+            "the delay before the first retry is `initial_delay`: write `initial_delay = …`",
+        ),
+        (
+            "factor",
+            "how much longer each delay is than the one before is `multiplier`: write `multiplier = …`",
+        ),
+        (
+            "timeout",
+            "how long one attempt may take is `attempt_timeout`, and how long all together `deadline`",
         ),
         (
             "retry_if",

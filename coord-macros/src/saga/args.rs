@@ -71,6 +71,10 @@ impl Options for StepArgs {
             "what a step is called in the store is its `id`: write `id = \"…\"`",
         ),
         (
+            "max_retries",
+            "what a policy is made of stands in `retry(…)`: write `retry(max_retries = …)`",
+        ),
+        (
             "if",
             "what says whether a step is run is `when`: write `when = …`",
         ),

@@ -68,6 +68,14 @@ impl Options for StepRetryArgs {
             "attempt_timeout",
             "how long an attempt may take is the step's `timeout`: write `#[step(timeout = …, retry(…))]`",
         ),
+        (
+            "timeout",
+            "how long an attempt may take is the step's `timeout`: write `#[step(timeout = …, retry(…))]`",
+        ),
+        (
+            "deadline",
+            "a step is tried as often as its policy says, however long that takes: write `max_retries = …`",
+        ),
         ("policy", "a policy as a whole is written `retry = …`"),
         (
             "name",
@@ -78,6 +86,7 @@ impl Options for StepRetryArgs {
             "where `coord` is stands on the impl: `#[saga(crate = path)]`",
         ),
     ];
+    const ELSEWHERE_TOO: &'static [(&'static str, &'static str)] = RetryArgs::ELSEWHERE;
 }
 
 #[cfg(test)]

@@ -15,4 +15,9 @@ async fn times(id: u64) -> Result<u64, coord::Error> {
     Ok(id)
 }
 
+#[retry(tries = 3, retries = 3, delay = "1s", factor = 2, timeout = "1s")]
+async fn others(id: u64) -> Result<u64, coord::Error> {
+    Ok(id)
+}
+
 fn main() {}

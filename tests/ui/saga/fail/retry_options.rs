@@ -40,4 +40,28 @@ impl PlaceOrder {
     }
 }
 
+#[saga("notice:<id>")]
+#[derive(Serialize, Deserialize)]
+struct Notice {
+    id: u64,
+}
+
+#[saga]
+impl Notice {
+    #[step(retry(fast))]
+    async fn write(&self) -> Result<u64, String> {
+        Ok(self.id)
+    }
+
+    #[step(retry(attempts = 3, times = 3, retry_if = always, timeout = "1s"))]
+    async fn send(&self) -> Result<u64, String> {
+        Ok(self.id)
+    }
+
+    #[step(max_retries = 3)]
+    async fn tell(&self) -> Result<u64, String> {
+        Ok(self.id)
+    }
+}
+
 fn main() {}
