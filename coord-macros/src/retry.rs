@@ -29,7 +29,7 @@ use crate::wrap::{Calls, Layer};
 pub(crate) struct Preset {
     /// The name, which is that of its constructor.
     name: &'static str,
-    /// The longest of its delays, in seconds, as `RetryPolicy` has it.
+    /// The longest of its delays, in seconds, as `RetryPolicy` has it: `longest_delays` among the UI tests compares them.
     longest: u64,
 }
 

@@ -11,6 +11,8 @@ mod idempotent_options;
 mod idempotent_shapes;
 #[path = "key/pass/keys.rs"]
 mod keys;
+#[path = "retry/pass/longest_delays.rs"]
+mod longest_delays;
 #[path = "locked/pass/one_line.rs"]
 mod one_line;
 #[path = "locked/pass/options.rs"]
