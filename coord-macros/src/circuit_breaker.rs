@@ -52,14 +52,14 @@ impl CircuitBreaker {
     /// The layer around the body of a function that is called `name` and returns `output`.
     pub(crate) fn layer(&self, name: &Ident, output: &Type) -> Layer {
         let local = Ident::new("guarded", Span::mixed_site());
-        let from_error = self.paths.error_conversion(output);
+        let into_result = self.paths.as_result(output);
         let is_failure = function_or(self.args.is_failure.as_ref(), || self.paths.is_failure());
         Layer {
             setup: self.setup(&local, name),
             method: quote!(#local.run),
             local,
             calls: Calls::Once,
-            arguments: quote!(#from_error, #is_failure,),
+            arguments: quote!(#into_result, #is_failure,),
             asked: TokenStream::new(),
             parameter: TokenStream::new(),
             bindings: TokenStream::new(),

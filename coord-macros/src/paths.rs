@@ -1,7 +1,7 @@
 //! Every path that generated code names, and nothing else names one.
 
 use proc_macro2::{Group, Ident, Span, TokenStream, TokenTree};
-use quote::{quote, quote_spanned};
+use quote::{ToTokens as _, quote, quote_spanned};
 use syn::spanned::Spanned as _;
 use syn::{Path, Type, parse_quote_spanned};
 
@@ -121,8 +121,29 @@ impl Paths {
     /// The function that turns an error of ours into `output`, which is what the user's function returns. An
     /// output that cannot carry one is reported where it is written.
     pub(crate) fn error_conversion(&self, output: &Type) -> TokenStream {
-        let fallible = self.private("Fallible");
-        quote!(<#output as #fallible>::from_error)
+        self.of_fallible(output, "from_error")
+    }
+
+    /// The function that takes `output` as the result that it is, reported as above.
+    pub(crate) fn as_result(&self, output: &Type) -> TokenStream {
+        self.of_fallible(output, "into_result")
+    }
+
+    /// The function that makes `output` of a result again, reported as above.
+    pub(crate) fn of_result(&self, output: &Type) -> TokenStream {
+        self.of_fallible(output, "from_result")
+    }
+
+    /// A function that any output has which can carry an error of ours. What is wrong with it is told of the output, and
+    /// where it is taken as a value, of the whole path; so that both are one, the path begins and ends as the output.
+    fn of_fallible(&self, output: &Type, function: &str) -> TokenStream {
+        let (fallible, (start, end)) = (self.private("Fallible"), ends(output));
+        let function = Ident::new(function, end);
+        let (open, close) = (
+            quote_spanned!(start=> <),
+            quote_spanned!(end=> >::#function),
+        );
+        quote!(#open #output as #fallible #close)
     }
 
     /// The function that makes the `output` of a call that is skipped, reported as above.
@@ -261,6 +282,13 @@ impl Paths {
         let name = Ident::new(name, Span::mixed_site());
         quote!(#root::__private::#name)
     }
+}
+
+/// Where a type begins and ends.
+pub(crate) fn ends(ty: &Type) -> (Span, Span) {
+    let mut tokens = ty.to_token_stream().into_iter().map(|token| token.span());
+    let first = tokens.next().unwrap_or_else(Span::call_site);
+    (first, tokens.last().unwrap_or(first))
 }
 
 /// Generated tokens, seen from `place`, so that what the compiler says about them is said there.

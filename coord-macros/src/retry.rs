@@ -101,7 +101,7 @@ impl Retry {
     /// The layer around the body of a function that is called `name` and returns `output`.
     pub(crate) fn layer(&self, name: &Ident, output: &Type) -> Layer {
         let local = Ident::new("retried", Span::mixed_site());
-        let from_error = self.paths.error_conversion(output);
+        let into_result = self.paths.as_result(output);
         let condition = function_or(self.args.condition.as_ref(), || self.paths.always());
         let asked = function_or(self.args.retry_after.as_ref(), || self.paths.never());
         Layer {
@@ -110,7 +110,7 @@ impl Retry {
             local,
             calls: Calls::Again,
             asked: quote!(#condition, #asked,),
-            arguments: quote!(#from_error, #condition, #asked,),
+            arguments: quote!(#into_result, #condition, #asked,),
             parameter: TokenStream::new(),
             bindings: TokenStream::new(),
         }

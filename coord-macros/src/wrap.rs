@@ -57,9 +57,12 @@ pub(crate) fn wrapped(
     let (edge, inner) = match raising {
         None => (edge, innermost),
         Some(paths) => {
-            let raised = paths.raised();
+            let (raised, into_result) = (paths.raised(), paths.as_result(&output));
             let body = quote_spanned!(Span::mixed_site()=> async move { #edge #innermost });
-            (TokenStream::new(), quote!(#raised(#body.await)))
+            (
+                TokenStream::new(),
+                quote!(#raised(#into_result, #body.await)),
+            )
         }
     };
     let mut future = None;
@@ -81,7 +84,8 @@ pub(crate) fn wrapped(
     }
     let settled = raising.map(|paths| {
         let (settled, from_error) = (paths.settled(), paths.error_conversion(&output));
-        quote!(#settled(#from_error, #future.await))
+        let from_result = paths.of_result(&output);
+        quote!(#settled(#from_error, #from_result, #future.await))
     });
     let result = match (shape, settled) {
         (Shape::Async { .. }, None) => quote!(#future.await),

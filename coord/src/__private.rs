@@ -38,13 +38,37 @@ pub use policy::{
     note = "return `Result<T, E>` with `impl From<coord::Error> for E`; `coord::Error` itself will do"
 )]
 pub trait Fallible {
+    /// Of a success.
+    type Success;
+    /// Of a failure.
+    type Failure;
+
     /// The return value that says so.
     fn from_error(error: Error) -> Self;
+
+    /// It as the result that it is. Generated code hands this over where a result is needed, so that what is none is
+    /// told where its type is written, and only there.
+    fn into_result(self) -> Result<Self::Success, Self::Failure>;
+
+    /// It again.
+    fn from_result(result: Result<Self::Success, Self::Failure>) -> Self;
 }
 
+#[diagnostic::do_not_recommend]
 impl<T, E: From<Error>> Fallible for Result<T, E> {
+    type Success = T;
+    type Failure = E;
+
     fn from_error(error: Error) -> Self {
         Err(error.into())
+    }
+
+    fn into_result(self) -> Self {
+        self
+    }
+
+    fn from_result(result: Self) -> Self {
+        result
     }
 }
 

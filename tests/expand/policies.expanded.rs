@@ -17,9 +17,10 @@ async fn fetch(url: &str, owned: String, _: u8) -> Result<Page, FetchError> {
     };
     ::coord::__private::settled(
         <Result<Page, FetchError> as ::coord::__private::Fallible>::from_error,
+        <Result<Page, FetchError> as ::coord::__private::Fallible>::from_result,
         retried
             .run(
-                <Result<Page, FetchError> as ::coord::__private::Fallible>::from_error,
+                <Result<Page, FetchError> as ::coord::__private::Fallible>::into_result,
                 ::coord::__private::always,
                 ::coord::__private::never,
                 move || {
@@ -37,6 +38,10 @@ async fn fetch(url: &str, owned: String, _: u8) -> Result<Page, FetchError> {
                     let mut owned = ::coord::__private::again(&owned);
                     async move {
                         ::coord::__private::raised(
+                            <Result<
+                                Page,
+                                FetchError,
+                            > as ::coord::__private::Fallible>::into_result,
                             async move {
                                 #[allow(clippy::type_complexity)]
                                 if let ::core::option::Option::Some(output) = ::core::option::Option::None::<
@@ -77,9 +82,10 @@ async fn options(limit: Duration) -> Result<(), FetchError> {
     };
     my::coord::__private::settled(
         <Result<(), FetchError> as my::coord::__private::Fallible>::from_error,
+        <Result<(), FetchError> as my::coord::__private::Fallible>::from_result,
         retried
             .run(
-                <Result<(), FetchError> as my::coord::__private::Fallible>::from_error,
+                <Result<(), FetchError> as my::coord::__private::Fallible>::into_result,
                 FetchError::is_transient,
                 |error| error.retry_after(),
                 move || {
@@ -91,6 +97,10 @@ async fn options(limit: Duration) -> Result<(), FetchError> {
                     let limit = my::coord::__private::again(&limit);
                     async move {
                         my::coord::__private::raised(
+                            <Result<
+                                (),
+                                FetchError,
+                            > as my::coord::__private::Fallible>::into_result,
                             async move {
                                 #[allow(clippy::type_complexity)]
                                 if let ::core::option::Option::Some(output) = ::core::option::Option::None::<
@@ -129,12 +139,14 @@ async fn guarded() -> Result<impl Iterator<Item = u8>, Error> {
     });
     ::coord::__private::settled(
         <Result<_, Error> as ::coord::__private::Fallible>::from_error,
+        <Result<_, Error> as ::coord::__private::Fallible>::from_result,
         guarded
             .run(
-                <Result<_, Error> as ::coord::__private::Fallible>::from_error,
+                <Result<_, Error> as ::coord::__private::Fallible>::into_result,
                 ::coord::__private::is_failure,
                 move || async move {
                     ::coord::__private::raised(
+                        <Result<_, Error> as ::coord::__private::Fallible>::into_result,
                         async move {
                             #[allow(clippy::type_complexity)]
                             if let ::core::option::Option::Some(output) = ::core::option::Option::None::<
@@ -177,12 +189,17 @@ fn by_rate() -> BoxFuture<'static, Result<(), Error>> {
     ::std::boxed::Box::pin(async move {
         ::coord::__private::settled(
             <Result<(), Error> as ::coord::__private::Fallible>::from_error,
+            <Result<(), Error> as ::coord::__private::Fallible>::from_result,
             guarded
                 .run(
-                    <Result<(), Error> as ::coord::__private::Fallible>::from_error,
+                    <Result<(), Error> as ::coord::__private::Fallible>::into_result,
                     is_down,
                     move || async move {
                         ::coord::__private::raised(
+                            <Result<
+                                (),
+                                Error,
+                            > as ::coord::__private::Fallible>::into_result,
                             async move {
                                 #[allow(clippy::type_complexity)]
                                 if let ::core::option::Option::Some(output) = ::core::option::Option::None::<
@@ -264,12 +281,13 @@ impl Service {
         };
         ::coord::__private::settled(
             <Result<Receipt, ShopError> as ::coord::__private::Fallible>::from_error,
+            <Result<Receipt, ShopError> as ::coord::__private::Fallible>::from_result,
             retried
                 .run(
                     <Result<
                         Receipt,
                         ShopError,
-                    > as ::coord::__private::Fallible>::from_error,
+                    > as ::coord::__private::Fallible>::into_result,
                     ::coord::__private::always,
                     ::coord::__private::never,
                     move || {
@@ -299,7 +317,7 @@ impl Service {
                                     <Result<
                                         Receipt,
                                         ShopError,
-                                    > as ::coord::__private::Fallible>::from_error,
+                                    > as ::coord::__private::Fallible>::into_result,
                                     ::coord::__private::is_failure,
                                     move || async move {
                                         locked
@@ -312,6 +330,10 @@ impl Service {
                                                     #[allow(clippy::no_effect_underscore_binding)]
                                                     let lease: &::coord::__private::Lease = &guard;
                                                     ::coord::__private::raised(
+                                                        <Result<
+                                                            Receipt,
+                                                            ShopError,
+                                                        > as ::coord::__private::Fallible>::into_result,
                                                         async move {
                                                             #[allow(clippy::type_complexity)]
                                                             if let ::core::option::Option::Some(output) = ::core::option::Option::None::<
@@ -373,6 +395,7 @@ impl Service {
         };
         ::coord::__private::settled(
             <Result<(), Error> as ::coord::__private::Fallible>::from_error,
+            <Result<(), Error> as ::coord::__private::Fallible>::from_result,
             locked
                 .run_or_skip(
                     <::core::result::Result<
@@ -389,7 +412,7 @@ impl Service {
                                 <Result<
                                     (),
                                     Error,
-                                > as ::coord::__private::Fallible>::from_error,
+                                > as ::coord::__private::Fallible>::into_result,
                                 ::coord::__private::always,
                                 ::coord::__private::never,
                                 move || {
@@ -402,6 +425,10 @@ impl Service {
                                     let id = ::coord::__private::again(&id);
                                     async move {
                                         ::coord::__private::raised(
+                                            <Result<
+                                                (),
+                                                Error,
+                                            > as ::coord::__private::Fallible>::into_result,
                                             async move {
                                                 #[allow(clippy::type_complexity)]
                                                 if let ::core::option::Option::Some(output) = ::core::option::Option::None::<

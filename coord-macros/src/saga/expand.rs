@@ -1,7 +1,7 @@
 //! An impl with `#[saga]` as data: each step with the calls of its methods, and the saga's place in the registry.
 
 use proc_macro2::{Ident, Span, TokenStream};
-use quote::{ToTokens, quote, quote_spanned};
+use quote::{ToTokens as _, quote, quote_spanned};
 use syn::ext::IdentExt as _;
 use syn::{Attribute, LitStr, Type};
 
@@ -14,7 +14,7 @@ use super::written::Steps;
 use crate::diagnose::Mistakes;
 use crate::function::ungrouped;
 use crate::lints;
-use crate::paths::located;
+use crate::paths::{ends, located};
 use crate::policy_args::FunctionArg;
 use crate::registered::{self, Entry};
 
@@ -326,13 +326,11 @@ fn item(step: &Step<'_>, (start, end): (Span, Span)) -> TokenStream {
     quote!({ #(#item)* #(#lent)* })
 }
 
-/// Where a type begins and ends.
+/// Where a type begins and ends, for what is generated there.
 fn spans(ty: &Type) -> (Span, Span) {
-    let mut tokens = ty.to_token_stream().into_iter().map(|token| token.span());
-    let first = tokens.next().unwrap_or_else(Span::call_site);
-    let last = tokens.last().unwrap_or(first);
+    let (start, end) = ends(ty);
     let at = |span| Span::mixed_site().located_at(span);
-    (at(first), at(last))
+    (at(start), at(end))
 }
 
 fn saga() -> Ident {

@@ -53,20 +53,22 @@ impl<E: 'static> Raised<E> {
     }
 }
 
-/// The result of a body, for the layers around it.
-pub fn raised<T, E>(result: Result<T, E>) -> Result<T, Raised<E>> {
-    result.map_err(Raised::Body)
+/// What a body returns, for the layers around it.
+pub fn raised<R, T, E>(into_result: fn(R) -> Result<T, E>, returned: R) -> Result<T, Raised<E>> {
+    into_result(returned).map_err(Raised::Body)
 }
 
 /// The result of all layers, as the function returns it.
-pub fn settled<T, E>(
-    failed: fn(Error) -> Result<T, E>,
+pub fn settled<R, T, E>(
+    failed: fn(Error) -> R,
+    from_result: fn(Result<T, E>) -> R,
     result: Result<T, Raised<E>>,
-) -> Result<T, E> {
-    result.or_else(|error| match error {
-        Raised::Own(error) => failed(error),
-        Raised::Body(error) => Err(error),
-    })
+) -> R {
+    match result {
+        Ok(success) => from_result(Ok(success)),
+        Err(Raised::Body(error)) => from_result(Err(error)),
+        Err(Raised::Own(error)) => failed(error),
+    }
 }
 
 /// What a retried body can be given more than once.
@@ -184,10 +186,10 @@ impl Retried {
     }
 
     /// Makes attempts, each of which `start` begins. An error of the layers inside is worth one if it says so
-    /// itself, and one of the body if `condition` does. `failed` is there for its type.
-    pub async fn run<Start, Body, T, E>(
+    /// itself, and one of the body if `condition` does. `into_result` is there for its type.
+    pub async fn run<Start, Body, R, T, E>(
         self,
-        failed: fn(Error) -> Result<T, E>,
+        into_result: fn(R) -> Result<T, E>,
         mut condition: impl FnMut(&E) -> bool + Send,
         mut asked: impl FnMut(&E) -> Option<Duration> + Send,
         start: Start,
@@ -197,7 +199,7 @@ impl Retried {
         Body: Future<Output = Result<T, Raised<E>>>,
         E: 'static,
     {
-        let _ = failed;
+        let _ = into_result;
         let mut plan = self
             .policy
             .plan()
@@ -247,10 +249,11 @@ impl Guarded<CircuitBreaker> {
 }
 
 impl<B: Borrow<CircuitBreaker>> Guarded<B> {
-    /// Makes the call that `start` begins, unless the breaker is open. `failed` is there for its type.
-    pub async fn run<Start, Body, T, E>(
+    /// Makes the call that `start` begins, unless the breaker is open. `into_result` is there for
+    /// its type.
+    pub async fn run<Start, Body, R, T, E>(
         self,
-        failed: fn(Error) -> Result<T, E>,
+        into_result: fn(R) -> Result<T, E>,
         is_failure: impl FnOnce(&E) -> bool,
         start: Start,
     ) -> Result<T, Raised<E>>
@@ -258,7 +261,7 @@ impl<B: Borrow<CircuitBreaker>> Guarded<B> {
         Start: FnOnce() -> Body,
         Body: Future<Output = Result<T, Raised<E>>>,
     {
-        let _ = failed;
+        let _ = into_result;
         let is_failure = |error: &Raised<E>| match error {
             Raised::Own(error) => error.is_failure_of_a_call(),
             Raised::Body(error) => is_failure(error),
