@@ -134,16 +134,8 @@ impl Paths {
         self.of_fallible(output, "from_result")
     }
 
-    /// A function that any output has which can carry an error of ours. What is wrong with it is told of the output, and
-    /// where it is taken as a value, of the whole path; so that both are one, the path begins and ends as the output.
     fn of_fallible(&self, output: &Type, function: &str) -> TokenStream {
-        let (fallible, (start, end)) = (self.private("Fallible"), ends(output));
-        let function = Ident::new(function, end);
-        let (open, close) = (
-            quote_spanned!(start=> <),
-            quote_spanned!(end=> >::#function),
-        );
-        quote!(#open #output as #fallible #close)
+        of_output(output, &self.private("Fallible"), function)
     }
 
     /// The function that makes the `output` of a call that is skipped, reported as above.
@@ -206,6 +198,12 @@ impl Paths {
     /// A type that a step asks the coordinator for.
     pub(crate) fn dependency(&self) -> TokenStream {
         self.private("Dependency")
+    }
+
+    /// A function of what a step returns: the one that takes it as a result, or that reads what was put out. What
+    /// cannot be stored is reported where it is written.
+    pub(crate) fn of_step_result(&self, output: &Type, function: &str) -> TokenStream {
+        of_output(output, &self.private("StepResult"), function)
     }
 
     /// The function that starts a saga and waits for it.
@@ -282,6 +280,18 @@ impl Paths {
         let name = Ident::new(name, Span::mixed_site());
         quote!(#root::__private::#name)
     }
+}
+
+/// A function of a trait that outputs have. What is wrong with an output is told of it, and where the function is taken
+/// as a value, of the whole path; so that both are one, the path begins and ends as the output.
+fn of_output(output: &Type, of_trait: &TokenStream, function: &str) -> TokenStream {
+    let (start, end) = ends(output);
+    let function = Ident::new(function, end);
+    let (open, close) = (
+        quote_spanned!(start=> <),
+        quote_spanned!(end=> >::#function),
+    );
+    quote!(#open #output as #of_trait #close)
 }
 
 /// Where a type begins and ends.

@@ -21,8 +21,8 @@ pub use crate::lock::Lease;
 use crate::lock::{LockBuilder, Target, run_held, without_repeats};
 pub use crate::registry::{Annotated, AnnotatedKind};
 pub use crate::saga::{
-    Attempt, Call, Definition, Diagram, Failed, Finished, InputCodec, Make, OutputOf, Registered,
-    Returned, Saga, SagaError, SagaHandle, SagaInput, SagaKey, SagaSteps, Shown, ShownAnyway, Step,
+    Attempt, Call, Definition, Diagram, Failed, Finished, InputCodec, Make, Registered, Returned,
+    Saga, SagaError, SagaHandle, SagaInput, SagaKey, SagaSteps, Shown, ShownAnyway, Step,
     StepContext, StepResult, Stored, SuccessOf, run_saga, start_saga,
 };
 pub use inventory;

@@ -172,9 +172,11 @@ const _: () = {
             ::core::convert::From::from([
                 ::coord::__private::Step::<
                     Self,
-                >::new::<
-                    Result<Reservation, ShopError>,
-                >(
+                >::new(
+                        <Result<
+                            Reservation,
+                            ShopError,
+                        > as ::coord::__private::StepResult>::into_result,
                         "reserve",
                         |saga: &Self, call| ::std::boxed::Box::pin(async move {
                             let returned = saga
@@ -186,7 +188,13 @@ const _: () = {
                                     call.dep::<Stock>()?,
                                 )
                                 .await;
-                            call.finish(returned)
+                            call.finish(
+                                <Result<
+                                    Reservation,
+                                    ShopError,
+                                > as ::coord::__private::StepResult>::into_result,
+                                returned,
+                            )
                         }),
                     )
                     .needs([::coord::__private::Dependency::of::<Stock>()])
@@ -196,56 +204,86 @@ const _: () = {
                         let returned = saga
                             .release(
                                 call
-                                    .undone_if_known::<
-                                        ::coord::__private::SuccessOf<
-                                            Result<Reservation, ShopError>,
-                                        >,
-                                    >()?,
+                                    .undone_if_known(
+                                        <Result<
+                                            Reservation,
+                                            ShopError,
+                                        > as ::coord::__private::StepResult>::read,
+                                    )?,
                                 call.dep::<Stock>()?,
                             )
                             .await;
-                        call.finish(returned)
+                        call.finish(
+                            <Result<
+                                (),
+                                ShopError,
+                            > as ::coord::__private::StepResult>::into_result,
+                            returned,
+                        )
                     }))
                     .undo_is("release"),
                 ::coord::__private::Step::<
                     Self,
-                >::new::<
-                    Result<Paper, ShopError>,
-                >(
+                >::new(
+                        <Result<
+                            Paper,
+                            ShopError,
+                        > as ::coord::__private::StepResult>::into_result,
                         "wrap",
                         |saga: &Self, call| ::std::boxed::Box::pin(async move {
                             let returned = saga
                                 .wrap(
                                     call
-                                        .outputs::<
-                                            ::coord::__private::SuccessOf<
-                                                Result<Reservation, ShopError>,
-                                            >,
-                                        >(0usize)?,
+                                        .outputs(
+                                            <Result<
+                                                Reservation,
+                                                ShopError,
+                                            > as ::coord::__private::StepResult>::read,
+                                            0usize,
+                                        )?,
                                 )
                                 .await;
-                            call.finish(returned)
+                            call.finish(
+                                <Result<
+                                    Paper,
+                                    ShopError,
+                                > as ::coord::__private::StepResult>::into_result,
+                                returned,
+                            )
                         }),
                     )
                     .when(|saga, _| ::core::result::Result::Ok(saga.is_gift()))
                     .when_is("is_gift"),
                 ::coord::__private::Step::<
                     Self,
-                >::new::<
-                    Result<Charge, ShopError>,
-                >(
+                >::new(
+                        <Result<
+                            Charge,
+                            ShopError,
+                        > as ::coord::__private::StepResult>::into_result,
                         "pay",
                         |saga: &Self, call| ::std::boxed::Box::pin(async move {
                             let returned = saga
                                 .charge(
                                     call.context(),
                                     call
-                                        .optional::<
-                                            ::coord::__private::SuccessOf<Result<Paper, ShopError>>,
-                                        >(1usize)?,
+                                        .optional(
+                                            <Result<
+                                                Paper,
+                                                ShopError,
+                                            > as ::coord::__private::StepResult>::read,
+                                            1usize,
+                                        )?,
                                 )
                                 .await;
-                            call.finish_if(returned, ShopError::is_transient)
+                            call.finish_if(
+                                <Result<
+                                    Charge,
+                                    ShopError,
+                                > as ::coord::__private::StepResult>::into_result,
+                                returned,
+                                ShopError::is_transient,
+                            )
                         }),
                     )
                     .retry(
@@ -263,9 +301,30 @@ const _: () = {
             finished: &::coord::__private::Finished<'_>,
         ) -> ::core::result::Result<Self::Outputs, ::coord::__private::Error> {
             ::core::result::Result::Ok(PlaceOrderOutputs {
-                reserve: finished.take_all(0usize)?,
-                wrap: finished.take_optional(1usize)?,
-                charge: finished.take(2usize)?,
+                reserve: finished
+                    .take_all(
+                        <Result<
+                            Reservation,
+                            ShopError,
+                        > as ::coord::__private::StepResult>::read,
+                        0usize,
+                    )?,
+                wrap: finished
+                    .take_optional(
+                        <Result<
+                            Paper,
+                            ShopError,
+                        > as ::coord::__private::StepResult>::read,
+                        1usize,
+                    )?,
+                charge: finished
+                    .take(
+                        <Result<
+                            Charge,
+                            ShopError,
+                        > as ::coord::__private::StepResult>::read,
+                        2usize,
+                    )?,
             })
         }
     }

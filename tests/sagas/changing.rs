@@ -1,7 +1,7 @@
 //! Code that changes while sagas are under way.
 
 use coord::__private::{
-    Call, Error, Finished, InputCodec, Key, Saga, SagaInput, Step, run_saga, start_saga,
+    Call, Error, Finished, InputCodec, Key, Saga, SagaInput, Step, StepResult, run_saga, start_saga,
 };
 use coord::saga::SagaState;
 use coord::{Coordinator, SagaError};
@@ -41,13 +41,29 @@ impl<const CHANGE: u8> Saga for Version<CHANGE> {
     }
 
     fn steps() -> Vec<Step<Self>> {
-        let reserve = || Step::new::<Returned>("reserve", does!("reserve"));
-        let charge = || Step::new::<Returned>("charge", does!("charge"));
-        let ship = || Step::new::<Returned>("ship", does!("ship"));
-        let tell = || Step::new::<Returned>("tell", does!("tell"));
+        let reserve = || {
+            Step::new(
+                <Returned as StepResult>::into_result,
+                "reserve",
+                does!("reserve"),
+            )
+        };
+        let charge = || {
+            Step::new(
+                <Returned as StepResult>::into_result,
+                "charge",
+                does!("charge"),
+            )
+        };
+        let ship = || Step::new(<Returned as StepResult>::into_result, "ship", does!("ship"));
+        let tell = || Step::new(<Returned as StepResult>::into_result, "tell", does!("tell"));
         match CHANGE {
             STEP_RENAMED => vec![
-                Step::new::<Returned>("book", does!("reserve")),
+                Step::new(
+                    <Returned as StepResult>::into_result,
+                    "book",
+                    does!("reserve"),
+                ),
                 charge(),
                 ship(),
             ],
@@ -55,7 +71,11 @@ impl<const CHANGE: u8> Saga for Version<CHANGE> {
             STEP_INSERTED => vec![tell(), reserve(), charge(), ship()],
             BEGUN_STEP_REMOVED => vec![reserve(), ship()],
             OUTPUT_OF_ANOTHER_TYPE => vec![
-                Step::new::<Result<Vec<String>, String>>("reserve", does!("reserve")),
+                Step::new(
+                    <Result<Vec<String>, String> as StepResult>::into_result,
+                    "reserve",
+                    does!("reserve"),
+                ),
                 charge(),
                 ship(),
             ],

@@ -6,7 +6,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use coord::__private::{
-    Call, Dependency, Error, Failed, Finished, InputCodec, Key, Saga, SagaInput, Step, Stored,
+    Call, Dependency, Error, Failed, Finished, InputCodec, Key, Saga, SagaInput, Step, StepResult,
+    Stored,
 };
 use coord::{Coordinator, RetryPolicy, StepContext};
 use coord_tests::fleet::Fleet;
@@ -140,6 +141,7 @@ macro_rules! does {
         |_: &Self, call: Call<'_>| {
             Box::pin(async move {
                 call.finish(
+                    coord::__private::StepResult::into_result,
                     call.dep::<$crate::shop::Shop>()?
                         .serves($what, call.context())
                         .await,
@@ -173,16 +175,24 @@ impl Saga for Order {
 
     fn steps() -> Vec<Step<Self>> {
         vec![
-            Step::new::<Returned>("reserve", does!("reserve"))
-                .needs([Dependency::of::<Shop>()])
-                .retry(&retries())
-                .timeout(Duration::from_secs(1))
-                .undo_unknown(|_, call| Box::pin(release(call))),
-            Step::new::<Returned>("charge", does!("charge"))
-                .retry(&retries())
-                .timeout(Duration::from_secs(120))
-                .undo(does!("refund")),
-            Step::new::<Returned>("ship", does!("ship"))
+            Step::new(
+                <Returned as StepResult>::into_result,
+                "reserve",
+                does!("reserve"),
+            )
+            .needs([Dependency::of::<Shop>()])
+            .retry(&retries())
+            .timeout(Duration::from_secs(1))
+            .undo_unknown(|_, call| Box::pin(release(call))),
+            Step::new(
+                <Returned as StepResult>::into_result,
+                "charge",
+                does!("charge"),
+            )
+            .retry(&retries())
+            .timeout(Duration::from_secs(120))
+            .undo(does!("refund")),
+            Step::new(<Returned as StepResult>::into_result, "ship", does!("ship"))
                 .timeout(Duration::from_secs(1))
                 .undo(does!("unship")),
         ]
@@ -190,17 +200,22 @@ impl Saga for Order {
 
     fn outputs(finished: &Finished<'_>) -> Result<Ordered, Error> {
         Ok(Ordered {
-            reserve: finished.take(0)?,
-            charge: finished.take(1)?,
-            ship: finished.take(2)?,
+            reserve: finished.take(<Returned as StepResult>::read, 0)?,
+            charge: finished.take(<Returned as StepResult>::read, 1)?,
+            ship: finished.take(<Returned as StepResult>::read, 2)?,
         })
     }
 }
 
 async fn release(call: Call<'_>) -> Result<Stored, Failed> {
-    let known = call.undone_if_known::<String>()?.is_some();
+    let known = call
+        .undone_if_known(<Returned as StepResult>::read)?
+        .is_some();
     let what = if known { "release" } else { "release unknown" };
-    call.finish(call.dep::<Shop>()?.serves(what, call.context()).await)
+    call.finish(
+        StepResult::into_result,
+        call.dep::<Shop>()?.serves(what, call.context()).await,
+    )
 }
 
 coord::__private::inventory::submit! { coord::__private::Registered::of::<Order>() }
@@ -223,9 +238,20 @@ impl Saga for Pivoted {
 
     fn steps() -> Vec<Step<Self>> {
         vec![
-            Step::new::<Returned>("reserve", does!("reserve")).undo(does!("release")),
-            Step::new::<Returned>("charge", does!("charge")).pivot(),
-            Step::new::<Returned>("ship", does!("ship")).retry(&retries()),
+            Step::new(
+                <Returned as StepResult>::into_result,
+                "reserve",
+                does!("reserve"),
+            )
+            .undo(does!("release")),
+            Step::new(
+                <Returned as StepResult>::into_result,
+                "charge",
+                does!("charge"),
+            )
+            .pivot(),
+            Step::new(<Returned as StepResult>::into_result, "ship", does!("ship"))
+                .retry(&retries()),
         ]
     }
 
@@ -254,15 +280,15 @@ impl Saga for Long {
 
     fn steps() -> Vec<Step<Self>> {
         vec![
-            Step::new::<Returned>("each", does!("each"))
+            Step::new(<Returned as StepResult>::into_result, "each", does!("each"))
                 .each(|long| long.0)
                 .undo(does!("undo each")),
-            Step::new::<Returned>("last", does!("last")),
+            Step::new(<Returned as StepResult>::into_result, "last", does!("last")),
         ]
     }
 
     fn outputs(finished: &Finished<'_>) -> Result<Vec<String>, Error> {
-        finished.take_all(0)
+        finished.take_all(<Returned as StepResult>::read, 0)
     }
 }
 

@@ -8,7 +8,7 @@ use syn::{Attribute, LitStr, Type};
 use super::args::FieldArg;
 use super::arguments::Argument;
 use super::check::{Called, Step, check};
-use super::model::{Declared, Form};
+use super::model::{Declaration, Declared, Form};
 use super::outputs;
 use super::written::Steps;
 use crate::diagnose::Mistakes;
@@ -147,16 +147,18 @@ fn all_outputs(declared: &Declared) -> TokenStream {
             .method
             .output()
             .map_or_else(Span::call_site, |output| spans(output).0);
-        let taken = located(quote!(finished.#take(#at)?), place);
-        quote!(#field: #taken)
+        let read = read(declared, step);
+        let question = located(quote!(?), place);
+        let lints = lints::copied(&step.method.function.attrs);
+        quote!(#(#lints)* #field: finished.#take(#read, #at)#question)
     });
     quote!(::core::result::Result::Ok(#name { #(#fields),* }))
 }
 
-/// `Step::<Self>::new::<R>("charge", |saga, call| …).needs([Dependency::of::<PaymentGateway>()]).undo(…)`
+/// `Step::<Self>::new(<R as StepResult>::into_result, "charge", |saga, call| …).needs([Dependency::of::<PaymentGateway>()]).undo(…)`
 fn step_data(declared: &Declared, step: &Step<'_>) -> TokenStream {
     let (ty, id) = (declared.paths.step(), step.declaration.id());
-    let returned = outputs::output(step.declaration, &declared.written.saga);
+    let into_result = of_output(declared, step.declaration, "into_result");
     let (saga, call) = (saga(), call());
     let condition = step
         .retry
@@ -169,7 +171,7 @@ fn step_data(declared: &Declared, step: &Step<'_>) -> TokenStream {
     let lints = called.flat_map(lints::copied);
     quote! {
         #(#lints)*
-        #ty::<Self>::new::<#returned>(#id, |#saga: &Self, #call| #run) #when #needs #options #undo
+        #ty::<Self>::new(#into_result, #id, |#saga: &Self, #call| #run) #when #needs #options #undo
     }
 }
 
@@ -248,13 +250,26 @@ fn attempt(
     let at = Span::mixed_site().located_at(method.method.name().span());
     let output = method.method.output().map_or(at, |output| spans(output).0);
     let returned = Ident::new("returned", output);
+    let returns = method.method.output().into_iter();
+    let into_result = returns.map(|output| declared.paths.of_step_result(output, "into_result"));
+    let into_result: TokenStream = into_result.collect();
     let finish = match condition {
-        None => quote_spanned!(output=> #call.finish(#returned)),
+        None => quote_spanned!(output=> #call.finish(#into_result, #returned)),
         Some(FunctionArg(condition)) => {
-            quote_spanned!(output=> #call.finish_if(#returned, #condition))
+            quote_spanned!(output=> #call.finish_if(#into_result, #returned, #condition))
         }
     };
     quote_spanned!(at=> ::std::boxed::Box::pin(async move { let #returned = #called.await; #finish }))
+}
+
+/// The function that reads what a step has put out.
+fn read(declared: &Declared, step: Declaration<'_>) -> Option<TokenStream> {
+    of_output(declared, step, "read")
+}
+
+fn of_output(declared: &Declared, step: Declaration<'_>, function: &str) -> Option<TokenStream> {
+    let output = outputs::output(step, &declared.written.saga);
+    output.map(|output| declared.paths.of_step_result(&output, function))
 }
 
 /// `saga.charge(call.context(), …)`
@@ -274,17 +289,13 @@ fn called(declared: &Declared, step: &Step<'_>, called: &Called<'_>) -> TokenStr
 fn value(declared: &Declared, step: &Step<'_>, ty: &Type, argument: &Argument) -> TokenStream {
     let call = Ident::new("call", spans(ty).0);
     let (start, end) = spans(ty);
-    let stored = |step| {
-        let output = outputs::output(step, &declared.written.saga);
-        output.map(|output| declared.paths.success(&output))
-    };
     let fallible = match argument {
         Argument::Mistaken => return TokenStream::new(),
         Argument::Context => return quote_spanned!(start=> #call.context()),
         Argument::Item => return item(step, (start, end)),
         Argument::Dependency(ty) => quote_spanned!(start=> #call.dep::<#ty>()),
         Argument::Output { step: at, form } => {
-            let stored = stored(declared.steps()[*at]);
+            let read = read(declared, declared.steps()[*at]);
             let output = Ident::new(
                 match form {
                     Form::One => "output",
@@ -293,10 +304,10 @@ fn value(declared: &Declared, step: &Step<'_>, ty: &Type, argument: &Argument) -
                 },
                 start,
             );
-            quote_spanned!(start=> #call.#output::<#stored>(#at))
+            quote_spanned!(start=> #call.#output(#read, #at))
         }
         Argument::Own { optional } => {
-            let stored = stored(step.declaration);
+            let read = read(declared, step.declaration);
             let undone = Ident::new(
                 if *optional {
                     "undone_if_known"
@@ -305,7 +316,7 @@ fn value(declared: &Declared, step: &Step<'_>, ty: &Type, argument: &Argument) -
                 },
                 start,
             );
-            quote_spanned!(start=> #call.#undone::<#stored>())
+            quote_spanned!(start=> #call.#undone(#read))
         }
     };
     let question = quote_spanned!(end=> ?);

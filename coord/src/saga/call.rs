@@ -5,6 +5,7 @@ use std::fmt::Display;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde_json::value::RawValue;
 
 use super::context::StepContext;
 use super::error::StepError;
@@ -32,15 +33,22 @@ pub struct Call<'a> {
     note = "return `Result<T, E>` with `serde::Serialize` and `serde::de::DeserializeOwned` for `T`, and \
             `std::fmt::Display` for `E`; both `Send + Sync + 'static`"
 )]
-pub trait StepResult {
+pub trait StepResult: Sized {
     /// What is stored.
     type Output: Serialize + DeserializeOwned + Any + Send + Sync;
     /// What is shown if there is nothing to store.
     type Error: Display + Any + Send + Sync;
 
-    /// The same, as what it is.
+    /// The same, as what it is. Generated code hands this and `read` over where it needs them, both named where the
+    /// type is written: so what cannot be stored is told there, and only there.
     fn into_result(self) -> Result<Self::Output, Self::Error>;
+
+    /// Reads what is stored.
+    fn read(stored: &RawValue) -> serde_json::Result<Self::Output>;
 }
+
+/// How an output is read.
+pub type Read<T> = fn(&RawValue) -> serde_json::Result<T>;
 
 #[diagnostic::do_not_recommend]
 impl<T, E> StepResult for Result<T, E>
@@ -54,10 +62,11 @@ where
     fn into_result(self) -> Self {
         self
     }
-}
 
-/// The output of a step that returns `R`.
-pub type OutputOf<R> = <R as StepResult>::Output;
+    fn read(stored: &RawValue) -> serde_json::Result<T> {
+        serde_json::from_str(stored.get())
+    }
+}
 
 impl<'a> Call<'a> {
     /// `ctx: &StepContext`
@@ -76,29 +85,29 @@ impl<'a> Call<'a> {
     }
 
     /// The output of an earlier step: `charge: &T`.
-    pub fn output<T>(self, step: usize) -> Result<&'a T, Failed>
+    pub fn output<T>(self, read: Read<T>, step: usize) -> Result<&'a T, Failed>
     where
-        T: DeserializeOwned + Any + Send + Sync,
+        T: Any + Send + Sync,
     {
-        self.optional(step)?
+        self.optional(read, step)?
             .ok_or_else(|| Failed::for_good(StepError::of_text("the output is not stored")))
     }
 
     /// The output of an earlier step with `when`: `charge: Option<&T>`.
-    pub fn optional<T>(self, step: usize) -> Result<Option<&'a T>, Failed>
+    pub fn optional<T>(self, read: Read<T>, step: usize) -> Result<Option<&'a T>, Failed>
     where
-        T: DeserializeOwned + Any + Send + Sync,
+        T: Any + Send + Sync,
     {
-        self.outputs.get(step, 0).map_err(Failed::from)
+        self.outputs.get(read, (step, 0)).map_err(Failed::from)
     }
 
     /// The outputs of an earlier step with `each`, one for each item: `charges: &[T]`. None, if it also has
     /// `when` and was skipped.
-    pub fn outputs<T>(self, step: usize) -> Result<&'a [T], Failed>
+    pub fn outputs<T>(self, read: Read<T>, step: usize) -> Result<&'a [T], Failed>
     where
-        T: DeserializeOwned + Any + Send + Sync,
+        T: Any + Send + Sync,
     {
-        self.outputs.all(step).map_err(Failed::from)
+        self.outputs.all(read, step).map_err(Failed::from)
     }
 
     /// In a step with `each`, and in its compensation: which item this run is about, from 0.
@@ -107,35 +116,50 @@ impl<'a> Call<'a> {
     }
 
     /// In a compensation that takes `&T`: what the step put out that it undoes.
-    pub fn undone<T>(self) -> Result<&'a T, Failed>
+    pub fn undone<T>(self, read: Read<T>) -> Result<&'a T, Failed>
     where
-        T: DeserializeOwned + Any + Send + Sync,
+        T: Any + Send + Sync,
     {
-        self.undone_if_known()?
+        self.undone_if_known(read)?
             .ok_or_else(|| Failed::for_good(StepError::of_text("the output is not stored")))
     }
 
     /// In a compensation that takes `Option<&T>`: what the step put out that it undoes, or `None` if its outcome
     /// is unknown.
-    pub fn undone_if_known<T>(self) -> Result<Option<&'a T>, Failed>
+    pub fn undone_if_known<T>(self, read: Read<T>) -> Result<Option<&'a T>, Failed>
     where
-        T: DeserializeOwned + Any + Send + Sync,
+        T: Any + Send + Sync,
     {
-        self.outputs.get(self.step, self.item).map_err(Failed::from)
+        self.outputs
+            .get(read, (self.step, self.item))
+            .map_err(Failed::from)
     }
 
     /// What the user's method has returned, to be stored.
-    pub fn finish<R: StepResult>(self, returned: R) -> Result<Stored, Failed> {
-        self.finish_if(returned, |_| true)
+    pub fn finish<R, T, E>(
+        self,
+        into_result: fn(R) -> Result<T, E>,
+        returned: R,
+    ) -> Result<Stored, Failed>
+    where
+        T: Serialize,
+        E: Display + Any + Send + Sync,
+    {
+        self.finish_if(into_result, returned, |_| true)
     }
 
     /// The same for a step with `retry(if = …)`: which errors are worth another attempt.
-    pub fn finish_if<R: StepResult>(
+    pub fn finish_if<R, T, E>(
         self,
+        into_result: fn(R) -> Result<T, E>,
         returned: R,
-        is_worth_it: impl FnOnce(&R::Error) -> bool,
-    ) -> Result<Stored, Failed> {
-        match returned.into_result() {
+        is_worth_it: impl FnOnce(&E) -> bool,
+    ) -> Result<Stored, Failed>
+    where
+        T: Serialize,
+        E: Display + Any + Send + Sync,
+    {
+        match into_result(returned) {
             Ok(output) => Stored::of(&output),
             Err(error) if is_worth_it(&error) => {
                 Err(Failed::in_this_attempt(StepError::new(error)))

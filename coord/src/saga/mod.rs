@@ -40,7 +40,7 @@ mod spot;
 mod step;
 mod trace;
 
-pub use call::{Call, OutputOf, StepResult};
+pub use call::{Call, Read, StepResult};
 pub use closures::{ClosureSaga, ClosureStep, Compensation, NoCompensation, SagaBuilder};
 pub use context::StepContext;
 pub use declared::{Returned, SagaKey, SagaSteps, Shown, ShownAnyway, SuccessOf};

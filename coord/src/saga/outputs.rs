@@ -6,9 +6,9 @@
 use std::any::{Any, type_name};
 use std::sync::OnceLock;
 
-use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 
+use super::call::Read;
 use crate::error::Error;
 
 /// The outputs of the steps that are done, in the order of the steps. Each is recorded once.
@@ -49,22 +49,26 @@ impl Outputs {
     }
 
     /// The output of one run, if it is done.
-    pub(super) fn get<T>(&self, step: usize, item: usize) -> Result<Option<&T>, Unreadable>
+    pub(super) fn get<T>(
+        &self,
+        how: Read<T>,
+        (step, item): (usize, usize),
+    ) -> Result<Option<&T>, Unreadable>
     where
-        T: DeserializeOwned + Any + Send + Sync,
+        T: Any + Send + Sync,
     {
         let slot = self.0.get(step);
         let Some(output) = slot.and_then(|slot| slot.runs.get(item)?.get()) else {
             return Ok(None);
         };
-        let value = get_or_read(&output.value, || read::<T>(&output.stored))?;
+        let value = get_or_read(&output.value, || read(how, &output.stored))?;
         Ok(Some(value))
     }
 
     /// The outputs of all runs of a step that are done.
-    pub(super) fn all<T>(&self, step: usize) -> Result<&[T], Unreadable>
+    pub(super) fn all<T>(&self, how: Read<T>, step: usize) -> Result<&[T], Unreadable>
     where
-        T: DeserializeOwned + Any + Send + Sync,
+        T: Any + Send + Sync,
     {
         let Some(slot) = self.0.get(step) else {
             return Ok(&[]);
@@ -73,7 +77,7 @@ impl Outputs {
             slot.runs
                 .iter()
                 .filter_map(OnceLock::get)
-                .map(|run| read::<T>(&run.stored))
+                .map(|run| read(how, &run.stored))
         };
         Ok(get_or_read(&slot.all, || {
             all().collect::<Result<Vec<T>, _>>()
@@ -100,8 +104,8 @@ fn get_or_read<T: Any + Send + Sync>(
     })
 }
 
-fn read<T: DeserializeOwned>(stored: &RawValue) -> Result<T, Unreadable> {
-    serde_json::from_str(stored.get()).map_err(|problem| {
+fn read<T>(how: Read<T>, stored: &RawValue) -> Result<T, Unreadable> {
+    how(stored).map_err(|problem| {
         Unreadable(format!(
             "the stored output cannot be read as `{}` ({problem})",
             type_name::<T>()
@@ -121,23 +125,27 @@ impl Finished<'_> {
     /// # Errors
     ///
     /// [`Error::ResultShapeChanged`] if it is not stored, or cannot be read as a `T`. So do the others.
-    pub fn take<T: DeserializeOwned>(&self, step: usize) -> Result<T, Error> {
-        self.take_optional(step)?
+    pub fn take<T>(&self, how: Read<T>, step: usize) -> Result<T, Error> {
+        self.take_optional(how, step)?
             .ok_or_else(|| self.unreadable::<T>(Unreadable("it is not stored".to_owned())))
     }
 
     /// The output of a step with `when`.
-    pub fn take_optional<T: DeserializeOwned>(&self, step: usize) -> Result<Option<T>, Error> {
+    pub fn take_optional<T>(&self, how: Read<T>, step: usize) -> Result<Option<T>, Error> {
         self.runs(step)
             .next()
-            .map(|output| read(&output.stored).map_err(|problem| self.unreadable::<T>(problem)))
+            .map(|output| {
+                read(how, &output.stored).map_err(|problem| self.unreadable::<T>(problem))
+            })
             .transpose()
     }
 
     /// The outputs of a step with `each`, in the order of the items.
-    pub fn take_all<T: DeserializeOwned>(&self, step: usize) -> Result<Vec<T>, Error> {
+    pub fn take_all<T>(&self, how: Read<T>, step: usize) -> Result<Vec<T>, Error> {
         self.runs(step)
-            .map(|output| read(&output.stored).map_err(|problem| self.unreadable::<T>(problem)))
+            .map(|output| {
+                read(how, &output.stored).map_err(|problem| self.unreadable::<T>(problem))
+            })
             .collect()
     }
 

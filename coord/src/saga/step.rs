@@ -10,7 +10,7 @@ use std::time::Duration;
 use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
 
-use super::call::{Call, StepResult};
+use super::call::Call;
 use super::error::StepError;
 use crate::coordinator::Dependency;
 use crate::policy::RetryPolicy;
@@ -42,12 +42,12 @@ type Test = Arc<dyn Fn(&Input, Call<'_>) -> Result<bool, Failed> + Send + Sync>;
 /// What generated code says of one step of the saga `S`.
 ///
 /// ```ignore
-/// Step::new::<Result<Charge, ShopError>>("charge", |saga: &PlaceOrder, call| {
-///     Box::pin(async move { call.finish(saga.charge(call.context(), call.dep()?).await) })
+/// Step::new(<Result<Charge, ShopError> as StepResult>::into_result, "charge", |saga: &PlaceOrder, call| {
+///     Box::pin(async move { call.finish(StepResult::into_result, saga.charge(call.context(), call.dep()?).await) })
 /// })
 /// .needs([Dependency::of::<PaymentGateway>()])
 /// .undo(|saga, call| {
-///     Box::pin(async move { call.finish(saga.refund(call.undone::<Charge>()?, call.dep()?).await) })
+///     Box::pin(async move { call.finish(StepResult::into_result, saga.refund(call.undone(…)?, call.dep()?).await) })
 /// })
 /// ```
 pub struct Step<S> {
@@ -90,13 +90,18 @@ pub(super) struct Undo {
 }
 
 impl<S: Any + Send + Sync> Step<S> {
-    /// A step whose method returns `R`. `id` is what it is called in the store, so that the method can be renamed
-    /// while sagas are under way.
-    pub fn new<R: StepResult>(id: &'static str, run: Make<S>) -> Self {
+    /// A step whose method returns `R`; `into_result` is there for its type. `id` is what it is called in the store, so
+    /// that the method can be renamed while sagas are under way.
+    pub fn new<R, T, E>(
+        into_result: fn(R) -> Result<T, E>,
+        id: &'static str,
+        run: Make<S>,
+    ) -> Self {
+        let _ = into_result;
         Self {
             data: StepData {
                 id,
-                output: without_paths(type_name::<R::Output>()),
+                output: without_paths(type_name::<T>()),
                 run: erased(run),
                 undo: None,
                 pivot: false,

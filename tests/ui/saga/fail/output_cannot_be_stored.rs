@@ -20,9 +20,29 @@ impl PlaceOrder {
         Ok(Charge(self.order_id))
     }
 
+    #[step(compensate = call_back)]
+    async fn ship(&self, charge: &Charge) -> Result<u64, Mistake> {
+        Ok(charge.0)
+    }
+
+    async fn call_back(&self, ship: &u64, charge: &Charge) -> Result<(), Mistake> {
+        let _ = (ship, charge);
+        Ok(())
+    }
+
+    #[step(each = items, when = is_large)]
+    async fn pack(&self, ship: &u64) -> Result<Charge, String> {
+        Ok(Charge(*ship))
+    }
+
+    fn is_large(&self, charge: &Charge) -> bool {
+        charge.0 > 1
+    }
+
     #[step]
-    async fn ship(&self) -> Result<u64, Mistake> {
-        Ok(self.order_id)
+    async fn tell(&self, pack: &[Charge]) -> Result<(), String> {
+        let _ = pack;
+        Ok(())
     }
 }
 
