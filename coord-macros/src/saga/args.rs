@@ -23,6 +23,7 @@ impl Options for InputArgs {
         "name",
         "a saga's name stands on its impl, beside the steps: `#[saga(name = \"…\")] impl …`",
     )];
+    const ELSEWHERE_TOO: &'static [(&'static str, &'static str)] = StepsArgs::ELSEWHERE;
 }
 
 impl Templated for InputArgs {
@@ -39,6 +40,28 @@ pub(super) struct StepsArgs {
 
 impl Options for StepsArgs {
     const NAMES: &'static [&'static str] = &["name", "crate"];
+    const ELSEWHERE: &'static [(&'static str, &'static str)] = &[
+        (
+            "coord",
+            "the coordinator is given where the saga is started: call `run_with(&coord)` or `start_with(&coord)`",
+        ),
+        (
+            "retention",
+            "how long a finished saga stays is the coordinator's: `Coordinator::builder().saga_retention(…)`",
+        ),
+        (
+            "ttl",
+            "how long a finished saga stays is the coordinator's: `Coordinator::builder().saga_retention(…)`",
+        ),
+        (
+            "retry",
+            "each step is retried in its own way: write `#[step(retry = …)]`",
+        ),
+        (
+            "timeout",
+            "each step has a time of its own: write `#[step(timeout = …)]`",
+        ),
+    ];
 }
 
 /// The options of `#[step]`.

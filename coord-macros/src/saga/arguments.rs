@@ -297,8 +297,12 @@ impl Place<'_, '_> {
             none if none.is_empty() => "no step is done before this one".to_owned(),
             all => format!("available: the outputs of {all}"),
         };
+        let item = match self.args().each {
+            Some(_) => "the item that this run is about is `item: &T`\n",
+            None => "",
+        };
         format!(
-            "`{name}` is no step{question}\n{outputs}\nwhat the coordinator provides is marked: \
+            "`{name}` is no step{question}\n{outputs}\n{item}what the coordinator provides is marked: \
              `#[dep] {name}: &T`; the context is a `&StepContext`\n{TOGETHER}"
         )
     }

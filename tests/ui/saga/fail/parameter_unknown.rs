@@ -26,6 +26,11 @@ impl PlaceOrder {
         Ok(*reserve_stok)
     }
 
+    #[step(each = items)]
+    async fn pack(&self, items: &String) -> Result<(), String> {
+        Ok(())
+    }
+
     #[step]
     async fn ship(&self, item: &String) -> Result<(), String> {
         Ok(())
