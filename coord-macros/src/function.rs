@@ -286,7 +286,8 @@ fn bound_output(bound: &TypeParamBound) -> Option<&Type> {
     })
 }
 
-fn type_arguments(arguments: &PathArguments) -> impl DoubleEndedIterator<Item = &Type> {
+/// The types among the arguments of a path's segment.
+pub(crate) fn type_arguments(arguments: &PathArguments) -> impl DoubleEndedIterator<Item = &Type> {
     let arguments = match arguments {
         PathArguments::AngleBracketed(arguments) => Some(arguments.args.iter()),
         _ => None,

@@ -7,6 +7,7 @@
 //! 3. `wait` is for those who wait.
 //! 4. `fingerprint` names arguments, each once, and there is one to take.
 //! 5. `context` gives a name that is not taken.
+//! 6. What is replayed is owned.
 
 use std::time::Duration;
 
@@ -17,7 +18,7 @@ use syn::ext::IdentExt as _;
 
 use crate::args::{self, DurationArg, ExprArg};
 use crate::diagnose::Mistakes;
-use crate::function::Binding;
+use crate::function::{Binding, type_arguments, ungrouped};
 use crate::idempotent_args::{FingerprintArg, IdempotentArgs, InProgressArg};
 use crate::paths::Paths;
 use crate::registered::Entry;
@@ -305,6 +306,22 @@ fn check_wait(args: &IdempotentArgs, mistakes: &mut Mistakes) {
         mistakes.under(
             written,
             "`in_progress = \"reject\"` does not wait, so `wait` contradicts it; keep one of them",
+        );
+    }
+}
+
+/// A success that is a reference would be reported by the compiler in terms of lifetimes.
+pub(crate) fn check_output(output: &Type, mistakes: &mut Mistakes) {
+    let last = match ungrouped(output) {
+        Type::Path(path) => path.path.segments.last(),
+        _ => None,
+    };
+    let success = last.and_then(|last| type_arguments(&last.arguments).next());
+    if let Some(success @ Type::Reference(_)) = success.map(ungrouped) {
+        mistakes.under(
+            success,
+            "what is stored is read again for each replay, so it cannot borrow: own it, with `String` for `&str` and \
+             `Vec<T>` for `&[T]`",
         );
     }
 }

@@ -15,7 +15,7 @@ use syn::{Attribute, Meta, Path, Type};
 use crate::circuit_breaker::CircuitBreaker;
 use crate::diagnose::Mistakes;
 use crate::function::Function;
-use crate::idempotent::Idempotent;
+use crate::idempotent::{self, Idempotent};
 use crate::locked::Locked;
 use crate::paths::Paths;
 use crate::registered;
@@ -195,6 +195,12 @@ pub(crate) fn expand(first: Kind, args: TokenStream, item: &TokenStream) -> Toke
         retry::check_arguments(&function, &mut mistakes);
     }
     let shape = mistakes.catch(function.shape(first.name()));
+    let is_stored = stack
+        .iter()
+        .any(|attribute| attribute.kind() == Kind::Idempotent);
+    if let Some(shape) = shape.filter(|_| is_stored) {
+        idempotent::check_output(shape.output(), &mut mistakes);
+    }
     match (mistakes.finish(), shape) {
         (None, Some(shape)) => {
             let raising = stack.iter().find_map(|attribute| attribute.policy());

@@ -31,7 +31,7 @@ pub struct Call<'a> {
     message = "`{Self}` cannot be what a step returns",
     label = "must be a `Result` whose success can be stored and whose error can be shown",
     note = "return `Result<T, E>` with `serde::Serialize` and `serde::de::DeserializeOwned` for `T`, and \
-            `std::fmt::Display` for `E`; both `Send + Sync + 'static`"
+            `std::fmt::Display` for `E`; both `Send + Sync + 'static`, as `Box<dyn Error + Send + Sync>` is"
 )]
 pub trait StepResult: Sized {
     /// What is stored.
