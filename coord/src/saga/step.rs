@@ -42,12 +42,19 @@ type Test = Arc<dyn Fn(&Input, Call<'_>) -> Result<bool, Failed> + Send + Sync>;
 /// What generated code says of one step of the saga `S`.
 ///
 /// ```ignore
-/// Step::new(<Result<Charge, ShopError> as StepResult>::into_result, "charge", |saga: &PlaceOrder, call| {
-///     Box::pin(async move { call.finish(StepResult::into_result, saga.charge(call.context(), call.dep()?).await) })
+/// type Returns = Result<Charge, ShopError>;
+/// Step::new(<Returns as StepResult>::into_result, "charge", |saga: &PlaceOrder, call| {
+///     Box::pin(async move {
+///         let returned = saga.charge(call.context(), call.dep()?).await;
+///         call.finish(<Returns as StepResult>::into_result, returned)
+///     })
 /// })
 /// .needs([Dependency::of::<PaymentGateway>()])
 /// .undo(|saga, call| {
-///     Box::pin(async move { call.finish(StepResult::into_result, saga.refund(call.undone(…)?, call.dep()?).await) })
+///     Box::pin(async move {
+///         let returned = saga.refund(call.undone(<Returns as StepResult>::read)?, call.dep()?).await;
+///         call.finish(StepResult::into_result, returned)
+///     })
 /// })
 /// ```
 pub struct Step<S> {
