@@ -236,9 +236,11 @@ impl Link {
         changes: Vec<Change>,
         behind: impl IntoIterator<Item = Request>,
     ) -> Result<(Changed, Vec<Reply>)> {
+        // The server tells of one folder at a time.
+        let tries = changes.len() + 1;
         let mut requests = vec![Request::Multi(changes)];
         requests.extend(behind);
-        for _ in 0..3 {
+        for _ in 0..tries {
             let mut replies = self.ask_all(operation, &requests).await?.into_iter();
             let reply = replies.next().ok_or_else(|| failure::of_loss(operation))?;
             let transaction = reply.transaction;
