@@ -4,6 +4,7 @@ mod cluster;
 mod cost;
 mod encryption;
 mod failures;
+mod keys;
 mod refusals;
 mod waking;
 

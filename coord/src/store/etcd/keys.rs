@@ -63,15 +63,25 @@ pub(super) fn resource<'k>(lines: &str, key: &'k str) -> Option<&'k str> {
     Some(resource)
 }
 
-pub(super) fn member(line: &str, owner: OwnerId) -> String {
-    format!("{line}{:032x}", owner.to_bits())
+/// Where a member of a line may stand. It takes the first that is free: see [`leases`](super::leases).
+pub(super) fn places(line: &str, owner: OwnerId) -> [String; 3] {
+    let bits = owner.to_bits();
+    [
+        format!("{line}{:02x}", bits >> 123),
+        format!("{line}{:03x}", bits >> 118),
+        format!("{line}{bits:032x}"),
+    ]
 }
 
-/// The owner in the key of a member. None, if it is something else below the line.
-pub(super) fn owner(line: &str, key: &[u8]) -> Option<OwnerId> {
-    let digits = std::str::from_utf8(key.strip_prefix(line.as_bytes())?).ok()?;
-    let bits = u128::from_str_radix(digits, 16).ok()?;
-    (digits.len() == 32).then_some(OwnerId::from_bits(bits))
+/// Whether a key below a line is that of a member. There are marks besides.
+pub(super) fn is_member(line: &str, key: &[u8]) -> bool {
+    key.strip_prefix(line.as_bytes())
+        .is_some_and(|place| !place.is_empty() && place.iter().all(u8::is_ascii_hexdigit))
+}
+
+/// What goes when others have been given later tokens.
+pub(super) fn mark(line: &str, number: u128) -> String {
+    format!("{line}raised/{number:032x}")
 }
 
 /// Twelve digits, so that the order of the keys is that of the entries.

@@ -3,6 +3,11 @@
 //! A contender's key is there as long as its lease of etcd's lasts. It has entered with the revision that created the
 //! key, which is its place, and with a base its token. To release is to delete the key, and to leave a stone: a
 //! request to enter that comes after it finds the stone, and a release that comes again as well.
+//!
+//! etcd keeps what it knows of a deleted key until its history is compacted, which may be never, and looks at it in each
+//! look at the line. So keys are used again: an owner has [three](keys::places), of which many owners share the first, and takes
+//! the first that is free. Whoever enters compares all three with what it knows of the line: the owner has not entered
+//! before at any of them. And a contender is told from others at its key by the revision that created it.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,10 +18,11 @@ use futures_util::future::{join_all, try_join_all};
 use super::line::{self, Line, Member, Place};
 use super::lines::Lines;
 use super::link::{self, Link};
+use super::spots::Spot;
 use super::wire::{self, Compare, TxnRequest};
 use super::{TRIES, failure, grants, keys};
 use crate::store::{
-    Acquired, Contender, FencingToken, LeaseId, LeaseRequest, Renewal, Renewed, Result,
+    Acquired, Contender, FencingToken, LeaseId, LeaseRequest, OwnerId, Renewal, Renewed, Result,
 };
 
 /// How many in a line can be given later tokens at once; a server takes 128 operations in a transaction.
@@ -27,24 +33,24 @@ const NEVER_ENTERED: &[u8] = b"0";
 pub(super) async fn acquire(link: &Arc<Link>, request: &LeaseRequest) -> Result<Acquired> {
     let path = link.address.root.line(&request.lease.resource);
     let owner = request.lease.owner;
-    // The line with nobody who has entered after it can be entered, for those who do not wait.
-    let mut seen = 0;
+    // With nobody who has entered after it, it can be entered by those who do not wait.
+    let mut seen = Line::default();
     for _ in 0..TRIES {
-        let (line, leases) = match enter(link, &path, request, seen).await? {
+        let (line, leases) = match enter(link, &path, request, &seen).await? {
             Entered::Line(line, leases) => (line, leases),
             Entered::BaseWasRaised => continue,
             Entered::WasReleased => return Ok(Acquired::Busy),
         };
-        let Some(place) = line.place(owner) else {
+        let (Some(place), Some(member)) = (line.place(owner), line.member(owner)) else {
             if request.wait_ttl.is_some() || line.would_grant(request.weight, request.capacity) {
-                seen = line.revision;
+                seen = line;
                 continue;
             }
             return Ok(Acquired::Busy);
         };
+        link.spots.keep(&path, member);
         let mut is_done = leases.is_some_and(|[holding, waiting]| {
-            let lease = if place.granted { holding } else { waiting };
-            line.lease(owner) == Some(lease)
+            member.lease == if place.granted { holding } else { waiting }
         });
         if let Some(floor) = request.token_floor.filter(|floor| place.token < *floor) {
             if !raise(link, &path, &line, request, floor).await? {
@@ -91,13 +97,22 @@ enum Entered {
     WasReleased,
 }
 
-/// Enters the line, where one may. Whoever does not wait enters only if nobody is in it, or nobody has come since `seen`.
-async fn enter(link: &Link, path: &str, request: &LeaseRequest, seen: i64) -> Result<Entered> {
+/// That the owner, who is not in the line as it was `seen`, has not come into it since.
+fn has_not_come(path: &str, owner: OwnerId, seen: &Line) -> Vec<Compare> {
+    let is_as_seen = |place: &String| match seen.at(place) {
+        Some(other) => Compare::created_at(place, other.created),
+        None => Compare::absent(place),
+    };
+    keys::places(path, owner).iter().map(is_as_seen).collect()
+}
+
+/// Enters the line, where one may. Whoever does not wait enters only if nobody is in it, or nobody has come since it was `seen`.
+async fn enter(link: &Link, path: &str, request: &LeaseRequest, seen: &Line) -> Result<Entered> {
     let root = &link.address.root;
-    let (key, stone) = (
-        keys::member(path, request.lease.owner),
-        root.stone(&request.lease),
-    );
+    let (owner, stone) = (request.lease.owner, root.stone(&request.lease));
+    let [first, second, last] = keys::places(path, owner);
+    let mut free = [first, second].into_iter();
+    let key = free.find(|place| seen.at(place).is_none()).unwrap_or(last);
     let known = link.base();
     let floor = request.token_floor.map_or(0, u64::from);
     let base = floor
@@ -107,13 +122,13 @@ async fn enter(link: &Link, path: &str, request: &LeaseRequest, seen: i64) -> Re
     let wait_ttl = request.wait_ttl.unwrap_or(request.ttl);
     let ttls = [Some(request.ttl), Some(wait_ttl)];
     let txn = |[holding, waiting]: [i64; 2]| {
-        let mut compare = vec![
-            Compare::absent(&key),
+        let mut compare = has_not_come(path, owner, seen);
+        compare.extend([
             Compare::absent(&stone),
             Compare::value_is(&base_key, Bytes::copy_from_slice(&known.to_be_bytes())),
-        ];
+        ]);
         let enter = if request.wait_ttl.is_none() {
-            compare.push(Compare::none_created_after(path, seen));
+            compare.push(Compare::none_created_after(path, seen.revision));
             wire::put(&key, content.clone(), holding)
         } else if wait_ttl == request.ttl {
             wire::put(&key, content.clone(), holding)
@@ -190,11 +205,12 @@ async fn raise(
     }
     let last = raised.iter().map(|member| member.base).max().unwrap_or(0);
     let known = link.base();
-    let needed = u64::from(floor).saturating_sub(line.members[at].created);
+    let created = u64::try_from(line.members[at].created).unwrap_or(0);
+    let needed = u64::from(floor).saturating_sub(created);
     let base = needed.max(known).max(last);
     let base_key = link.address.root.base();
     // That it goes tells those who wait, who are not told of what is only put.
-    let mark = format!("{path}raised/{:032x}", rand::random::<u128>());
+    let mark = keys::mark(path, rand::random());
     let marking = |[lease]: [i64; 1]| TxnRequest {
         success: vec![wire::put(&mark, Bytes::new(), lease)],
         ..TxnRequest::default()
@@ -202,7 +218,7 @@ async fn raise(
     grants::txn(link, "acquire", [Some(grants::MEMORY)], marking).await?;
     let mut compare: Vec<_> = raised
         .iter()
-        .map(|member| Compare::modified_at(&keys::member(path, member.owner), member.modified))
+        .map(|member| Compare::modified_at(&member.key, member.modified))
         .collect();
     compare.push(Compare::value_is(
         &base_key,
@@ -215,7 +231,7 @@ async fn raise(
                 base,
                 ..(*member).clone()
             };
-            wire::put_value(&keys::member(path, member.owner), member.content())
+            wire::put_value(&member.key, member.content())
         })
         .collect();
     success.push(wire::delete(&mark));
@@ -243,24 +259,51 @@ async fn extend(
     lease: &LeaseId,
     ttl: Duration,
 ) -> Result<Option<Line>> {
-    let key = keys::member(path, lease.owner);
+    let owner = lease.owner;
+    let mut spot = link.spots.get(path, owner);
+    for _ in 0..TRIES {
+        let (line, is_done) = match &spot {
+            Some(spot) => extend_at(link, operation, path, spot, ttl).await?,
+            None => (read(link, operation, path).await?, false),
+        };
+        let Some(member) = line.member(owner) else {
+            link.spots.forget(path, owner);
+            return Ok(None);
+        };
+        link.spots.keep(path, member);
+        if is_done {
+            link.lines.read(path, &line);
+            return Ok(Some(line));
+        }
+        spot = Some(Spot::of(member));
+    }
+    Err(failure::of_contention(operation))
+}
+
+/// Lets who stands here last for this long, if it does. And reads the line.
+async fn extend_at(
+    link: &Link,
+    operation: &'static str,
+    path: &str,
+    spot: &Spot,
+    ttl: Duration,
+) -> Result<(Line, bool)> {
+    let read = wire::read(wire::in_order_of_creation(path));
     let txn = |[lease]: [i64; 1]| TxnRequest {
-        compare: vec![Compare::present(&key)],
-        success: vec![
-            wire::put_lease(&key, lease),
-            wire::read(wire::in_order_of_creation(path)),
-        ],
-        failure: Vec::new(),
+        compare: vec![Compare::created_at(&spot.key, spot.created)],
+        success: vec![wire::put_lease(&spot.key, lease), read.clone()],
+        failure: vec![read.clone()],
     };
     let (answer, _) = grants::txn(link, operation, [Some(ttl)], txn).await?;
-    if !answer.succeeded {
-        return Ok(None);
-    }
-    let revision = answer.revision();
+    let (revision, succeeded) = (answer.revision(), answer.succeeded);
     let read = answer.ranges().next().unwrap_or_default();
-    let line = Line::parse(operation, path, read, revision)?;
-    link.lines.read(path, &line);
-    Ok(Some(line))
+    Ok((Line::parse(operation, path, read, revision)?, succeeded))
+}
+
+async fn read(link: &Link, operation: &'static str, path: &str) -> Result<Line> {
+    let asked = wire::in_order_of_creation(path);
+    let read = link.range(operation, &asked).await?;
+    Line::parse(operation, path, read.kvs, 0)
 }
 
 /// All at the same time. Those beyond the limits are refused by themselves.
@@ -313,35 +356,50 @@ fn renewed(link: &Link, line: &Line, place: Place) -> Renewed {
 
 pub(super) async fn release(link: &Link, lease: &LeaseId) -> Result<bool> {
     let path = link.address.root.line(&lease.resource);
-    let key = keys::member(&path, lease.owner);
     let stone = link.address.root.stone(lease);
-    let txn = |[memory]: [i64; 1]| TxnRequest {
-        compare: vec![Compare::present(&key)],
-        success: vec![wire::delete(&key), wire::put(&stone, RELEASED, memory)],
-        failure: vec![
-            wire::read(wire::range(&stone)),
-            wire::nested(TxnRequest {
-                compare: vec![Compare::absent(&stone)],
-                success: vec![wire::put(&stone, NEVER_ENTERED, memory)],
-                failure: Vec::new(),
-            }),
-        ],
-    };
-    let (answer, _) = grants::txn(link, "release", [Some(grants::MEMORY)], txn).await?;
-    Ok(answer.succeeded
-        || answer
-            .ranges()
-            .flatten()
-            .next()
-            .is_some_and(|stone| stone.value == RELEASED))
+    let mut spot = link.spots.get(&path, lease.owner);
+    link.spots.forget(&path, lease.owner);
+    let mut line = Line::default();
+    for _ in 0..TRIES {
+        let txn = |[memory]: [i64; 1]| {
+            let (compare, success) = match &spot {
+                Some(Spot { key, created }) => (
+                    vec![Compare::created_at(key, *created)],
+                    vec![wire::delete(key), wire::put(&stone, RELEASED, memory)],
+                ),
+                None => (
+                    has_not_come(&path, lease.owner, &line),
+                    vec![wire::put(&stone, NEVER_ENTERED, memory)],
+                ),
+            };
+            let is_first = Compare::absent(&stone);
+            TxnRequest {
+                compare: compare.into_iter().chain([is_first]).collect(),
+                success,
+                failure: vec![
+                    wire::read(wire::range(&stone)),
+                    wire::read(wire::in_order_of_creation(&path)),
+                ],
+            }
+        };
+        let (answer, _) = grants::txn(link, "release", [Some(grants::MEMORY)], txn).await?;
+        if answer.succeeded {
+            return Ok(spot.is_some());
+        }
+        let revision = answer.revision();
+        let mut read = answer.ranges();
+        if let Some(stone) = read.next().unwrap_or_default().first() {
+            return Ok(stone.value == RELEASED);
+        }
+        line = Line::parse("release", &path, read.next().unwrap_or_default(), revision)?;
+        spot = line.member(lease.owner).map(Spot::of);
+    }
+    Err(failure::of_contention("release"))
 }
 
 pub(super) async fn inspect(link: &Link, resource: &str) -> Result<Vec<Contender>> {
     let path = link.address.root.line(resource);
-    let read = link
-        .range("inspect", &wire::in_order_of_creation(&path))
-        .await?;
-    let line = Line::parse("inspect", &path, read.kvs, 0)?;
+    let line = read(link, "inspect", &path).await?;
     let granted = line.granted();
     let contenders = line
         .members

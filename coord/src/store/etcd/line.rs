@@ -16,9 +16,10 @@ use crate::store::{FencingToken, LeaseRequest, OwnerId, Result};
 
 #[derive(Debug, Clone)]
 pub(super) struct Member {
+    pub(super) key: String,
     pub(super) owner: OwnerId,
     /// The revision with which it entered.
-    pub(super) created: u64,
+    pub(super) created: i64,
     /// What is added to it for the token.
     pub(super) base: u64,
     pub(super) weight: u32,
@@ -33,12 +34,13 @@ pub(super) struct Member {
 
 impl Member {
     pub(super) fn token(&self) -> FencingToken {
-        FencingToken::new(self.base.saturating_add(self.created))
+        let created = u64::try_from(self.created).unwrap_or(0);
+        FencingToken::new(self.base.saturating_add(created))
     }
 
     pub(super) fn content(&self) -> Bytes {
         content(
-            self.base,
+            (self.owner, self.base),
             [self.weight, self.capacity],
             self.ttl,
             &self.label,
@@ -72,8 +74,8 @@ impl Line {
         let members = read
             .into_iter()
             // There are marks besides.
-            .filter_map(|kv| Some((keys::owner(line, &kv.key)?, kv)))
-            .map(|(owner, kv)| member(owner, kv).ok_or_else(|| failure::of_reply(operation)))
+            .filter(|kv| keys::is_member(line, &kv.key))
+            .map(|kv| member(kv).ok_or_else(|| failure::of_reply(operation)))
             .collect::<Result<_>>()?;
         Ok(Self { members, revision })
     }
@@ -90,9 +92,19 @@ impl Line {
         })
     }
 
-    pub(super) fn lease(&self, owner: OwnerId) -> Option<i64> {
-        let member = self.members.iter().find(|member| member.owner == owner)?;
-        Some(member.lease)
+    pub(super) fn member(&self, owner: OwnerId) -> Option<&Member> {
+        self.members.iter().find(|member| member.owner == owner)
+    }
+
+    /// Who stands at this key.
+    pub(super) fn at(&self, key: &str) -> Option<&Member> {
+        self.members.iter().find(|member| member.key == key)
+    }
+
+    /// One has left: whoever has come to its key since is another.
+    pub(super) fn remove(&mut self, key: &[u8], revision: i64) {
+        self.members
+            .retain(|member| member.key.as_bytes() != key || member.created > revision);
     }
 
     /// How many hold: those in front.
@@ -129,15 +141,21 @@ impl Line {
 
 pub(super) fn content_of(base: u64, request: &LeaseRequest) -> Bytes {
     content(
-        base,
+        (request.lease.owner, base),
         [request.weight, request.capacity],
         request.ttl,
         &request.label,
     )
 }
 
-fn content(base: u64, [weight, capacity]: [u32; 2], ttl: Duration, label: &str) -> Bytes {
-    let mut content = BytesMut::with_capacity(24 + label.len());
+fn content(
+    (owner, base): (OwnerId, u64),
+    [weight, capacity]: [u32; 2],
+    ttl: Duration,
+    label: &str,
+) -> Bytes {
+    let mut content = BytesMut::with_capacity(40 + label.len());
+    content.put_u128(owner.to_bits());
     content.put_u64(base);
     content.put_u32(weight);
     content.put_u32(capacity);
@@ -146,10 +164,11 @@ fn content(base: u64, [weight, capacity]: [u32; 2], ttl: Duration, label: &str) 
     content.freeze()
 }
 
-fn member(owner: OwnerId, mut kv: KeyValue) -> Option<Member> {
+fn member(mut kv: KeyValue) -> Option<Member> {
     Some(Member {
-        owner,
-        created: u64::try_from(kv.create_revision).ok()?,
+        key: std::str::from_utf8(&kv.key).ok()?.to_owned(),
+        owner: OwnerId::from_bits(kv.value.try_get_u128().ok()?),
+        created: kv.create_revision,
         base: kv.value.try_get_u64().ok()?,
         weight: kv.value.try_get_u32().ok()?,
         capacity: kv.value.try_get_u32().ok()?,
@@ -166,8 +185,9 @@ mod tests {
 
     fn line(members: &[(u32, u32)]) -> Line {
         let member = |(index, (weight, capacity)): (usize, &(u32, u32))| Member {
+            key: index.to_string(),
             owner: OwnerId::from_bits(index as u128),
-            created: index as u64 + 1,
+            created: i64::try_from(index).unwrap() + 1,
             base: 0,
             weight: *weight,
             capacity: *capacity,
@@ -180,6 +200,15 @@ mod tests {
             members: members.iter().enumerate().map(member).collect(),
             revision: 0,
         }
+    }
+
+    #[test]
+    fn who_leaves_is_not_who_has_come_to_the_same_key_since() {
+        let mut line = line(&[(1, 1), (1, 1)]);
+        line.remove(b"1", 1);
+        assert_eq!(line.members.len(), 2);
+        line.remove(b"1", 2);
+        assert_eq!(line.members.len(), 1);
     }
 
     #[test]

@@ -72,10 +72,11 @@ impl Lines {
             return;
         };
         for kv in events.iter().filter_map(|event| event.kv.as_ref()) {
-            match keys::owner(path, &kv.key) {
-                Some(owner) => known.line.members.retain(|member| member.owner != owner),
+            if keys::is_member(path, &kv.key) {
+                known.line.remove(&kv.key, kv.mod_revision);
+            } else {
                 // A mark that goes says that others have been given later tokens.
-                None => known.is_stale |= kv.mod_revision > known.line.revision,
+                known.is_stale |= kv.mod_revision > known.line.revision;
             }
             known.line.revision = known.line.revision.max(kv.mod_revision);
         }

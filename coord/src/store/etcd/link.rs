@@ -20,6 +20,7 @@ use super::failure::{self, Refusal};
 use super::grants::Grants;
 use super::hearing::{self, Command};
 use super::lines::Lines;
+use super::spots::Spots;
 use super::wire::{
     AuthenticateRequest, AuthenticateResponse, Compare, RangeRequest, RangeResponse, TxnRequest,
     TxnResponse,
@@ -42,6 +43,7 @@ pub(super) struct Link {
     pub(super) response_timeout: Duration,
     pub(super) grants: Grants,
     pub(super) lines: Lines,
+    pub(super) spots: Spots,
     current: RwLock<Current>,
     connecting: tokio::sync::Mutex<()>,
     token: RwLock<Option<MetadataValue<Ascii>>>,
@@ -97,6 +99,7 @@ impl Link {
             response_timeout,
             grants: Grants::default(),
             lines: Lines::default(),
+            spots: Spots::default(),
             current: RwLock::new(Current {
                 server,
                 ..Current::default()

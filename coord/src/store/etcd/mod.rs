@@ -4,7 +4,7 @@
 //! - [`link`] keeps a connection to one of the servers, and goes on to the next when it fails.
 //! - [`keys`] says where things stand; [`grants`] lets them end.
 //! - [`records`], [`leases`] and [`logs`] turn requests into transactions; [`line`] is a line, [`lines`] are those in which
-//!   this process waits, and [`hearing`] wakes whoever waits.
+//!   this process waits, [`spots`] where it stands in them, and [`hearing`] wakes whoever waits.
 //! - [`scan`] finds the names of everything, and [`examine`] asks a server about itself, for people who look.
 //! - [`failure`] says of each error whether the operation may have been done.
 //!
@@ -15,8 +15,8 @@
 //! 2. Each transaction that changes something leaves a trace, which it compares as well: the contender's key, the stone of
 //!    a release, the key of an operation, the operation in front of an entry. Sent again, to whichever server, it finds the
 //!    trace and answers the same. So the [`link`] itself may send it again.
-//! 3. A contender's place is the revision that created its key, which no later one precedes. Who holds follows from the
-//!    order, and is not taken back ([`line`]).
+//! 3. A contender's place is the revision that created its key, which no later one precedes; and so is what tells it from
+//!    those who have stood at the same key. Who holds follows from the order, and is not taken back ([`line`]).
 //! 4. A token is that revision and a base. Whoever enters compares the base. It is raised, never lowered, and begins with
 //!    the time: so tokens also grow if the servers lose everything, and begin to count anew.
 //! 5. Time is the servers': a key ends with its lease of etcd's, which was granted before the key was put, for longer than
@@ -37,6 +37,7 @@ mod link;
 mod logs;
 mod records;
 mod scan;
+mod spots;
 mod tls;
 mod wire;
 

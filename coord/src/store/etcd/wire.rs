@@ -326,6 +326,10 @@ impl Compare {
         Self::of(key, Is::Greater, Target::Create, With::Create(0))
     }
 
+    pub(super) fn created_at(key: &str, revision: i64) -> Self {
+        Self::of(key, Is::Equal, Target::Create, With::Create(revision))
+    }
+
     pub(super) fn modified_at(key: &str, revision: i64) -> Self {
         Self::of(key, Is::Equal, Target::Mod, With::Mod(revision))
     }
