@@ -3,8 +3,9 @@
 //! A saga is a struct, its input, with steps. Each step's output is stored before the next begins; if a step
 //! fails for good, those done so far are undone in reverse order.
 
-// `definition` is a saga as data, made of what `step` says of each of its steps; `call` is what one attempt of
-// a step is given, `outputs` the stored outputs it may ask for, `input` how what it is given is stored. `registry` finds definitions by name.
+// `definition` is a saga as data, made of what `step` says of each of its steps; `call` is what one attempt of a step is
+// given, `outputs` the stored outputs it may ask for, and `input` how a saga's own data is stored. `registry` finds definitions
+// by name.
 //
 // `spot` is the place of a saga in the store. `conduct` finds out where a saga stands, and `drive` goes on with it if it is
 // ours, an `attempt` of a step at a time; what it does is written down by `journal`: events of `log`, folded into `progress`,
