@@ -57,6 +57,11 @@ end
 local member = look_up(owner)
 if member then
   if below_floor(member.token) then number_anew(member) end
+  if member.state == 'h' then
+    -- Handed over before the answer was seen, it has the deadline of one who waits, and is about to believe in its ttl.
+    redis.call('ZADD', DEADLINES, 'GT', now + lasts, owner)
+    keep(lasts)
+  end
   return standing(member)
 end
 
