@@ -157,7 +157,8 @@ pub trait Store: Send + Sync + 'static {
     async fn list_records(&self, request: &ListRequest) -> Result<Page>;
 
     /// Enters the line for a resource: granted at once, waiting, or (without a place to wait) busy. An owner
-    /// that is in line already gets the answer for where it stands; one that was released never gets in again.
+    /// that is in line already gets the answer for where it stands, and lasts from then on if that is a grant: it may have
+    /// been handed over meanwhile, and counts on its ttl. One that was released never gets in again.
     async fn acquire_lease(&self, request: &LeaseRequest) -> Result<Acquired> {
         defaults::leases::acquire(self, request).await
     }

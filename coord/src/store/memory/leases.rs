@@ -69,8 +69,11 @@ impl LeaseShard {
                 return Acquired::Busy;
             }
             line.enter(member(request, grants, now, next_token()));
-        } else if let Some(floor) = request.token_floor {
-            line.raise(*owner, floor, next_token);
+        } else {
+            if let Some(floor) = request.token_floor {
+                line.raise(*owner, floor, next_token);
+            }
+            last_as_holder(line, request, now);
         }
         let answer = match line.place(*owner) {
             Some(place) if place.granted => Acquired::Granted(place.token),
@@ -179,6 +182,15 @@ impl LeaseShard {
             self.spare = entry.remove();
         }
         Some(done)
+    }
+}
+
+/// One in line that asks again and holds by now was handed over, and has the deadline of one who waits.
+fn last_as_holder(line: &mut Line<Presence>, request: &LeaseRequest, now: Instant) {
+    if let Some(member) = line.member_mut(request.lease.owner)
+        && member.granted
+    {
+        member.extra.deadline = member.extra.deadline.max(now + request.ttl);
     }
 }
 

@@ -26,6 +26,7 @@ pub(super) fn acquire(scope: &mut Scope<'_>, request: &LeaseRequest) -> rusqlite
     let mut loaded = Loaded::load(scope.connection, resource, scope.now)?;
     if loaded.line.place(*owner).is_some() {
         loaded.raise_token(scope, request)?;
+        loaded.last_as_holder(request, scope.now);
     } else {
         let grants = loaded.line.would_grant(request.weight, request.capacity);
         if grants || request.wait_ttl.is_some() {
@@ -240,6 +241,17 @@ impl Loaded {
                 .for_each(|member| member.extra.changed = true);
         }
         failed.map_or(Ok(()), Err)
+    }
+
+    /// One in line that asks again and holds by now was handed over, and has the deadline of one who waits.
+    fn last_as_holder(&mut self, request: &LeaseRequest, now: Time) {
+        if let Some(member) = self.line.member_mut(request.lease.owner)
+            && member.granted
+        {
+            let stored = &mut member.extra;
+            stored.expires_at = stored.expires_at.max(clock::after(now, request.ttl));
+            stored.changed = true;
+        }
     }
 
     fn renew(&mut self, renewal: &Renewal, now: Time) -> Option<Renewed> {

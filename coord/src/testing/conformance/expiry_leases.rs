@@ -158,3 +158,17 @@ pub(super) async fn holder_and_waiters_dead_together_leave_a_free_resource(
     assert_eq!(owners(f.store(), &next).await?, [next.lease.owner]);
     Ok(())
 }
+
+pub(super) async fn a_grant_that_is_found_by_asking_again_lasts_for_its_ttl(
+    f: &Fixture<'_>,
+) -> Result<()> {
+    let (holder, waiter) = (f.exclusive("a"), f.exclusive("a").queue(f.short()));
+    granted(f.store(), &holder).await?;
+    waiting(f.store(), &waiter).await?;
+    assert!(release(f.store(), &holder).await?);
+    let token = granted(f.store(), &waiter).await?;
+    f.outlive(f.short()).await?;
+    busy(f.store(), &f.exclusive("a")).await?;
+    assert_eq!(renewed(f.store(), &waiter).await?, Renewed::Granted(token));
+    Ok(())
+}

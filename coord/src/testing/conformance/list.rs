@@ -188,6 +188,7 @@ macro_rules! __store_conformance_cases {
                 an_expired_waiter_has_nothing_to_release
                 an_expired_waiter_is_not_counted
                 a_renewed_lease_outlives_its_first_ttl
+                a_grant_that_is_found_by_asking_again_lasts_for_its_ttl
                 a_renewed_lease_expires_with_its_last_ttl
                 others_asking_do_not_keep_a_dead_holder_alive
                 holder_and_waiters_dead_together_leave_a_free_resource

@@ -128,6 +128,9 @@ BEGIN
     IF own IS NULL OR own >= 2 THEN
         RETURN;
     END IF;
+    -- One that asks again and holds by now was handed over, and has the deadline of one who waits.
+    UPDATE "coord".contender SET expires_at = greatest(expires_at, now + p_ttl)
+        WHERE owner = p_owner AND resource = p_resource AND state = 1;
     IF own_token < p_floor THEN
         UPDATE "coord".contender SET token = nextval('"coord".token')
             WHERE owner = p_owner AND resource = p_resource;
