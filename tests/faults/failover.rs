@@ -183,6 +183,37 @@ async fn a_grant_after_a_failover_has_no_number_from_before() {
     );
 }
 
+/// One enters after the failover, while one who waited before it is still in front.
+#[tokio::test]
+async fn grants_in_a_line_grow_across_a_failover() {
+    let pair = Pair::start().await;
+    let proxy = Proxy::before(&pair.primary);
+    let coord = coordinator(&proxy.url()).await;
+    let holder = coord.lock("a").ttl(LONG).acquire().await.unwrap();
+    let first = tokio::spawn({
+        let coord = coord.clone();
+        async move { coord.lock("a").ttl(LONG).acquire().await }
+    });
+    crate::setup::until_line(&coord, "a", 1, 1).await;
+    pair.part().await;
+    pair.replica.promote().await;
+    pair.primary.kill();
+    proxy.redirect(pair.replica.addr());
+    proxy.cut();
+    let fresh = coordinator(&pair.replica.url()).await;
+    let second = tokio::spawn({
+        let fresh = fresh.clone();
+        async move { fresh.lock("a").ttl(LONG).acquire().await }
+    });
+    crate::setup::until_line(&fresh, "a", 1, 2).await;
+    holder.release().await.unwrap();
+    let first = first.await.unwrap().unwrap();
+    let before = token(&first);
+    first.release().await.unwrap();
+    let second = second.await.unwrap().unwrap();
+    assert!(token(&second) > before);
+}
+
 /// A counter that begins with the time, as is often done to survive the loss of data.
 const SEEDED_BY_TIME: &str = "\
     if redis.call('EXISTS', KEYS[1]) == 0 then \

@@ -3,6 +3,7 @@
 mod cluster;
 mod encryption;
 mod hanging;
+mod lines;
 mod permissions;
 mod replicas;
 mod runtimes;

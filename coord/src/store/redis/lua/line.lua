@@ -114,7 +114,8 @@ local function remove(member)
   end
 end
 
--- Grants whoever fits now, in order, and tells them. A token from before the epoch in force is replaced.
+-- Grants whoever fits now, in order, and tells them. A token from before the epoch in force is replaced, and with it those
+-- of all behind: who came since then has one of this epoch already, which must be the later one.
 local function hand_over()
   while true do
     local owner = redis.call('ZRANGE', LINE, number_of('granted'), number_of('granted'))[1]
@@ -122,7 +123,7 @@ local function hand_over()
     local member = look_up(owner)
     if not fits(member.weight, capacity_in_force(member.capacity)) then return end
     local epoch = redis.call('HGET', TOKENS, 'epoch')
-    if epoch and epoch_of(member.token) ~= epoch then member.token = next_token() end
+    if epoch and epoch_of(member.token) ~= epoch then number_anew(member) end
     member.state = 'h'
     write(member)
     redis.call('HINCRBY', LEASE, 'granted', '1')
