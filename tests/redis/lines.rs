@@ -1,9 +1,14 @@
 //! Lines whose members die or leave together, and marks against requests that come late.
 
+use std::time::Duration;
+
 use coord::store::{Acquired, FencingToken, LeaseRequest, RedisStore, Renewed, Store};
-use coord_tests::RedisServer;
+use coord_tests::{RedisServer, unique, until};
 
 use crate::{LONG, builder};
+
+/// A ttl that ends while a test waits for it.
+const SHORT: Duration = Duration::from_millis(50);
 
 async fn server_and_store() -> (RedisServer, RedisStore) {
     let server = RedisServer::start().await;
@@ -41,6 +46,57 @@ async fn handed_over(store: &RedisStore, request: &LeaseRequest) -> FencingToken
 
 async fn released(store: &RedisStore, request: &LeaseRequest) -> bool {
     store.release_lease(&request.lease).await.unwrap()
+}
+
+/// Returns when this long has passed by the server's clock. What it looks at is nothing else's.
+async fn let_pass(store: &RedisStore, time: Duration) {
+    let glass = LeaseRequest::exclusive(unique("shop/hourglass"), time);
+    granted(store, &glass).await;
+    until("a lease to end", async || {
+        let line = store.inspect_lease(&glass.lease.resource).await.unwrap();
+        line.is_empty().then_some(())
+    })
+    .await;
+}
+
+/// Ends all that would end by itself, as hours would. What has no end stays.
+async fn let_everything_end(server: &RedisServer) {
+    for key in server.cli(&["KEYS", "*"]).await.array() {
+        if server.cli(&["PTTL", &key.text()]).await.int() >= 0 {
+            server.cli(&["DEL", &key.text()]).await;
+        }
+    }
+}
+
+/// What is left of a line is older than the one who comes, and must not outlast it.
+#[tokio::test]
+async fn a_line_whose_members_all_died_leaves_nobody_in_a_later_one() {
+    let (server, store) = server_and_store().await;
+    let [first, second, third, fourth, fifth] = [(); 5].map(|()| exclusive());
+    let second = second.queue(SHORT);
+    let fifth = fifth.queue(LONG);
+    granted(&store, &first).await;
+    waits(&store, &second).await;
+    assert!(released(&store, &first).await);
+    let_pass(&store, SHORT).await;
+    let third = LeaseRequest {
+        ttl: SHORT,
+        ..third
+    };
+    granted(&store, &third).await;
+    let_pass(&store, SHORT).await;
+    let_everything_end(&server).await;
+
+    granted(&store, &fourth).await;
+    waits(&store, &fifth).await;
+    assert!(matches!(
+        renewed(&store, &fourth).await,
+        Renewed::Granted(_)
+    ));
+    assert!(released(&store, &fourth).await);
+    handed_over(&store, &fifth).await;
+    assert!(released(&store, &fifth).await);
+    granted(&store, &exclusive()).await;
 }
 
 /// It begins a later epoch, in which those in front of it have no token yet.

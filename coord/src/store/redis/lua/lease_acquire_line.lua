@@ -51,7 +51,7 @@ elseif there then
   if string.find(redis.call('HGET', LEASE, 'traces') or '', owner, 1, true) then return {0} end
   settle()
 else
-  redis.call('DEL', LEASE)
+  redis.call('DEL', LEASE, LINE, DEADLINES)
 end
 
 local member = look_up(owner)

@@ -135,7 +135,16 @@ end
 -- Removes those whose deadline has passed, and hands over.
 local function settle()
   local expired = redis.call('ZRANGEBYSCORE', DEADLINES, '-inf', now)
-  for _, owner in ipairs(expired) do remove(look_up(owner)) end
+  for _, owner in ipairs(expired) do
+    local member = look_up(owner)
+    if member then
+      remove(member)
+    else
+      -- Of an earlier line, whose hash is gone.
+      redis.call('ZREM', LINE, owner)
+      redis.call('ZREM', DEADLINES, owner)
+    end
+  end
   if #expired > 0 then hand_over() end
 end
 
@@ -148,9 +157,10 @@ local function close_if_empty()
   return true
 end
 
--- Keeps the line for longer than anybody in it.
+-- Keeps the line for longer than anybody in it. The other two keys are gone while nobody is in line, and come back without
+-- an end, also if the hash has lasted.
 local function keep(lasts)
-  if redis.call('PTTL', LEASE) < lasts + SLACK then
+  if redis.call('PTTL', LEASE) < lasts + SLACK or redis.call('PTTL', LINE) < 0 then
     redis.call('PEXPIRE', LEASE, lasts + 2 * SLACK)
     redis.call('PEXPIRE', LINE, lasts + 2 * SLACK)
     redis.call('PEXPIRE', DEADLINES, lasts + 2 * SLACK)
@@ -171,7 +181,7 @@ end
 -- Opens a line, with the sole holder as its first.
 local function open_line(holder, traces)
   local lasts = redis.call('PTTL', LEASE)
-  redis.call('DEL', LEASE)
+  redis.call('DEL', LEASE, LINE, DEADLINES)
   redis.call('HSET', LEASE, 'traces', traces)
   add(holder, lasts)
   keep(lasts)
