@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use coord::store::{Acquired, FencingToken, LeaseRequest, RedisStore, Renewed, Store};
 use coord_tests::{RedisServer, unique, until};
+use futures_util::future::join3;
 
 use crate::{LONG, builder};
 
@@ -118,4 +119,26 @@ async fn grants_grow_behind_one_who_asks_for_a_token_far_ahead() {
         last = token;
     }
     assert!(last > far_ahead);
+}
+
+/// The first of them ends the line that the second looks for.
+#[tokio::test]
+async fn releases_of_one_line_that_are_sent_together_are_answered_each_by_itself() {
+    let (_server, store) = server_and_store().await;
+    let [holder, waiter, stranger] = [(); 3].map(|()| exclusive());
+    let waiter = waiter.queue(LONG);
+    let other = LeaseRequest::exclusive("shop/b", LONG);
+    granted(&store, &holder).await;
+    waits(&store, &waiter).await;
+    assert!(released(&store, &waiter).await);
+    granted(&store, &other).await;
+    // While one is under way, others are put together.
+    let answers = join3(
+        store.release_lease(&other.lease),
+        store.release_lease(&holder.lease),
+        store.release_lease(&stranger.lease),
+    );
+    let (other, holder, stranger) = answers.await;
+    assert!(other.unwrap() && holder.unwrap());
+    assert!(!stranger.unwrap());
 }

@@ -23,8 +23,14 @@ for index, mark in ipairs(ARGV) do
     free[#free + 1] = lease
     released[#released + 1] = mark
     answers[index] = 1
-  elseif not there[index] and redis.call('EXISTS', lease) == 1 then
-    answers[index] = attempt(contended, lease, string.sub(mark, 2))
+  elseif not there[index] then
+    -- A line, unless one before this one was the last in it.
+    local left = redis.pcall('GET', lease)
+    if type(left) == 'table' then
+      answers[index] = attempt(contended, lease, string.sub(mark, 2))
+    else
+      answers[index] = left and find(left, '-' .. string.sub(mark, 2), 1, true) and 1 or 0
+    end
   else
     answers[index] = 0
   end
