@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use coord::store::{Acquired, FencingToken, LeaseRequest, RedisStore, Renewed, Store};
 use coord_tests::{RedisServer, unique, until};
+use futures_util::FutureExt as _;
 use futures_util::future::join3;
 
 use crate::{LONG, builder};
@@ -141,4 +142,38 @@ async fn releases_of_one_line_that_are_sent_together_are_answered_each_by_itself
     let (other, holder, stranger) = answers.await;
     assert!(other.unwrap() && holder.unwrap());
     assert!(!stranger.unwrap());
+}
+
+/// Alone, and together with others.
+#[tokio::test]
+async fn a_holder_that_leaves_keeps_out_the_late_request_of_one_that_has_left() {
+    let (server, store) = server_and_store().await;
+    let network = builder().connect(&server.url()).await.unwrap();
+    for is_alone in [true, false] {
+        let [holder, late] = [(); 2].map(|()| exclusive());
+        granted(&store, &holder).await;
+        // Nobody waits for the reply, so the request may still come when it has been given up.
+        assert!(store.acquire_lease(&late).now_or_never().is_none());
+        assert!(!released(&store, &late).await);
+        if is_alone {
+            assert!(released(&store, &holder).await);
+        } else {
+            let others = ["shop/b", "shop/c"].map(|other| LeaseRequest::exclusive(other, LONG));
+            for other in &others {
+                granted(&store, other).await;
+            }
+            let answers = join3(
+                store.release_lease(&others[0].lease),
+                store.release_lease(&others[1].lease),
+                store.release_lease(&holder.lease),
+            );
+            let (one, two, holder) = answers.await;
+            assert!(one.unwrap() && two.unwrap() && holder.unwrap());
+        }
+        let answer = network.acquire_lease(&late).await.unwrap();
+        assert!(matches!(answer, Acquired::Busy), "{answer:?}");
+        let next = exclusive();
+        granted(&store, &next).await;
+        assert!(released(&store, &next).await);
+    }
 }

@@ -7,7 +7,14 @@
 -- too late. It is this request's alone, so that writing it replaces what was there.
 --
 -- One alone, as most are: what was held becomes the receipt, which is one command less.
-if #ARGV == 1 and redis.pcall('GETRANGE', KEYS[3], '0', '16') == ARGV[1] then
+local find, sub = string.find, string.sub
+
+-- Whether one holds, and leaves nothing behind it. Traces of others would begin with '#'.
+local function holds_alone(there, mark)
+  return type(there) == 'string' and sub(there, 1, 17) == mark and not find(there, '#', 18, true)
+end
+
+if #ARGV == 1 and holds_alone(redis.pcall('GET', KEYS[3]), ARGV[1]) then
   redis.call('RENAME', KEYS[3], KEYS[2])
   return 1
 end
