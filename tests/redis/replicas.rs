@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use coord::store::{Append, AppendRequest, Put, PutRequest, Store};
+use coord::store::{
+    Acquired, Append, AppendRequest, LeaseRequest, Put, PutRequest, Renewed, Store, Wake,
+};
 use coord::{Error, StoreErrorKind};
 use coord_tests::{PATIENCE, RedisServer, until};
 
@@ -92,6 +94,34 @@ async fn a_holder_whose_renewals_nobody_acknowledges_loses_the_lock() {
     replica.pause();
     lease.lost().await;
     replica.resume();
+}
+
+/// The server tells of a hand-over at once, when no replica has it yet.
+#[tokio::test]
+async fn a_lock_that_is_handed_over_is_held_only_once_a_replica_has_it() {
+    let (primary, replica) = pair().await;
+    let url = primary.url();
+    let store = builder().min_replicas(1).connect(&url).await.unwrap();
+    let beside = builder().connect(&url).await.unwrap();
+    let [holder, waiter] = [(); 2].map(|()| LeaseRequest::exclusive("shop/a", LONG));
+    let waiter = waiter.queue(LONG);
+    beside.acquire_lease(&holder).await.unwrap();
+    let waits = store.acquire_lease(&waiter).await.unwrap();
+    let Acquired::Waiting { mut wake, .. } = waits else {
+        panic!("{waits:?}");
+    };
+    replica.pause();
+    assert!(beside.release_lease(&holder.lease).await.unwrap());
+    let told = wake.changed().await;
+    assert!(matches!(told, Wake::Look), "{told:?}");
+    let renew = async || store.renew_leases(&[waiter.renewal()]).await.remove(0);
+    let error = renew().await.unwrap_err();
+    assert_eq!(error.kind(), StoreErrorKind::Unknown, "{error}");
+    replica.resume();
+    until("the replica to acknowledge", async || {
+        matches!(renew().await, Ok(Renewed::Granted(_))).then_some(())
+    })
+    .await;
 }
 
 /// One wait serves all who wait by then.

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use crate::store::{FencingToken, OwnerId, OwnerMap, Wake, WakeSender, Watch};
 
-/// How many grants are kept for waiters that are not known yet.
+/// How many wake-ups are kept for waiters that are not known yet.
 const EARLY_AT_MOST: usize = 1_024;
 
 /// Waiters in lines by owner, and watchers of other things by channel.
@@ -18,9 +18,9 @@ pub(super) struct Wakes {
 struct State {
     /// Several for one owner if it has asked again.
     waiters: OwnerMap<Vec<WakeSender>>,
-    /// Grants that came before their waiters were told that they wait. Few stay for more than a moment: those
-    /// of waiters that were dropped.
-    early: VecDeque<(OwnerId, FencingToken)>,
+    /// What came for waiters before they were told that they wait. Little stays for more than a moment: what is for
+    /// waiters that were dropped.
+    early: VecDeque<(OwnerId, Wake)>,
     watchers: HashMap<Arc<str>, Vec<WakeSender>>,
 }
 
@@ -30,9 +30,9 @@ impl Wakes {
         let (sender, watch) = Watch::channel();
         let mut state = self.state();
         if let Some(index) = state.early.iter().position(|(early, _)| *early == owner)
-            && let Some((_, token)) = state.early.remove(index)
+            && let Some((_, wake)) = state.early.remove(index)
         {
-            sender.wake(Wake::Granted(token));
+            sender.wake(wake);
         }
         state.waiters.entry(owner).or_default().push(sender);
         drop(state);
@@ -78,17 +78,22 @@ impl Wakes {
 
     /// One in a line was granted.
     pub(super) fn granted(&self, owner: OwnerId, token: FencingToken) {
+        self.wake(owner, Wake::Granted(token));
+    }
+
+    /// Something has happened to one in a line.
+    pub(super) fn wake(&self, owner: OwnerId, wake: Wake) {
         let mut state = self.state();
         if let Some(senders) = state.waiters.get(&owner) {
             for sender in senders {
-                sender.wake(Wake::Granted(token));
+                sender.wake(wake);
             }
             return;
         }
         if state.early.len() >= EARLY_AT_MOST {
             state.early.pop_front();
         }
-        state.early.push_back((owner, token));
+        state.early.push_back((owner, wake));
     }
 
     /// Something has changed. `false`: nobody watches the channel any more.

@@ -104,6 +104,7 @@ impl Hearing {
         let listener = Listener {
             wakes: Arc::downgrade(wakes),
             channels: Arc::clone(&channels),
+            needs_replicas: dialling.min_replicas > 0,
             broken: Arc::clone(broken),
         };
         let hear = move |push: &_| listener.hear(push);
@@ -198,6 +199,7 @@ fn is_of(kind: &PushKind, data: &[Value], channel: &str) -> bool {
 struct Listener {
     wakes: Weak<AllWakes>,
     channels: Channels,
+    needs_replicas: bool,
     broken: Arc<AtomicBool>,
 }
 
@@ -230,7 +232,9 @@ impl Listener {
                 if let (Some(of), Some(Value::BulkString(message))) =
                     (wakes.of_channel(channel), push.data.get(1))
                 {
-                    deliver(of, wakes.is_own(channel), channel.as_bytes(), message);
+                    let is_own = wakes.is_own(channel);
+                    let channel = channel.as_bytes();
+                    deliver(of, is_own, channel, message, self.needs_replicas);
                 }
             }
             _ => {}

@@ -154,6 +154,7 @@ impl Link {
         let listener = Listener {
             wakes: Arc::downgrade(&self.wakes),
             channel: Arc::clone(&self.names.channel),
+            needs_replicas: alone.dialling.min_replicas > 0,
             broken: Arc::clone(&broken),
         };
         let hear = move |push: &_| listener.hear(push);

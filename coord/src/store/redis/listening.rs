@@ -8,13 +8,15 @@ use redis::{PushInfo, PushKind, Value};
 use super::leases;
 use crate::store::standing::parse_owner;
 use crate::store::wakes::Wakes;
-use crate::store::{FencingToken, OwnerId};
+use crate::store::{FencingToken, OwnerId, Wake};
 
 /// Listens to a server that is alone.
 pub(super) struct Listener {
     pub(super) wakes: Weak<Wakes>,
     /// The channel on which this process's waiters are woken.
     pub(super) channel: Arc<str>,
+    /// Whether what was written counts only once replicas have it.
+    pub(super) needs_replicas: bool,
     pub(super) broken: Arc<AtomicBool>,
 }
 
@@ -27,7 +29,7 @@ impl Listener {
             PushKind::Message => {
                 if let [Value::BulkString(channel), Value::BulkString(message)] = &*push.data {
                     let is_own = channel == self.channel.as_bytes();
-                    deliver(&wakes, is_own, channel, message);
+                    deliver(&wakes, is_own, channel, message, self.needs_replicas);
                 }
             }
             PushKind::Disconnection => {
@@ -40,13 +42,24 @@ impl Listener {
 }
 
 /// Wakes those whom a message is for. On the process's own channel these are waiters, on another its watchers.
-pub(super) fn deliver(wakes: &Wakes, is_own: bool, channel: &[u8], message: &[u8]) {
+pub(super) fn deliver(
+    wakes: &Wakes,
+    is_own: bool,
+    channel: &[u8],
+    message: &[u8],
+    needs_replicas: bool,
+) {
     if !is_own {
         if let Ok(channel) = std::str::from_utf8(channel) {
             wakes.changed(channel);
         }
     } else if let Some((owner, token)) = parse_grant(message) {
-        wakes.granted(owner, token);
+        if needs_replicas {
+            // The message came before any replica had the grant: it is the renewal that waits for them.
+            wakes.wake(owner, Wake::Look);
+        } else {
+            wakes.granted(owner, token);
+        }
     }
 }
 
