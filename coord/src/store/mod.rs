@@ -46,6 +46,7 @@ mod record;
 #[cfg(feature = "redis")]
 mod redis;
 mod released;
+mod renewing;
 mod scan;
 mod shared;
 #[cfg(feature = "sqlite")]

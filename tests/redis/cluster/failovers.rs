@@ -1,13 +1,15 @@
 //! Masters that die, hang, or are replaced.
 
+use std::collections::BTreeMap;
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use coord::store::{Acquired, LeaseRequest, Put, PutRequest, Store};
+use coord::store::{Acquired, LeaseRequest, Put, PutRequest, Renewed, Store};
 use coord::{Error, StoreErrorKind};
 use coord_tests::{PATIENCE, RedisCluster, RedisServer, until};
-use futures_util::future::join_all;
+use futures_util::future::{Either, join_all, select};
 
 use crate::{LONG, connect, patient, refused, token};
 
@@ -265,4 +267,47 @@ async fn a_master_that_hangs_is_given_up_and_its_successor_found() {
     cluster.masters()[master].resume();
     let lease = again().await;
     assert!(token(&lease) > after);
+}
+
+/// Renewals are sent together, and answered together.
+#[tokio::test]
+async fn a_master_that_hangs_costs_no_lease_of_another() {
+    let cluster = RedisCluster::start(3, 0).await;
+    for node in cluster.masters() {
+        let coverage = ["CONFIG", "SET", "cluster-require-full-coverage", "no"];
+        node.cli(&coverage).await;
+    }
+    let url = cluster.url();
+    let store = patient().response_timeout(PATIENCE).connect(&url);
+    let store = store.await.unwrap();
+    let mut on_masters = BTreeMap::new();
+    for number in 0.. {
+        let lease = LeaseRequest::exclusive(format!("shop/{number}/"), LONG);
+        store.acquire_lease(&lease).await.unwrap();
+        let master = cluster.master_with(&lease.lease.resource).await;
+        on_masters.insert(master, lease);
+        if on_masters.len() == 2 {
+            break;
+        }
+    }
+    let mut on_masters = on_masters.into_iter();
+    let (hangs, mut hanging) = on_masters.next().unwrap();
+    let (_, mut other) = on_masters.next().unwrap();
+    cluster.masters()[hangs].pause();
+    (hanging.ttl, other.ttl) = (Duration::from_secs(2), Duration::from_secs(2));
+    let batch = [hanging.renewal(), other.renewal()];
+    let answers = pin!(store.renew_leases(&batch));
+    let end = pin!(until("the lease to end", async || {
+        let line = store.inspect_lease(&other.lease.resource).await.unwrap();
+        line.is_empty().then_some(())
+    }));
+    let Either::Left((answers, _)) = select(answers, end).await else {
+        panic!("the lease has ended before the answer was there");
+    };
+    cluster.masters()[hangs].resume();
+    assert_eq!(
+        answers[0].as_ref().unwrap_err().kind(),
+        StoreErrorKind::Unknown
+    );
+    assert!(matches!(answers[1], Ok(Renewed::Granted(_))), "{answers:?}");
 }

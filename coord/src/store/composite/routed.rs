@@ -7,7 +7,6 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::future::{join_all, try_join_all};
-use tokio::time::timeout;
 
 use super::super::{
     Acquired, Append, AppendRequest, Capabilities, Contender, DeleteRequest, Entry, Examination,
@@ -15,8 +14,8 @@ use super::super::{
     ScanPage, ScanRequest, Store, Watch, Watched,
 };
 use super::together;
-use crate::error::{StoreError, StoreErrorKind};
-use crate::store::{LARGEST_TTL, defaults, scan};
+use crate::store::renewing::Parts;
+use crate::store::{defaults, scan};
 
 const SMALLEST_PAGE: usize = 50;
 
@@ -120,14 +119,6 @@ impl Routed {
     }
 }
 
-fn too_slow() -> StoreError {
-    StoreError::new(
-        StoreErrorKind::Unknown,
-        "renew",
-        "the store of this prefix has not answered in time; send it again",
-    )
-}
-
 impl fmt::Debug for Routed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Routed")
@@ -193,23 +184,16 @@ impl Store for Routed {
         for (place, renewal) in renewals.iter().enumerate() {
             parts[self.index_of(&renewal.lease.resource)].push((place, renewal.clone()));
         }
-        let all = renewals.len();
+        let limits = Parts::of(renewals.iter());
         let parts = parts
             .into_iter()
             .zip(&self.routes)
             .filter(|(part, _)| !part.is_empty());
-        // One that is slow must not lose the leases of the others; alone, it may take its time.
-        let shortest = renewals.iter().map(|one| one.ttl).min();
-        let limit = shortest.unwrap_or_default() / 2;
         let answers = join_all(parts.map(|(part, route)| async move {
             let (places, renewals): (Vec<_>, Vec<_>) = part.into_iter().unzip();
-            let limit = if renewals.len() < all {
-                limit
-            } else {
-                LARGEST_TTL
-            };
-            let asked = timeout(limit, route.store.renew_leases(&renewals)).await;
-            let answers = asked.unwrap_or_else(|_| vec![Err(too_slow()); renewals.len()]);
+            let asked = route.store.renew_leases(&renewals);
+            let answers = limits.ask(renewals.len(), "the store of this prefix", asked);
+            let answers = answers.await;
             places.into_iter().zip(answers).collect::<Vec<_>>()
         }))
         .await;

@@ -16,6 +16,7 @@ use super::{failure, milliseconds};
 use crate::error::{StoreError, StoreErrorKind};
 use crate::key::Renderer;
 use crate::store::batch::{self, Call};
+use crate::store::renewing::Parts;
 use crate::store::standing::{Standing, parse_owner};
 use crate::store::{
     Acquired, Contender, FencingToken, LeaseId, LeaseRequest, OwnerId, Renewal, Renewed, Result,
@@ -54,7 +55,7 @@ pub(super) async fn acquire(link: &Arc<Link>, request: &LeaseRequest) -> Result<
 }
 
 /// One round trip for all that are within the limits; the others are refused by themselves. `link_of` says by which link a
-/// resource is reached.
+/// resource is reached. In a cluster, those of a node that hangs are given up while the others' leases last.
 pub(super) async fn renew<'a>(
     link_of: impl Fn(&str) -> &'a Arc<Link>,
     renewals: &[Renewal],
@@ -65,7 +66,11 @@ pub(super) async fn renew<'a>(
         .collect();
     let sent: Vec<_> = checked.iter().flatten().copied().collect();
     let batches = batches_of(link_of, &sent);
-    let answers = join_all(batches.iter().map(|(link, batch)| renew_batch(link, batch)));
+    let limits = Parts::of(sent.iter().copied());
+    let answers = join_all(batches.iter().map(|(link, batch)| {
+        let renewed = renew_batch(link, batch);
+        limits.ask(batch.len(), "the server of the lease", renewed)
+    }));
     let mut answers = answers.await.into_iter().flatten();
     let mut answer = || {
         answers
