@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use coord::{Coordinator, Error, StoreErrorKind};
+use coord::store::{FencingToken, LeaseRequest};
+use coord::{Coordinator, Error, StoreError, StoreErrorKind};
 use coord_tests::{RedisServer, until};
 use futures_util::future::join_all;
 
@@ -188,6 +189,77 @@ async fn a_sentinel_that_is_down_or_paused_changes_nothing() {
         .await
         .unwrap();
     watched.sentinels[1].resume();
+}
+
+/// Acquires and releases, and gives the token.
+async fn taken(coord: &Coordinator) -> Result<u64, Error> {
+    let lease = coord.lock("a").acquire().await?;
+    let token = token(&lease);
+    lease.release().await?;
+    Ok(token)
+}
+
+/// Why nothing is granted. What was under way when a connection broke is left out.
+async fn refusal(coord: &Coordinator) -> StoreError {
+    until("a refusal", async || match taken(coord).await {
+        Err(Error::Store(error)) if error.kind() == StoreErrorKind::NotApplied => Some(error),
+        Err(Error::Store(error)) if error.is_retryable() => None,
+        other => panic!("{other:?}"),
+    })
+    .await
+}
+
+/// The old primary and one Sentinel were away during a failover, and are back when nobody can tell them of it.
+#[tokio::test]
+async fn a_sentinel_that_missed_a_failover_leads_nobody_back_to_the_old_primary() {
+    let watched = Watched::start().await;
+    let stale = connect(builder(), &watched.primary.url()).await;
+    taken(&stale).await.unwrap();
+    watched.replica.wait_until_replica_synced().await;
+    watched.sentinels[0].kill();
+    watched.primary.pause();
+    watched.until_promoted().await;
+    let coord = connect(builder(), &watched.url()).await;
+    let last = taken(&coord).await.unwrap();
+    watched.replica.kill();
+    watched.sentinels[1].kill();
+    watched.sentinels[2].kill();
+    watched.sentinels[0].restart().await;
+    watched.primary.resume();
+    let granted_by_old = async || {
+        until("the old primary to go on", async || {
+            taken(&stale).await.ok()
+        })
+        .await
+    };
+    assert!(granted_by_old().await < last);
+    let error = refusal(&coord).await;
+    assert!(error.to_string().contains("Sentinels"), "{error}");
+    assert!(granted_by_old().await < last);
+}
+
+/// What a demoted primary does that knows nothing of it looks the same: so a majority is asked first.
+#[tokio::test]
+async fn tokens_grow_although_another_client_has_begun_lower() {
+    let watched = Watched::start().await;
+    let coord = connect(builder(), &watched.url()).await;
+    let mut far_ahead = LeaseRequest::exclusive("shop/b", LONG);
+    far_ahead.token_floor = Some(FencingToken::new(
+        taken(&coord).await.unwrap() + (1_000_000 << 32),
+    ));
+    coord.store().acquire_lease(&far_ahead).await.unwrap();
+    let high = taken(&coord).await.unwrap();
+    watched.primary.cli(&["FLUSHALL"]).await;
+    let other = connect(builder(), &watched.url()).await;
+    assert!(taken(&other).await.unwrap() < high);
+    watched.sentinels[1].kill();
+    watched.sentinels[2].kill();
+    let error = refusal(&coord).await;
+    assert!(error.to_string().contains("Sentinels"), "{error}");
+    watched.sentinels[1].restart().await;
+    watched.sentinels[2].restart().await;
+    let token = until("a lock", async || taken(&coord).await.ok()).await;
+    assert!(token > high);
 }
 
 #[tokio::test]

@@ -79,6 +79,15 @@ pub(super) fn of_sentinels(error: Option<&RedisError>) -> StoreError {
     StoreError::new(kind, "connect", problem)
 }
 
+/// A server that may be a primary no more, while too few Sentinels can be asked.
+pub(super) fn of_few_sentinels() -> StoreError {
+    StoreError::new(
+        StoreErrorKind::NotApplied,
+        "connect",
+        "too few Sentinels agree on which server is the primary; check that they run and reach each other",
+    )
+}
+
 /// No node has told of the cluster; this is what one of them said instead.
 #[cfg(feature = "redis-cluster")]
 pub(super) fn of_cluster(error: Option<&RedisError>) -> StoreError {

@@ -210,8 +210,8 @@ impl Call for AcquireCall {
     type Answer = Standing;
 
     async fn send(link: &Arc<Link>, calls: &[Self]) -> Result<Vec<Result<Standing>>> {
-        let connection = link.current().await?;
         for _ in 0..EPOCHS_PER_REQUEST {
+            let connection = link.current().await?;
             let epoch = link.epoch(&connection);
             if epoch == 0 {
                 Box::pin(link.relearn("acquire", &connection)).await?;

@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 #[cfg(feature = "redis-cluster")]
 use futures_util::future;
 use redis::aio::MultiplexedConnection;
-use redis::{Client, Cmd, FromRedisValue, RedisError};
+use redis::{Cmd, FromRedisValue, RedisError};
 use tracing::debug;
 
 #[cfg(feature = "redis-cluster")]
@@ -29,7 +29,7 @@ use super::past::Past;
 use super::receipts::Receipts;
 use super::records::PutCall;
 use super::script::{Form, Script};
-use super::servers::Servers;
+use super::servers::{Primary, Servers};
 use super::subscriptions::Subscriptions;
 use crate::store::batch::Batcher;
 use crate::store::wakes::Wakes;
@@ -134,9 +134,10 @@ impl Link {
             return Ok(connection);
         }
         let connect = async {
-            let client = alone.servers.primary().await?;
-            let connected = self.connect_to(alone, &client).await;
-            connected.map_err(|error| failure::of_connecting(&error))
+            let primary = alone.servers.primary().await?;
+            let connected = self.connect_to(alone, &primary).await;
+            let connected = connected.map_err(|error| failure::of_connecting(&error))?;
+            connected.ok_or_else(failure::of_few_sentinels)
         };
         let (connection, is_new) = alone.kept.get(Box::pin(connect)).await?;
         if is_new {
@@ -145,11 +146,13 @@ impl Link {
         Ok(connection)
     }
 
+    /// `None` if the server may be the primary no more.
     async fn connect_to(
         self: &Arc<Self>,
         alone: &Alone,
-        client: &Client,
-    ) -> std::result::Result<Connection, RedisError> {
+        primary: &Primary,
+    ) -> std::result::Result<Option<Connection>, RedisError> {
+        let client = &primary.client;
         let broken = Arc::new(AtomicBool::new(false));
         let listener = Listener {
             wakes: Arc::downgrade(&self.wakes),
@@ -160,7 +163,11 @@ impl Link {
         let hear = move |push: &_| listener.hear(push);
         let mut connection = alone.dialling.open(client, Form::Alone, hear).await?;
         let seen = &alone.seen_epoch;
-        let epoch = self.learn_epoch(&mut connection, seen).await?;
+        let is_sure = primary.is_sure;
+        let epoch = self.learn_epoch(&mut connection, seen, is_sure).await?;
+        if epoch == 0 {
+            return Ok(None);
+        }
         connection.subscribe(&*self.names.channel).await?;
         let channels = self.wakes.channels();
         for channel in &channels {
@@ -169,7 +176,7 @@ impl Link {
         warn_of_eviction(&mut connection).await;
         let acknowledging = alone.dialling.acknowledging(client).await?;
         debug!(epoch, "connected to Redis");
-        Ok(Connection {
+        Ok(Some(Connection {
             multiplexed: connection,
             form: Form::Alone,
             epoch: AtomicU64::new(epoch),
@@ -178,15 +185,17 @@ impl Link {
             acknowledging,
             #[cfg(feature = "redis-cluster")]
             hearing: None,
-        })
+        }))
     }
 
+    /// The server's epoch; 0 if it may be the primary no more.
     async fn learn_epoch(
         &self,
         connection: &mut MultiplexedConnection,
         seen: &AtomicU64,
+        is_sure: bool,
     ) -> std::result::Result<u64, RedisError> {
-        let learn = self.lineage(seen.load(Ordering::SeqCst), true);
+        let learn = self.lineage(seen.load(Ordering::SeqCst), is_sure);
         let epoch = learn.query_async(connection).await?;
         seen.fetch_max(epoch, Ordering::SeqCst);
         Ok(epoch)
@@ -214,7 +223,8 @@ impl Link {
         }
     }
 
-    /// Learns the epoch again, because the server says that it is not the one we know.
+    /// Learns the epoch again, because the server says that it is not the one we know. A server that may be the primary no
+    /// more is left, so that the next connection is made to the one that is.
     pub(super) async fn relearn(
         &self,
         operation: &'static str,
@@ -223,9 +233,14 @@ impl Link {
         match &self.route {
             Route::Alone(alone) => {
                 let mut multiplexed = connection.multiplexed.clone();
-                let learnt = self.learn_epoch(&mut multiplexed, &alone.seen_epoch).await;
+                let is_sure = alone.servers.is_one();
+                let seen = &alone.seen_epoch;
+                let learnt = self.learn_epoch(&mut multiplexed, seen, is_sure).await;
                 let epoch = learnt.map_err(|error| connection.failed(operation, &error))?;
                 connection.epoch.store(epoch, Ordering::SeqCst);
+                if epoch == 0 {
+                    connection.broken.store(true, Ordering::SeqCst);
+                }
             }
             #[cfg(feature = "redis-cluster")]
             Route::Part(part) => {

@@ -1,11 +1,15 @@
 //! Redis Sentinel: asking those who watch the servers which one is the primary.
 //!
 //! 1. All Sentinels are asked at once, whenever a connection is made. As soon as a majority of them has answered, the
-//!    answer with the latest configuration counts: one that is cut off, or has not heard of a failover yet, is outvoted.
+//!    answer with the latest configuration counts: one that is cut off, or has not heard of a failover yet, is outvoted. If
+//!    fewer answer, their answer counts unless it is older than one that came before.
 //! 2. What they say is checked by the handshake of the connection: a server that is not a primary is refused.
-//! 3. At a promotion they end the connections of clients to the old primary, so that everybody comes here again.
+//! 3. Unless a majority says the same, and nothing later was ever said, the server may be one that is no primary any more and
+//!    has not heard of it. It is used, but not let begin an epoch of tokens above one that it does not know.
+//! 4. At a promotion they end the connections of clients to the old primary, so that everybody comes here again.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use futures_util::StreamExt;
@@ -13,6 +17,7 @@ use futures_util::stream::FuturesUnordered;
 use redis::{AsyncConnectionConfig, Client, ConnectionAddr, ConnectionInfo, RedisError};
 use url::Url;
 
+use super::servers::Primary;
 use super::tls::Certificates;
 use super::{failure, servers};
 use crate::error::{Error, StoreError};
@@ -26,9 +31,12 @@ pub(super) struct Sentinels {
     primary: ConnectionInfo,
     certificates: Certificates,
     timeout: Duration,
+    /// The latest configuration that any of them has told of.
+    latest: AtomicU64,
 }
 
 /// What one Sentinel says.
+#[derive(PartialEq, Eq)]
 struct Answer {
     host: String,
     port: u16,
@@ -64,11 +72,12 @@ impl Sentinels {
             primary: parse(&user, "localhost", &database)?,
             certificates: certificates.clone(),
             timeout,
+            latest: AtomicU64::new(0),
         }))
     }
 
     /// The primary, according to the latest configuration that a majority knows of; or that those know of who answer.
-    pub(super) async fn primary(&self) -> Result<Client, StoreError> {
+    pub(super) async fn primary(&self) -> Result<Primary, StoreError> {
         let mut asked: FuturesUnordered<_> = self
             .clients
             .iter()
@@ -84,17 +93,25 @@ impl Sentinels {
                 Err(error) => failure = Some(error),
             }
         }
-        match answers
-            .into_iter()
-            .max_by_key(|answer| answer.configuration)
-        {
-            Some(latest) => self.at(latest),
-            None => Err(failure::of_sentinels(failure.as_ref())),
+        let Some(named) = answers.iter().max_by_key(|answer| answer.configuration) else {
+            return Err(failure::of_sentinels(failure.as_ref()));
+        };
+        let majority = self.clients.len() / 2 + 1;
+        let before = self.latest.fetch_max(named.configuration, Ordering::SeqCst);
+        let is_latest = named.configuration >= before;
+        // A majority is believed all the same: what it watches may have been taken from it and given to it anew.
+        if !is_latest && answers.len() < majority {
+            return Err(failure::of_few_sentinels());
         }
+        let agree = answers.iter().filter(|answer| *answer == named).count();
+        Ok(Primary {
+            client: self.at(named)?,
+            is_sure: is_latest && agree >= majority,
+        })
     }
 
-    fn at(&self, answer: Answer) -> Result<Client, StoreError> {
-        let Answer { host, port, .. } = answer;
+    fn at(&self, answer: &Answer) -> Result<Client, StoreError> {
+        let (host, port) = (answer.host.clone(), answer.port);
         let addr = match self.primary.addr() {
             ConnectionAddr::TcpTls {
                 insecure,

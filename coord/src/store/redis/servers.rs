@@ -16,6 +16,13 @@ pub(super) enum Servers {
     Watched(Sentinels),
 }
 
+/// The server that takes writes.
+pub(super) struct Primary {
+    pub(super) client: Client,
+    /// Whether there can be no doubt of that.
+    pub(super) is_sure: bool,
+}
+
 impl Servers {
     /// `timeout` is for each answer of a Sentinel.
     pub(super) fn open(
@@ -36,12 +43,20 @@ impl Servers {
         not(feature = "redis-sentinel"),
         expect(clippy::unused_async, reason = "there is nobody to ask")
     )]
-    pub(super) async fn primary(&self) -> Result<Client, StoreError> {
+    pub(super) async fn primary(&self) -> Result<Primary, StoreError> {
         match self {
-            Self::One(client) => Ok(client.clone()),
+            Self::One(client) => Ok(Primary {
+                client: client.clone(),
+                is_sure: true,
+            }),
             #[cfg(feature = "redis-sentinel")]
             Self::Watched(sentinels) => sentinels.primary().await,
         }
+    }
+
+    /// Whether nobody else can become the primary.
+    pub(super) fn is_one(&self) -> bool {
+        matches!(self, Self::One(_))
     }
 }
 
