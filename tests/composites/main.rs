@@ -4,6 +4,7 @@
 mod counting;
 mod fallback;
 mod held;
+mod keeping;
 mod membership;
 mod mirror;
 mod quorum;

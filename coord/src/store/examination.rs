@@ -23,6 +23,9 @@ pub struct Examination {
     pub time: Option<SystemTime>,
     /// Settings that take from what the store promises, each with what to do. They carry no secret.
     pub warnings: Vec<Cow<'static, str>>,
+    /// Whether a crash of the server can take the last of what it acknowledged and leave the rest, by its settings. To
+    /// have lost everything is something else: it shows.
+    pub loses_latest: Option<bool>,
 }
 
 impl Examination {
@@ -46,6 +49,12 @@ impl Examination {
     /// One more warning.
     pub fn warn(mut self, warning: impl Into<Cow<'static, str>>) -> Self {
         self.warnings.push(warning.into());
+        self
+    }
+
+    /// Whether a crash can take the last of what was acknowledged and leave the rest.
+    pub fn loses_latest(mut self, loses: impl Into<Option<bool>>) -> Self {
+        self.loses_latest = loses.into();
         self
     }
 }

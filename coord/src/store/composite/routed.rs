@@ -266,6 +266,9 @@ impl Store for Routed {
         let all = self.routes.iter().map(|route| route.store.examine());
         let mut together = Examination::unknown();
         for (route, found) in self.routes.iter().zip(try_join_all(all).await?) {
+            if found.loses_latest == Some(true) {
+                together = together.loses_latest(true);
+            }
             for warning in found.warnings {
                 together = together.warn(format!("`{}`: {warning}", route.prefix));
             }

@@ -47,7 +47,9 @@ fn examination(row: &Row) -> Option<Examination> {
     let mut found = Examination::unknown()
         .server(format!("PostgreSQL {version}"))
         .time(SystemTime::UNIX_EPOCH.checked_add(Duration::from_micros(micros)));
-    if setting(2)? == "off" {
+    let syncs = setting(2)? != "off";
+    found = found.loses_latest(!syncs);
+    if !syncs {
         found = found.warn(
             "`fsync` is `off`: when the server's host crashes, the database can be damaged or behind; turn it on",
         );

@@ -10,7 +10,7 @@ use super::link::Link;
 use crate::store::{Examination, Result};
 
 /// What is looked at. Others can be secret, so not all are asked for.
-const SETTINGS: [&str; 3] = ["maxmemory-policy", "appendonly", "save"];
+const SETTINGS: [&str; 4] = ["maxmemory-policy", "appendonly", "appendfsync", "save"];
 
 /// One round trip. A user who may not ask for something does not get to know it.
 pub(super) async fn examine(link: &Arc<Link>) -> Result<Examination> {
@@ -64,6 +64,12 @@ fn warnings(mut found: Examination, settings: &HashMap<String, String>) -> Exami
              to `noeviction`"
         ));
     }
+    found = found.loses_latest(match setting("appendonly") {
+        "yes" => Some(setting("appendfsync") != "always"),
+        // Without snapshots there is nothing that it could come back with.
+        "no" => Some(!setting("save").is_empty()),
+        _ => None,
+    });
     if setting("appendonly") == "no" {
         found = found.warn(if setting("save").is_empty() {
             "`appendonly` is `no` and there are no snapshots: when the server restarts, everything is gone; set \

@@ -369,8 +369,8 @@ impl Store for SqliteStore {
     async fn examine(&self) -> Result<Examination> {
         let found = Examination::unknown().server(format!("SQLite {}", rusqlite::version()));
         Ok(match self.inner.synchronous {
-            Synchronous::Full => found,
-            Synchronous::Normal => found.warn(
+            Synchronous::Full => found.loses_latest(false),
+            Synchronous::Normal => found.loses_latest(true).warn(
                 "`Synchronous::Normal`: a power failure can undo the last of what was acknowledged; use \
                  `Synchronous::Full` unless that is meant",
             ),

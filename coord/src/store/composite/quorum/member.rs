@@ -2,7 +2,8 @@
 //!
 //! A member keeps a mark in its store from when it was taken in. A store that has come back empty has no mark. What
 //! such a store does not have, it may have forgotten: it counts only for records that were copied to it since, and
-//! gets its mark back when all have been.
+//! gets its mark back when all have been. One that has come back with older data has its mark, and nothing that it
+//! says tells it from one that was away; so that must not happen, and [`examine`](super::examine) looks whether it can.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,7 +13,8 @@ use bytes::Bytes;
 use tokio::time::timeout;
 
 use super::super::super::{
-    Condition, ListRequest, Page, Put, PutRequest, Result, Store, Version, Watch, Watched,
+    Condition, Examination, ListRequest, Page, Put, PutRequest, Result, Store, Version, Watch,
+    Watched,
 };
 use super::super::Away;
 use super::ballot::Ballot;
@@ -41,7 +43,7 @@ pub(super) enum Mark {
     Founding,
     /// Everything is being copied to it.
     Joining,
-    /// It is a member, and has not lost its data since.
+    /// It is a member, and was not emptied since.
     Member,
 }
 
@@ -189,6 +191,10 @@ impl Member {
 
     pub(super) async fn watch(&self, watched: &Watched) -> Result<Watch> {
         self.within("watch", || self.store.watch(watched)).await
+    }
+
+    pub(super) async fn examine(&self) -> Result<Examination> {
+        self.within("examine", || self.store.examine()).await
     }
 
     pub(super) async fn mark(&self) -> Result<Marked> {

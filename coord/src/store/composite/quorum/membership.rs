@@ -83,7 +83,7 @@ impl Inner {
         }
         let members = marks.count(Mark::Member);
         if members >= self.majority() {
-            self.is_founded.store(true, Ordering::Release);
+            self.is_known_to_be_founded();
             if members < marks.answered() {
                 self.repair_later();
             }
@@ -151,11 +151,17 @@ impl Inner {
                 "the stores of a quorum changed while it was founded; try again",
             ));
         }
-        self.is_founded.store(true, Ordering::Release);
+        self.is_known_to_be_founded();
         if members < self.members.len() {
             self.repair_later();
         }
         Ok(())
+    }
+
+    fn is_known_to_be_founded(&self) {
+        if !self.is_founded.swap(true, Ordering::AcqRel) {
+            self.examine_later();
+        }
     }
 
     async fn marks(&self) -> Marks {

@@ -3,6 +3,7 @@
 mod ask;
 mod ballot;
 mod decide;
+mod examine;
 mod listing;
 mod member;
 mod membership;
@@ -27,9 +28,9 @@ use self::member::{MARK, Member};
 pub use self::membership::Repaired;
 use self::state::{BESIDE, Live};
 use super::super::{
-    Capabilities, Condition, Consistency, DeleteRequest, Entry, IntoStore, ListRequest, Page, Put,
-    PutRequest, ReplicaLoss, Result, RoundTrips, ScanPage, ScanRequest, Scanned, Store, TokensGrow,
-    Watch, Watched, defaults, limits,
+    Capabilities, Condition, Consistency, DeleteRequest, Entry, Examination, IntoStore,
+    ListRequest, Page, Put, PutRequest, ReplicaLoss, Result, RoundTrips, ScanPage, ScanRequest,
+    Scanned, Store, TokensGrow, Watch, Watched, defaults, limits,
 };
 use super::together;
 use crate::store::LARGEST_TTL;
@@ -40,11 +41,12 @@ const LIMIT: Duration = Duration::from_secs(1);
 /// places.
 const PLACES: usize = 256;
 
-/// Several independent stores of which a majority decides: while fewer than half are away, have lost their data or
+/// Several independent stores of which a majority decides: while fewer than half are away, have lost all their data or
 /// hang, it goes on as if nothing had happened.
 ///
 /// The stores need know nothing of each other, and may be of different kinds. They should fail apart from each
-/// other: on several hosts, without replication between them.
+/// other: on several hosts, without replication between them. Each must come back from a crash either with all that it
+/// acknowledged or with nothing: see [below](#what-each-store-must-keep).
 ///
 /// # What a majority gives
 ///
@@ -67,6 +69,7 @@ const PLACES: usize = 256;
 /// | a store hangs | each call to it ends after [`call_limit`](Quorum::call_limit); a majority does not wait for it |
 /// | half or more are down | operations fail with `NotApplied`, or `Unknown` if a write was under way; nothing is granted; it goes on by itself |
 /// | a store comes back with the data that it had | it counts at once, and is brought up to date in the background |
+/// | a store comes back with older data than it had | it counts for what it no longer knows, so what was decided can be decided again: two can hold one lease, with the same token. No store of a quorum may do that |
 /// | a store comes back empty | it counts only for what was copied to it since; copying begins in the background within a second, and ends with the store counting for all |
 /// | a majority comes back empty | operations fail with `Denied`; empty the others to begin anew, with greater tokens |
 /// | all come back empty | it begins anew, as a single store does; tokens start at the time, so they are greater than before |
@@ -78,6 +81,24 @@ const PLACES: usize = 256;
 /// deleted record is remembered. And only one on how long a store is away: if one that was away for longer than
 /// that, with its data, comes back just when so many others are down that it is needed for a majority, a
 /// record that was deleted meanwhile can be seen again, until the others are back.
+///
+/// # What each store must keep
+///
+/// A store that was emptied shows it, and its word does not count. One that has lost only the last of what it
+/// acknowledged cannot be told from one that was away for a while; if the others that knew are away then, what they
+/// know is decided anew. So each store must do one of two things, whatever ends it:
+///
+/// - **keep all that it acknowledged**: etcd, ZooKeeper, PostgreSQL as it is by default (`fsync = on`), SQLite with
+///   [`Synchronous::Full`](crate::store::Synchronous::Full), Redis with `appendonly yes` and `appendfsync always`;
+/// - **come back with nothing**: the store in memory, Redis with `appendonly no` and `save ""`, and no file of an
+///   earlier snapshot beside it.
+///
+/// Not Redis with `appendfsync everysec`, which is the default, or with snapshots alone; not SQLite with
+/// [`Synchronous::Normal`](crate::store::Synchronous::Normal); not a server from which a replica takes over that may lag; and
+/// not one that is put back from a backup, or from a snapshot of its machine: empty such a one before it is started.
+///
+/// When a quorum begins to work, it looks at the settings of its stores, and warns through `tracing` of each that can
+/// come back like that, or that does not tell. [`Store::examine`] says the same.
 ///
 /// # What it costs
 ///
@@ -124,18 +145,19 @@ struct Inner {
     clock: BallotClock,
     is_founded: AtomicBool,
     is_repairing: AtomicBool,
-    repairer: Repairer,
+    repairer: Background,
+    examiner: Background,
     places: Vec<tokio::sync::Mutex<()>>,
     hasher: RandomState,
     limit: Duration,
     this: Weak<Inner>,
 }
 
-/// Ends the repair in the background when the quorum is dropped.
+/// A task in the background, which ends when the quorum is dropped.
 #[derive(Default)]
-struct Repairer(Mutex<Option<AbortHandle>>);
+struct Background(Mutex<Option<AbortHandle>>);
 
-impl Repairer {
+impl Background {
     fn keep(&self, task: AbortHandle) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(task);
     }
@@ -174,7 +196,8 @@ impl Quorum {
             clock: BallotClock::new(),
             is_founded: AtomicBool::new(false),
             is_repairing: AtomicBool::new(false),
-            repairer: Repairer::default(),
+            repairer: Background::default(),
+            examiner: Background::default(),
             places: (0..PLACES).map(|_| tokio::sync::Mutex::default()).collect(),
             hasher: RandomState::new(),
             limit,
@@ -247,6 +270,7 @@ fn name(key: &str) -> Cow<'_, str> {
 impl Drop for Quorum {
     fn drop(&mut self) {
         self.inner.repairer.end();
+        self.inner.examiner.end();
     }
 }
 
@@ -357,6 +381,11 @@ impl Store for Quorum {
             watches.push(Watch::polling());
         }
         Ok(Watch::any_of(watches))
+    }
+
+    /// What all of them say that answer.
+    async fn examine(&self) -> Result<Examination> {
+        Ok(self.inner.examination().await)
     }
 
     fn name(&self) -> &'static str {
