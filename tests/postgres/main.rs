@@ -5,6 +5,7 @@ mod addresses;
 mod crashes;
 mod encryption;
 mod failover;
+mod poolers;
 mod refusals;
 mod schemas;
 mod sweeping;

@@ -137,7 +137,11 @@ async fn settings_of_the_role_change_nothing() {
         )
         .await
         .unwrap();
-    let coord = crate::coordinator(&server.url_of("strange")).await;
-    let lease = coord.lock("a").acquire().await.unwrap();
-    lease.release().await.unwrap();
+    let database = "ALTER DATABASE postgres SET default_transaction_isolation = 'repeatable read'";
+    beside.batch_execute(database).await.unwrap();
+    for user in ["strange", "postgres"] {
+        let coord = crate::coordinator(&server.url_of(user)).await;
+        let lease = coord.lock("a").acquire().await.unwrap();
+        lease.release().await.unwrap();
+    }
 }

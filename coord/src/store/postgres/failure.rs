@@ -192,6 +192,11 @@ fn of_code(code: &SqlState) -> (StoreErrorKind, &'static str) {
             StoreErrorKind::NotApplied,
             "the server cannot read or write its files; look at its log",
         ),
+        SqlState::INAPPROPRIATE_ISOLATION_LEVEL_FOR_BRANCH_TRANSACTION => (
+            StoreErrorKind::Denied,
+            "the session is not the one that was set up, so its transactions are not `read committed`; connect to the \
+             server itself, or to a pooler in session mode, not in transaction mode",
+        ),
         SqlState::FEATURE_NOT_SUPPORTED => (
             StoreErrorKind::Denied,
             "the server does not know what is asked of it; use PostgreSQL 13 or later",

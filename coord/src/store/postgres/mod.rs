@@ -14,7 +14,8 @@
 //!
 //! # Why it is correct
 //!
-//! Transactions are `READ COMMITTED`: each statement inside of a function sees what was committed before it began.
+//! Transactions are `READ COMMITTED`: each statement inside of a function sees what was committed before it began. Each
+//! connection sets that for its session, and the functions that grant refuse to in any other.
 //!
 //! 1. Whatever writes takes the locks of all that it touches before it looks at anything, and keeps them until it has
 //!    committed. So what it sees is what there is, it is alone with it, and time (`clock_timestamp()`, taken behind the
@@ -86,7 +87,15 @@ const DEFAULT_SCHEMA: &str = "coord";
 /// whoever waits for a lease. What many tasks write at once goes into one transaction. When a connection breaks, the
 /// next operation makes a new one, and everybody who waits looks again.
 ///
-/// Connect to the server itself, or to a pooler in session mode: through one in transaction mode no wake-ups come.
+/// Connect to the server itself, or to a pooler in session mode. One in transaction or statement mode (`pool_mode` of
+/// `pgbouncer`) is not supported, since it gives each transaction whichever session is free:
+///
+/// - What a connection sets when it begins (isolation, limits on waiting for locks and for answers) holds for another
+///   session. Where the default isolation is not `read committed`, two could be granted one lease; the server's
+///   functions look, and refuse with [`Denied`](crate::StoreErrorKind::Denied).
+/// - A connection learns when it begins which server this is. A pooler changes servers behind it, and after a failover
+///   it would go on with fencing tokens from before. Nothing notices that.
+/// - No wake-ups come, so whoever waits looks again from time to time only.
 ///
 /// # Permissions
 ///

@@ -1,3 +1,14 @@
+-- Whoever grants must see what was committed before it got the locks. A transaction of another isolation sees what was
+-- committed before it asked for them, and would grant what somebody else was granted meanwhile. Each of our connections
+-- sees to it that there is none; something in between can have sent that to another session.
+CREATE FUNCTION "coord".refuse_isolation() RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    RAISE EXCEPTION 'coord: transactions are %, and not read committed, as was set for this session',
+            current_setting('transaction_isolation')
+        USING ERRCODE = 'inappropriate_isolation_level_for_branch_transaction',
+            HINT = 'Connect to the server itself, or to a pooler in session mode.';
+END $$;
+
 -- Takes out the dead, numbers those who wait anew if their numbers are from before this server's time, and grants
 -- whoever fits, in order. The caller has the locks.
 CREATE FUNCTION "coord".line_settle(p_resource bytea, p_now bigint, p_base bigint) RETURNS void
@@ -7,6 +18,9 @@ DECLARE
     least_capacity bigint;
     one "coord".contender;
 BEGIN
+    IF current_setting('transaction_isolation') <> 'read committed' THEN
+        PERFORM "coord".refuse_isolation();
+    END IF;
     DELETE FROM "coord".contender c
         WHERE c.resource = p_resource AND c.state < 2 AND c.expires_at <= p_now;
     IF EXISTS (
@@ -95,6 +109,9 @@ DECLARE
     unsettled boolean;
     fits boolean;
 BEGIN
+    IF current_setting('transaction_isolation') <> 'read committed' THEN
+        PERFORM "coord".refuse_isolation();
+    END IF;
     PERFORM pg_advisory_xact_lock_shared('"coord".token'::regclass::oid::integer, 1668247410),
         pg_advisory_xact_lock(p_lock);
     now := "coord".clock();
