@@ -55,6 +55,13 @@ impl Scope<'_> {
         self.releasing.push(lease.clone());
     }
 
+    /// Forgets the releases of this transaction but the first so many.
+    fn forget_releases(&mut self, but: usize) {
+        for lease in self.releasing.drain(but..) {
+            self.released.forget(&lease);
+        }
+    }
+
     /// A watch of something as it is now in this transaction.
     pub(super) fn watch(&mut self, watched: Watched) -> rusqlite::Result<Watch> {
         self.wakes.watch(self.connection, watched, self.now)
@@ -353,11 +360,13 @@ fn behind_savepoint<T>(
     act: impl FnOnce(&mut Scope<'_>) -> rusqlite::Result<T>,
 ) -> rusqlite::Result<T> {
     let (connection, news) = (scope.connection, scope.news.len());
+    let releasing = scope.releasing.len();
     let run = |sql| connection.prepare_cached(sql)?.execute([]).map(drop);
     run("SAVEPOINT job")?;
     let outcome = act(scope).and_then(|done| run("RELEASE job").map(|()| done));
     if outcome.is_err() {
         scope.news.truncate(news);
+        scope.forget_releases(releasing);
         // If this fails, so does the transaction.
         let _ = run("ROLLBACK TO job").and_then(|()| run("RELEASE job"));
     }
@@ -375,4 +384,43 @@ fn tidy(scope: &mut Scope<'_>, jobs: usize, noted: Time) -> rusqlite::Result<Tim
         .prepare_cached("UPDATE host SET seen = max(seen, ?1)")?
         .execute([scope.now])?;
     Ok(scope.now)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::OwnerId;
+
+    /// The release is undone, so one that is sent again must be done, and not answered from memory.
+    #[test]
+    fn a_release_that_is_undone_is_not_remembered() {
+        let lease = |resource: &str| LeaseId {
+            resource: resource.into(),
+            owner: OwnerId::random(),
+        };
+        let (done, undone) = (lease("done"), lease("undone"));
+        let mut scope = Scope {
+            connection: &Connection::open_in_memory().unwrap(),
+            now: 0,
+            news: &mut News::default(),
+            wakes: &mut Wakes::default(),
+            released: &mut Released::remembering(REMEMBERED),
+            releasing: &mut Vec::new(),
+        };
+        scope.connection.execute_batch("BEGIN").unwrap();
+        let release = |scope: &mut Scope<'_>, lease: &LeaseId| {
+            behind_savepoint(scope, |scope| {
+                scope.remember_release(lease, true);
+                if *lease == undone {
+                    // Then the job's own savepoint is no longer there to be released.
+                    scope.connection.execute_batch("RELEASE job")?;
+                }
+                Ok(())
+            })
+        };
+        release(&mut scope, &done).unwrap();
+        release(&mut scope, &undone).unwrap_err();
+        assert_eq!(scope.release_of(&done), Some(true));
+        assert_eq!(scope.release_of(&undone), None);
+    }
 }
