@@ -73,8 +73,9 @@ impl RedisStoreBuilder {
     ///
     /// With it, a grant, a renewal, a stored or deleted record and an entry of a log are answered only after the server
     /// has said so to `WAIT`, within the response timeout. That is a further round trip, on a connection of its own; many
-    /// who wait share one. A waiter that is handed a lock holds it once that is so. If fewer acknowledge, the operation fails as one that was perhaps done
-    /// ([`StoreErrorKind::Unknown`](crate::StoreErrorKind::Unknown)): a lock that cannot be made safe is given back.
+    /// who wait share one. A waiter that is handed a lock holds it once that is so. If fewer acknowledge, the operation fails
+    /// as one that was perhaps done ([`StoreErrorKind::Unknown`](crate::StoreErrorKind::Unknown)): a lock that cannot be made
+    /// safe is given back.
     ///
     /// # What it does not give
     ///
