@@ -2,6 +2,7 @@
 //! in a transaction of the caller's.
 
 mod addresses;
+mod claims;
 mod crashes;
 mod encryption;
 mod failover;

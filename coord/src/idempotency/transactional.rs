@@ -47,6 +47,8 @@ impl<T: Serialize + DeserializeOwned> CallInTransaction<T> {
     /// # Errors
     ///
     /// [`Error::ResultTooLarge`], [`Error::ResultNotSerializable`], and [`Error::Store`] if the transaction has failed.
+    /// [`Error::LockLost`] if there is a result already: the key was begun twice in this transaction, or in a savepoint
+    /// whose rollback let another transaction have it.
     pub async fn finish_in<Transaction: PostgresTransaction>(
         self,
         transaction: &mut Transaction,
@@ -196,7 +198,9 @@ impl Mine {
             emit(call.template, IdempotencyEvent::Failed);
             return Ok(Outcome::Executed(output));
         };
-        self.claim.write(transaction, &record, call.ttl).await?;
+        if !self.claim.write(transaction, &record, call.ttl).await? {
+            return Err(call.lost());
+        }
         call.span.record("outcome", "executed");
         emit(call.template, IdempotencyEvent::Executed { took });
         Ok(Outcome::Executed(output))

@@ -158,13 +158,15 @@ impl Claim {
         })
     }
 
-    /// Writes the record, which is there once the transaction is committed.
+    /// Writes the record, which is there once the transaction is committed, unless there is one by now: the same
+    /// transaction may have written it, or another one, behind the rollback of a savepoint that has given the lock away.
+    /// Says whether it was written.
     pub(crate) async fn write<T: PostgresTransaction>(
         &self,
         transaction: &mut T,
         value: &[u8],
         ttl: Duration,
-    ) -> Result<()> {
+    ) -> Result<bool> {
         let operation = OperationId::random().to_bits().to_be_bytes();
         let parameters = [
             PostgresParameter::Number(self.lock),
@@ -173,8 +175,9 @@ impl Claim {
             PostgresParameter::Number(microseconds(ttl)),
             PostgresParameter::Bytes(&operation),
         ];
-        let put = r#"SELECT ''::bytea FROM "coord".record_put($1, $2, $3, 0::smallint, NULL, $4, $5, true, NULL, NULL)"#;
-        self.ask(transaction, put, &parameters).await.map(drop)
+        let put = r#"SELECT CASE WHEN r_stored THEN '\x01'::bytea ELSE '\x00'::bytea END
+            FROM "coord".record_put($1, $2, $3, 1::smallint, NULL, $4, $5, true, NULL, NULL)"#;
+        Ok(self.ask(transaction, put, &parameters).await? == [1])
     }
 
     async fn ask<T: PostgresTransaction>(

@@ -1,0 +1,65 @@
+//! Keys that a transaction has claimed, and what it may write of them in the end.
+
+use coord::idempotency::{CallInTransaction, InTransaction};
+use coord::{Coordinator, Error, Outcome};
+use coord_tests::postgres::client_of;
+use coord_tests::{shared_postgres, unique};
+use tokio_postgres::{Client, Transaction};
+
+use crate::coordinator;
+
+/// A coordinator, two clients, and a key.
+async fn set_up() -> (Coordinator, [Client; 2], String) {
+    let url = shared_postgres().await;
+    let clients = [client_of(&url).await, client_of(&url).await];
+    (coordinator(&url).await, clients, unique("key"))
+}
+
+async fn begin(coord: &Coordinator, key: &str, tx: &mut Transaction<'_>) -> CallInTransaction<i64> {
+    match coord.idempotency(key).begin_in(tx).await.unwrap() {
+        InTransaction::Ours(call) => call,
+        InTransaction::Replayed(result) => panic!("{result} is replayed"),
+    }
+}
+
+/// What is stored, with no run of a body.
+async fn stored(coord: &Coordinator, key: &str) -> i64 {
+    let call = coord.idempotency(key);
+    let outcome = call.outcome(async || Ok::<i64, Error>(-1)).await.unwrap();
+    assert!(outcome.is_replayed());
+    outcome.into_inner()
+}
+
+#[tokio::test]
+async fn of_two_calls_of_a_key_in_one_transaction_one_is_finished() {
+    let (coord, [mut client, _], key) = set_up().await;
+    let mut tx = client.transaction().await.unwrap();
+    let first = begin(&coord, &key, &mut tx).await;
+    let second = begin(&coord, &key, &mut tx).await;
+    assert_eq!(first.finish_in(&mut tx, 1).await.unwrap(), 1);
+    let lost = second.finish_in(&mut tx, 2).await;
+    assert!(matches!(lost, Err(Error::LockLost { .. })), "{lost:?}");
+    tx.commit().await.unwrap();
+    assert_eq!(stored(&coord, &key).await, 1);
+}
+
+/// The lock of a key goes with the savepoint in which it was taken.
+#[tokio::test]
+async fn a_call_whose_savepoint_was_rolled_back_does_not_replace_another_result() {
+    let (coord, [mut client, mut other], key) = set_up().await;
+    let mut tx = client.transaction().await.unwrap();
+    let mut savepoint = tx.transaction().await.unwrap();
+    let call = begin(&coord, &key, &mut savepoint).await;
+    savepoint.rollback().await.unwrap();
+
+    let mut beside = other.transaction().await.unwrap();
+    let run = coord.idempotency(&*key);
+    let run = run.outcome_in(&mut beside, async |_| Ok::<i64, Error>(1));
+    assert_eq!(run.await.unwrap(), Outcome::Executed(1));
+    beside.commit().await.unwrap();
+
+    let lost = call.finish_in(&mut tx, 2).await;
+    assert!(matches!(lost, Err(Error::LockLost { .. })), "{lost:?}");
+    tx.rollback().await.unwrap();
+    assert_eq!(stored(&coord, &key).await, 1);
+}
