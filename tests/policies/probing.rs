@@ -207,3 +207,41 @@ async fn a_breaker_that_nobody_calls_stays_open() {
     assert_eq!(call(&breaker, true).await, Some(true));
     assert_eq!(breaker.state(), Closed);
 }
+
+/// What is called takes longer than the reset timeout, each time, and succeeds.
+#[tokio::test(start_paused = true)]
+async fn a_probe_that_succeeds_late_counts() {
+    let breaker = rested(1, 2).await;
+    let (end_first, first) = under_way(&breaker).await;
+    tokio::time::advance(secs(60)).await;
+    let (end_second, second) = under_way(&breaker).await;
+    // One more in each reset timeout, whatever is under way.
+    assert_eq!(call(&breaker, true).await, None);
+    tokio::time::advance(secs(60)).await;
+    let (end_third, third) = under_way(&breaker).await;
+    assert_eq!(call(&breaker, true).await, None);
+    for (end, probe, state) in [
+        (end_first, first, HalfOpen),
+        (end_second, second, Closed),
+        (end_third, third, Closed),
+    ] {
+        end.send(true).unwrap();
+        assert!(probe.await.unwrap());
+        assert_eq!(breaker.state(), state);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_probe_that_fails_late_counts() {
+    let breaker = rested(1, 1).await;
+    let (end_late, late) = under_way(&breaker).await;
+    tokio::time::advance(secs(60)).await;
+    let (end, probe) = under_way(&breaker).await;
+    end_late.send(false).unwrap();
+    assert!(!late.await.unwrap());
+    assert_eq!(breaker.state(), Open);
+    // That was another cycle.
+    end.send(true).unwrap();
+    assert!(probe.await.unwrap());
+    assert_eq!(breaker.state(), Open);
+}

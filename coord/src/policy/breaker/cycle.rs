@@ -118,12 +118,13 @@ impl Cycle {
         }
         match &mut self.phase {
             Phase::Closed { .. } => {}
-            Phase::HalfOpen { probes, since, .. } if *probes < settings.probes => {
-                *probes += 1;
+            // There may be more under way than are allowed at once: those that are late are not waited for, and yet
+            // they count when they end, since what is always slow would never close it otherwise.
+            Phase::HalfOpen { probes, since, .. } => {
+                *probes = probes.saturating_add(1);
                 *since = now;
             }
-            // Its time is over; or none of the probes has ended in time, and none of them counts any more.
-            Phase::Open { .. } | Phase::HalfOpen { .. } => self.enter(Phase::HalfOpen {
+            Phase::Open { .. } => self.enter(Phase::HalfOpen {
                 probes: 1,
                 successes: 0,
                 since: now,

@@ -7,7 +7,8 @@
 //! 2. Each transition begins a new generation. A result counts only in the generation that admitted it.
 //! 3. A permit of a probe is given back exactly once: when its ticket is settled or dropped.
 //! 4. A breaker cannot stay half open for good: when no probe has ended within the reset timeout after the
-//!    last one was admitted, others are, in a new generation.
+//!    last one was admitted, another is, in the same generation. So what is slower than the reset timeout, and
+//!    succeeds, closes it.
 
 // `cycle` is the state machine, `window` counts for its failure rate, `ticket` is one call on its way through;
 // `guarded` is what `run` returns.

@@ -95,7 +95,8 @@ impl CircuitBreakerBuilder {
         self
     }
 
-    /// How many probes a half open breaker has under way at most; 1 by default, which zero counts as.
+    /// How many probes a half open breaker has under way; 1 by default, which zero counts as. While these do not end,
+    /// one more is let through in each [`reset_timeout`](Self::reset_timeout); what comes late still counts.
     pub fn half_open_probes(mut self, probes: u32) -> Self {
         self.probes = probes.max(1);
         self
