@@ -279,3 +279,15 @@ async fn no_failure_is_lost_between_threads() {
     }
     assert_eq!(breaker.state(), Open);
 }
+
+/// The window has to hold enough calls all the same.
+#[tokio::test(start_paused = true)]
+async fn a_failure_rate_of_zero_opens_at_one_failure_among_enough_calls() {
+    let builder = CircuitBreaker::builder().failure_rate(0.0).minimum_calls(3);
+    let breaker = builder.build();
+    call(&breaker, false).await;
+    call(&breaker, true).await;
+    assert_eq!(breaker.state(), Closed);
+    call(&breaker, true).await;
+    assert_eq!(breaker.state(), Open);
+}

@@ -70,8 +70,9 @@ impl CircuitBreakerBuilder {
     }
 
     /// Opens when at least this part of the calls in the [`window`](Self::window) failed: `0.5` is half of
-    /// them. Together with [`failure_threshold`](Self::failure_threshold), whichever comes first counts. What
-    /// is not above zero opens at the first failure; what is above 1 counts as 1.
+    /// them. Together with [`failure_threshold`](Self::failure_threshold), whichever comes first counts. With what is
+    /// not above zero, one failure is enough, once the window holds
+    /// [`minimum_calls`](Self::minimum_calls); what is above 1 counts as 1.
     pub fn failure_rate(mut self, part: f64) -> Self {
         self.failure_rate = Some(part);
         self
