@@ -8,6 +8,7 @@ mod failures;
 mod keys;
 mod progress;
 mod server;
+mod tower_services;
 
 /// Makes a test of each case and each store. A further store is a further module here.
 macro_rules! over_every_store {

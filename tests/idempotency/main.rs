@@ -17,6 +17,7 @@ mod table;
 mod takeover;
 mod telemetry;
 mod turns;
+mod unstorable;
 
 coord_tests::over_every_store! {
     table {

@@ -143,8 +143,8 @@ pub enum Error {
         limit: u64,
     },
 
-    /// The body has run, and its result cannot be written as JSON. The body is not run again: later calls
-    /// get this error too, until the record ends after its `ttl`.
+    /// The body has run, and its result cannot be written as JSON, or the store refuses it for good. The body is not
+    /// run again: later calls get this error too, until the record ends after its `ttl`.
     #[error(
         "`{template}` has run, and its result cannot be stored ({problem}): it cannot be replayed and will \
          not run again; return a type that `serde_json` can write"
@@ -152,7 +152,7 @@ pub enum Error {
     ResultNotSerializable {
         /// The key's template.
         template: &'static str,
-        /// What `serde_json` says.
+        /// What `serde_json` says, or the store.
         problem: Cow<'static, str>,
     },
 

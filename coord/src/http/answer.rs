@@ -16,6 +16,8 @@ use crate::store::MAX_VALUE_BYTES;
 
 /// The most bytes of an answer that is stored, with its headers. The record around it needs some too.
 const LARGEST_STORED: usize = MAX_VALUE_BYTES - 64 * 1024;
+/// What the record around an answer needs, where the store takes less than others.
+const AROUND: usize = 4 * 1024;
 
 static REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
 
@@ -68,8 +70,13 @@ pub(super) enum Answer<E> {
 }
 
 impl<E> Answer<E> {
-    /// What the handler's response is, given whether its status makes it a result.
-    pub(super) async fn of<B>(response: Response<B>, is_result: bool, max_body: usize) -> Self
+    /// What the handler's response is, given whether its status makes it a result, and how much a store keeps.
+    pub(super) async fn of<B>(
+        response: Response<B>,
+        is_result: bool,
+        max_body: usize,
+        largest_value: usize,
+    ) -> Self
     where
         B: Body<Data = Bytes> + Send + 'static,
         B::Error: Into<BoxError>,
@@ -80,9 +87,10 @@ impl<E> Answer<E> {
         }
         let (parts, body) = response.into_parts();
         let head = Head::of(parts.status, &parts.headers).line();
-        let limit = max_body.min(LARGEST_STORED.saturating_sub(head.len()));
+        let largest = LARGEST_STORED.min(largest_value.saturating_sub(AROUND));
+        let limit = max_body.min(largest.saturating_sub(head.len()));
         match read(body, limit).await {
-            Read::Whole(body) if head.len() <= LARGEST_STORED => Self::Executed {
+            Read::Whole(body) if head.len() <= largest => Self::Executed {
                 response: Response::from_parts(parts, body),
                 head,
             },
@@ -219,6 +227,7 @@ mod tests {
     use http_body_util::{BodyExt, Full};
 
     use super::{Answer, LARGEST_STORED};
+    use crate::store::MAX_VALUE_BYTES;
 
     /// Larger than a server sends, but not than a service makes.
     #[tokio::test]
@@ -227,7 +236,8 @@ mod tests {
             let mut response = Response::new(Full::new(Bytes::from_static(b"said")));
             let value = HeaderValue::try_from("x".repeat(length)).unwrap();
             response.headers_mut().insert("x-large", value);
-            let answer = Answer::<Infallible>::of(response, true, usize::MAX).await;
+            let answer =
+                Answer::<Infallible>::of(response, true, usize::MAX, MAX_VALUE_BYTES).await;
             assert_eq!(matches!(answer, Answer::Executed { .. }), is_kept);
             let Ok(response) = answer.into_response();
             let body = response.into_body().collect().await.unwrap().to_bytes();

@@ -138,7 +138,7 @@ impl IdempotencyLayer {
     ///
     /// A request over it is answered 413. An answer over it is passed on as it is and not stored: later requests
     /// with its key are answered 410, and the handler is not run again. So is an answer over 960 KiB, headers
-    /// included, whatever this is, because a store keeps no more.
+    /// included, whatever this is, because a store keeps no more; or over less, in a store that keeps less.
     pub fn max_body(mut self, bytes: usize) -> Self {
         self.settings.max_body = bytes;
         self

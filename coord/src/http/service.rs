@@ -111,7 +111,8 @@ where
         match inner.call(request).await {
             Ok(response) => {
                 let is_result = (settings.store_when)(response.status());
-                Answer::of(response, is_result, settings.max_body).await
+                let largest_value = settings.coordinator.store().capabilities().largest_value;
+                Answer::of(response, is_result, settings.max_body, largest_value).await
             }
             Err(error) => Answer::Failed(error),
         }

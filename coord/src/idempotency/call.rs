@@ -22,9 +22,6 @@ use crate::lock::Keeper;
 use crate::observe::{IdempotencyEvent, emit};
 use crate::store::{Entry, FITS_EVERYWHERE, LARGEST_TTL};
 
-/// The most bytes of a record.
-pub(super) const LARGEST_RECORD: u64 = FITS_EVERYWHERE as u64;
-
 /// What a builder was told, not checked yet.
 #[derive(Clone)]
 pub(crate) struct Request {
@@ -174,7 +171,7 @@ impl Call {
                 return Err(Error::ResultTooLarge {
                     template,
                     bytes: text().parse().unwrap_or(0),
-                    limit: LARGEST_RECORD,
+                    limit: self.largest_record(),
                 });
             }
             State::NotSerializable => {
@@ -201,6 +198,12 @@ impl Call {
             .record("executed_by", record.head.correlation.as_deref());
         emit(template, IdempotencyEvent::Hit);
         Ok(output)
+    }
+
+    /// The most bytes of a record: what every store of ours takes, or less in one that takes less.
+    pub(super) fn largest_record(&self) -> u64 {
+        let largest = self.keeper.store.capabilities().largest_value;
+        u64::try_from(largest.min(FITS_EVERYWHERE)).unwrap_or(u64::MAX)
     }
 
     /// Reads a record that is there.

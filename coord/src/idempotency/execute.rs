@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::call::{Call, LARGEST_RECORD};
+use super::call::Call;
 use super::codec::Codec;
 use super::context::IdempotencyContext;
 use super::outcome::Outcome;
@@ -17,7 +17,7 @@ use super::record::State;
 use super::running::Running;
 use crate::clock::Moment;
 use crate::context::Context;
-use crate::error::Error;
+use crate::error::{Error, StoreErrorKind};
 use crate::lock::{persist, while_held};
 use crate::observe::{IdempotencyEvent, emit};
 use crate::store::{Condition, Entry, Put, PutRequest};
@@ -95,13 +95,21 @@ impl<'c> Mine<'c> {
             Ok(()) => u64::try_from(record.len()).unwrap_or(u64::MAX),
             // That is how a type says which of its errors are not to be remembered.
             Err(_) if state == State::Error => return Ok(self.release(output).await),
-            Err(problem) => return Err(Box::pin(self.not_serializable(problem)).await),
+            Err(problem) => return Err(Box::pin(self.not_storable(problem)).await),
         };
-        if bytes > LARGEST_RECORD {
-            return Err(Box::pin(self.too_large(bytes)).await);
+        let limit = call.largest_record();
+        if bytes > limit {
+            return Err(Box::pin(self.too_large(bytes, limit)).await);
         }
-        if let Completed::Superseded(winner) = self.complete(record).await? {
-            return call.winners_result(&winner, codec);
+        match self.complete(record).await {
+            Ok(Completed::Stored) => {}
+            Ok(Completed::Superseded(winner)) => return call.winners_result(&winner, codec),
+            // The store has said before that it would take so much, or has another reason.
+            Err(Error::Store(refusal)) if refusal.kind() == StoreErrorKind::Rejected => {
+                let problem = format!("the store refuses it: {refusal}");
+                return Err(Box::pin(self.not_storable(problem)).await);
+            }
+            Err(error) => return Err(error),
         }
         let (outcome, event) = match state {
             State::Error => ("failed", IdempotencyEvent::Failed),
@@ -188,16 +196,16 @@ impl<'c> Mine<'c> {
         Outcome::Executed(output)
     }
 
-    async fn too_large(&mut self, bytes: u64) -> Error {
+    async fn too_large(&mut self, bytes: u64, limit: u64) -> Error {
         self.entomb(State::TooLarge, &bytes.to_string()).await;
         Error::ResultTooLarge {
             template: self.call.template,
             bytes,
-            limit: LARGEST_RECORD,
+            limit,
         }
     }
 
-    async fn not_serializable(&mut self, problem: String) -> Error {
+    async fn not_storable(&mut self, problem: String) -> Error {
         self.entomb(State::NotSerializable, &problem).await;
         Error::ResultNotSerializable {
             template: self.call.template,

@@ -13,7 +13,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tracing::{Instrument, Span};
 
-use super::call::{Call, LARGEST_RECORD, Request};
+use super::call::{Call, Request};
 use super::codec::Codec;
 use super::outcome::Outcome;
 use super::record::{Head, Known, State};
@@ -233,11 +233,12 @@ impl Mine {
             }
         }
         let bytes = u64::try_from(record.len()).unwrap_or(u64::MAX);
-        if bytes > LARGEST_RECORD {
+        let limit = self.call.largest_record();
+        if bytes > limit {
             return Err(Error::ResultTooLarge {
                 template,
                 bytes,
-                limit: LARGEST_RECORD,
+                limit,
             });
         }
         Ok(Some(record))
