@@ -3,6 +3,7 @@
 use coord::store::IntoStore;
 use coord::{Coordinator, Error};
 use coord_tests::SmallStore;
+use serde::{Deserialize, Serialize, Serializer};
 
 use crate::records::{KEY, Runs};
 
@@ -50,4 +51,39 @@ async fn a_result_that_the_store_refuses_is_an_error_for_good() {
         assert!(error.to_string().contains("too large"), "{error}");
     }
     assert_eq!(runs, 1);
+}
+
+/// Its author has not thought of everything.
+#[derive(Debug, Deserialize)]
+struct Panicking;
+
+impl Serialize for Panicking {
+    fn serialize<S: Serializer>(&self, _: S) -> Result<S::Ok, S::Error> {
+        panic!("as it is meant to")
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_result_that_panics_when_it_is_written_is_an_error_for_good() {
+    let coord = Coordinator::builder().build();
+    let runs = Runs::default();
+    let call = || {
+        let (call, runs) = (coord.idempotency(KEY), runs.clone());
+        tokio::spawn(async move {
+            call.run(async || {
+                runs.begin();
+                Ok::<_, Error>(Panicking)
+            })
+            .await
+        })
+    };
+    assert!(call().await.unwrap_err().is_panic());
+    for _ in 0..2 {
+        let error = call().await.unwrap().unwrap_err();
+        assert!(
+            matches!(error, Error::ResultNotSerializable { .. }),
+            "{error:?}"
+        );
+    }
+    assert_eq!(runs.count(), 1);
 }

@@ -1,7 +1,8 @@
 //! Running the body under a record that is ours, and storing what it returns.
 //!
 //! Whatever happens on the way, the record does not stay behind: a body that fails, panics or is dropped
-//! releases it, and a result that the caller did not stay for is stored in the background.
+//! releases it, and a result that the caller did not stay for is stored in the background. So is that there is
+//! none, if writing it panics.
 
 use std::future::Future;
 use std::pin::pin;
@@ -35,6 +36,8 @@ pub(super) struct Mine<'c> {
 enum Left {
     Nothing,
     Release,
+    /// The body has run, and what it returned is being written: only a panic in that comes between.
+    Entomb,
     Complete(PutRequest),
 }
 
@@ -90,6 +93,7 @@ impl<'c> Mine<'c> {
         let Some(state) = (codec.state_of)(&output) else {
             return Ok(self.release(output).await);
         };
+        self.left = Left::Entomb;
         let mut record = self.finished(state, codec.name, (codec.type_name)(state));
         let bytes = match (codec.encode)(&output, &mut record) {
             Ok(()) => u64::try_from(record.len()).unwrap_or(u64::MAX),
@@ -185,6 +189,7 @@ impl<'c> Mine<'c> {
     /// Lets the next call run the body, since this one has failed with `output`.
     async fn release<Output>(&mut self, output: Output) -> Outcome<Output> {
         let call = self.call;
+        self.left = Left::Release;
         call.keeper.forget(&self.running);
         self.running.end();
         let request = self.running.release();
@@ -215,10 +220,16 @@ impl<'c> Mine<'c> {
 
     /// Stores that the body has run and that there is no result, so that it is not run again.
     async fn entomb(&mut self, state: State, instead: &str) {
+        let tombstone = self.tombstone(state, instead);
+        // If that fails, the caller still has to know that the body has run, and why there is no result.
+        let _ = self.complete(tombstone).await;
+    }
+
+    /// The record of a result that is not there.
+    fn tombstone(&self, state: State, instead: &str) -> Vec<u8> {
         let mut record = self.finished(state, "", "");
         record.extend_from_slice(instead.as_bytes());
-        // If that fails, the caller still has to know that the body has run, and why there is no result.
-        let _ = self.complete(record).await;
+        record
     }
 
     /// The beginning of a finished record, to which the result is appended.
@@ -231,10 +242,17 @@ impl<'c> Mine<'c> {
 
 impl Drop for Mine<'_> {
     fn drop(&mut self) {
-        let keeper = &self.call.keeper;
+        let (call, keeper) = (self.call, &self.call.keeper);
         match std::mem::replace(&mut self.left, Left::Nothing) {
             Left::Nothing => {}
             Left::Release => self.running.release_later(keeper),
+            Left::Entomb => {
+                let tombstone = self.tombstone(State::NotSerializable, "its `Serialize` panicked");
+                let request = PutRequest::new(&*call.name, tombstone)
+                    .when(self.running.end())
+                    .ttl(call.ttl);
+                self.running.complete_later(keeper, request);
+            }
             Left::Complete(request) => self.running.complete_later(keeper, request),
         }
     }
