@@ -98,6 +98,7 @@ coord_tests::over_every_store! {
         durations_without_sense_are_refused
         a_lease_of_the_coordinators_is_cut_to_the_ttl
         a_fingerprint_that_is_no_json_is_refused
+        a_fingerprint_of_a_long_integer_is_one
         a_refused_call_asks_nobody
     }
     attribute {

@@ -74,6 +74,24 @@ pub(crate) async fn a_fingerprint_that_is_no_json_is_refused(fleet: &Fleet) {
     assert_eq!(option(&error), "fingerprint");
 }
 
+/// JSON has them, though not every one who reads it.
+pub(crate) async fn a_fingerprint_of_a_long_integer_is_one(fleet: &Fleet) {
+    let (one, other) = fleet.two().await;
+    let call = |coord: &Coordinator, amount: u128| {
+        let call = coord.idempotency(KEY).fingerprint(amount);
+        async { call.run(async || Ok::<u64, Error>(7)).await }
+    };
+    call(&one, u128::MAX).await.unwrap();
+    assert_eq!(call(&other, u128::MAX).await.unwrap(), 7);
+    for amount in [u128::MAX - 1, u128::from(u64::MAX), 0] {
+        let error = call(&other, amount).await.unwrap_err();
+        assert!(
+            matches!(error, Error::FingerprintMismatch { .. }),
+            "{error:?}"
+        );
+    }
+}
+
 pub(crate) async fn a_refused_call_asks_nobody(fleet: &Fleet) {
     let (store, coord): (_, Coordinator) = fleet.faulty().await;
     refused(coord.idempotency("")).await;

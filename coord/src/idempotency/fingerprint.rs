@@ -1,7 +1,10 @@
 //! Fingerprints: what tells that a key was used for another request.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 
 use crate::error::Error;
@@ -13,9 +16,8 @@ pub(crate) struct Fingerprint(#[serde(with = "super::record::halves")] u128);
 impl Fingerprint {
     /// The fingerprint of a value as serde sees it. The order of a map's entries does not matter.
     pub(crate) fn of<T: Serialize + ?Sized>(value: &T) -> Result<Self, Error> {
-        let value = serde_json::to_value(value).map_err(|problem| not_json(&problem))?;
         let mut digest = Sha256::new();
-        feed(&mut digest, &value);
+        feed_any(&mut digest, value).map_err(|problem| not_json(&problem))?;
         Ok(Self(first_bits(digest)))
     }
 }
@@ -35,14 +37,9 @@ impl FingerprintParts {
     }
 
     pub(crate) fn add<T: Serialize + ?Sized>(&mut self, name: &'static str, part: &T) {
-        match serde_json::to_value(part) {
-            Ok(value) => {
-                feed_bytes(&mut self.digest, name.as_bytes());
-                feed(&mut self.digest, &value);
-            }
-            Err(problem) => {
-                self.problem.get_or_insert_with(|| not_json(&problem));
-            }
+        feed_bytes(&mut self.digest, name.as_bytes());
+        if let Err(problem) = feed_any(&mut self.digest, part) {
+            self.problem.get_or_insert_with(|| not_json(&problem));
         }
     }
 
@@ -76,6 +73,50 @@ fn first_bits(digest: Sha256) -> u128 {
     first
         .iter()
         .fold(0, |bits, byte| (bits << 8) | u128::from(*byte))
+}
+
+/// Feeds a value as serde sees it, or says why that is no JSON.
+fn feed_any<T: Serialize + ?Sized>(digest: &mut Sha256, value: &T) -> serde_json::Result<()> {
+    match serde_json::to_value(value) {
+        Ok(value) => {
+            feed(digest, &value);
+            Ok(())
+        }
+        // A `Value` has no room for integers of more than 64 bits. The text has, and it says so if it is something else.
+        Err(problem) => match serde_json::to_string(value) {
+            Ok(text) => feed_text(digest, &text),
+            Err(_) => Err(problem),
+        },
+    }
+}
+
+/// Feeds what [`feed`] would feed if a `Value` had room for integers of any length.
+fn feed_text(digest: &mut Sha256, text: &str) -> serde_json::Result<()> {
+    let digits = text.strip_prefix('-').unwrap_or(text);
+    if digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        digest.update(b"#");
+        feed_bytes(digest, text.as_bytes());
+        return Ok(());
+    }
+    match text.as_bytes().first() {
+        Some(b'[') => {
+            digest.update(b"[");
+            for item in serde_json::from_str::<Vec<&RawValue>>(text)? {
+                feed_text(digest, item.get())?;
+            }
+            digest.update(b"]");
+        }
+        Some(b'{') => {
+            digest.update(b"{");
+            for (name, value) in serde_json::from_str::<BTreeMap<String, &RawValue>>(text)? {
+                feed_bytes(digest, name.as_bytes());
+                feed_text(digest, value.get())?;
+            }
+            digest.update(b"}");
+        }
+        _ => feed(digest, &serde_json::from_str(text)?),
+    }
+    Ok(())
 }
 
 /// Feeds a value so that different values are fed differently, and equal ones equally, whatever order another
@@ -123,8 +164,9 @@ mod tests {
     use std::collections::HashMap;
 
     use serde::Serialize;
+    use sha2::{Digest, Sha256};
 
-    use super::Fingerprint;
+    use super::{Fingerprint, feed_text, first_bits};
 
     fn of<T: Serialize>(value: T) -> Fingerprint {
         Fingerprint::of(&value).unwrap()
@@ -158,6 +200,65 @@ mod tests {
             names.iter().map(|name| (name.clone(), 1)).collect()
         };
         assert_eq!(of(map(&names)), of(map(&names)));
+    }
+
+    #[test]
+    fn integers_of_any_length_have_one() {
+        let large = u128::from(u64::MAX) + 1;
+        let all = [
+            of(large),
+            of(large + 1),
+            of(u128::MAX),
+            of(i128::MIN),
+            of(large.to_string()),
+            of([large]),
+            of((large, 1)),
+            of((1, large)),
+            of(u64::MAX),
+        ];
+        for (index, one) in all.iter().enumerate() {
+            assert!(!all[..index].contains(one), "{index}");
+        }
+        assert_eq!(of(u128::from(u64::MAX)), of(u64::MAX));
+    }
+
+    #[test]
+    fn the_order_of_a_map_of_long_integers_does_not_matter() {
+        #[derive(Serialize)]
+        struct Forth {
+            a: u128,
+            b: u128,
+        }
+        #[derive(Serialize)]
+        struct Back {
+            b: u128,
+            a: u128,
+        }
+        let (a, b) = (1, u128::MAX);
+        assert_eq!(of(Forth { a, b }), of(Back { b, a }));
+    }
+
+    /// A value that has room for long integers has the fingerprint which it had when it had none.
+    #[test]
+    fn text_is_fed_as_its_value_is() {
+        #[derive(Serialize)]
+        struct All<'a> {
+            text: &'a str,
+            numbers: (i8, u64, f64, i64),
+            nothing: (),
+            list: Vec<Option<bool>>,
+            map: HashMap<&'a str, u8>,
+        }
+        let all = All {
+            text: "größe \"1\"\n",
+            numbers: (-7, u64::MAX, 0.5, i64::MIN),
+            nothing: (),
+            list: vec![None, Some(true), Some(false)],
+            map: HashMap::from([("a", 1), ("b", 2)]),
+        };
+        let mut digest = Sha256::new();
+        feed_text(&mut digest, &serde_json::to_string(&all).unwrap()).unwrap();
+        assert_eq!(Fingerprint(first_bits(digest)), of(&all));
     }
 
     /// Processes of different versions compare them.
