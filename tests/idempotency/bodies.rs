@@ -23,6 +23,16 @@ pub(crate) async fn a_body_knows_its_attempt_and_token(fleet: &Fleet) {
     assert!(later >= token);
 }
 
+/// It is put into logs.
+pub(crate) async fn a_context_does_not_show_the_key(fleet: &Fleet) {
+    let coord = fleet.process().await;
+    let shows = async |ctx: &IdempotencyContext| Ok::<_, Error>(format!("{ctx:?}"));
+    let shown = coord.idempotency("account:secret").run_with(shows).await;
+    let shown = shown.unwrap();
+    assert!(shown.contains("attempt: 1"), "{shown}");
+    assert!(!shown.contains("secret"), "{shown}");
+}
+
 pub(crate) async fn a_downstream_key_is_the_same_for_every_attempt(fleet: &Fleet) {
     let (one, other) = fleet.two().await;
     let key = |label: &'static str| {

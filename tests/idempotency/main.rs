@@ -50,6 +50,7 @@ coord_tests::over_every_store! {
     }
     bodies {
         a_body_knows_its_attempt_and_token
+        a_context_does_not_show_the_key
         a_downstream_key_is_the_same_for_every_attempt
         a_body_that_fails_releases_the_key
         a_body_that_panics_releases_the_key

@@ -1,5 +1,6 @@
 //! What the body of an idempotent call can know of its call.
 
+use std::fmt;
 use std::sync::Arc;
 
 use super::fingerprint::bits_of;
@@ -21,7 +22,7 @@ use crate::store::FencingToken;
 ///     .await?;
 /// # assert!(paid.len() > 32); Ok::<(), coord::Error>(()) }).unwrap();
 /// ```
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct IdempotencyContext {
     record: Arc<str>,
     attempt: u32,
@@ -60,5 +61,15 @@ impl IdempotencyContext {
     pub fn downstream_key(&self, label: &str) -> String {
         let pieces = [self.record.as_bytes(), label.as_bytes()];
         format!("{:032x}", bits_of(pieces))
+    }
+}
+
+/// Keys may be confidential.
+impl fmt::Debug for IdempotencyContext {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("IdempotencyContext")
+            .field("attempt", &self.attempt)
+            .field("token", &self.token)
+            .finish_non_exhaustive()
     }
 }
