@@ -67,6 +67,7 @@ pub(crate) async fn cookies_and_headers_of_the_connection_are_never_stored(fleet
             ("x-hop", "a-secret"),
             ("keep-alive", "timeout=5"),
             ("proxy-authenticate", "Basic"),
+            ("proxy-authentication-info", "a-secret"),
             ("trailer", "x-sum"),
             ("te", "trailers"),
             ("upgrade", "h2c"),

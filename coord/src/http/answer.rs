@@ -22,7 +22,7 @@ const AROUND: usize = 4 * 1024;
 static REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
 
 /// Headers that are never stored: they are for one client, or about one connection.
-const NEVER_STORED: [HeaderName; 10] = [
+const NEVER_STORED: [HeaderName; 11] = [
     SET_COOKIE,
     CONNECTION,
     HeaderName::from_static("keep-alive"),
@@ -31,6 +31,7 @@ const NEVER_STORED: [HeaderName; 10] = [
     PROXY_AUTHORIZATION,
     TE,
     TRAILER,
+    HeaderName::from_static("proxy-authentication-info"),
     TRANSFER_ENCODING,
     UPGRADE,
 ];
