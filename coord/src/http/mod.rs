@@ -72,9 +72,10 @@
 //!
 //! # Where to put it
 //!
-//! Inside of what authenticates, so that [`scope`](IdempotencyLayer::scope) can tell callers apart; outside of
-//! what compresses, so that what is stored is what was sent. In axum, on the outermost router: within
-//! `Router::nest` the path lacks its beginning, and equal requests to two places look the same.
+//! Inside of what authenticates, so that [`scope`](IdempotencyLayer::scope) can tell callers apart; and inside of
+//! what compresses, so that what is stored is plain, and each client is sent it in an encoding that it accepts. In
+//! axum, on the outermost router: within `Router::nest` the path lacks its beginning, and equal requests to two
+//! places look the same.
 //!
 //! Request bodies are read before the handler runs, and answers before they are sent, both up to `max_body`; so
 //! answers that do not end, such as event streams, are not for this layer. Task-locals of the code around do not
