@@ -1,6 +1,9 @@
 //! An answer, and what of it is stored: one line of JSON with the status and the headers, then the body as it
 //! is.
 
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+
 use bytes::Bytes;
 use http::header::{CONNECTION, HeaderName, HeaderValue, SET_COOKIE, TE, TRAILER};
 use http::header::{PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TRANSFER_ENCODING, UPGRADE};
@@ -8,7 +11,7 @@ use http::{HeaderMap, Response, StatusCode};
 use http_body::Body;
 use serde::{Deserialize, Serialize};
 
-use super::body::{BoxError, Read, ResponseBody, passed_on, read, whole};
+use super::body::{BoxError, Read, ResponseBody, Whole, passed_on, read, whole};
 use super::problem::Problem;
 use crate::error::Error;
 use crate::idempotency::{Codec, State};
@@ -28,10 +31,10 @@ const NEVER_STORED: [HeaderName; 11] = [
     HeaderName::from_static("keep-alive"),
     HeaderName::from_static("proxy-connection"),
     PROXY_AUTHENTICATE,
+    HeaderName::from_static("proxy-authentication-info"),
     PROXY_AUTHORIZATION,
     TE,
     TRAILER,
-    HeaderName::from_static("proxy-authentication-info"),
     TRANSFER_ENCODING,
     UPGRADE,
 ];
@@ -52,7 +55,7 @@ pub fn is_final(status: StatusCode) -> bool {
 pub(super) enum Answer<E> {
     /// By the handler, as a result. `head` is what is stored before the body.
     Executed {
-        response: Response<Bytes>,
+        response: Response<Whole>,
         head: Vec<u8>,
     },
     /// By the handler, as a result that is too large to be stored.
@@ -62,6 +65,8 @@ pub(super) enum Answer<E> {
     },
     /// By the handler, and it is no result.
     Passing(Response<ResponseBody>),
+    /// By the handler, and what should say whether it is a result has panicked.
+    Unjudged(Box<dyn Any + Send>),
     /// By the handler's failure.
     Failed(E),
     /// By what was stored.
@@ -71,10 +76,11 @@ pub(super) enum Answer<E> {
 }
 
 impl<E> Answer<E> {
-    /// What the handler's response is, given whether its status makes it a result, and how much a store keeps.
+    /// What the handler's response is, given what says whether its status makes it a result, and how much a store
+    /// keeps.
     pub(super) async fn of<B>(
         response: Response<B>,
-        is_result: bool,
+        is_result: impl FnOnce(StatusCode) -> bool + Send,
         max_body: usize,
         largest_value: usize,
     ) -> Self
@@ -82,6 +88,12 @@ impl<E> Answer<E> {
         B: Body<Data = Bytes> + Send + 'static,
         B::Error: Into<BoxError>,
     {
+        let status = response.status();
+        // The handler has done its work. What panics behind it is no reason to run it again.
+        let is_result = match catch_unwind(AssertUnwindSafe(|| is_result(status))) {
+            Ok(is_result) => is_result,
+            Err(panic) => return Self::Unjudged(panic),
+        };
         // An upgraded connection is nothing that can be stored.
         if !is_result || response.status().is_informational() {
             return Self::Passing(response.map(passed_on));
@@ -96,22 +108,23 @@ impl<E> Answer<E> {
                 head,
             },
             Read::Whole(body) => Self::TooLarge {
-                at_least: length(head.len()).saturating_add(length(body.len())),
-                response: Response::from_parts(parts, whole(body)),
+                at_least: length(head.len()).saturating_add(length(body.bytes.len())),
+                response: Response::from_parts(parts, body.into_body()),
             },
             Read::TooLarge { body, at_least } => Self::TooLarge {
                 response: Response::from_parts(parts, body),
                 at_least,
             },
             // The client gets no answer either, and tries again.
-            Read::Broken(body) => Self::Passing(Response::from_parts(parts, body)),
+            Read::Broken { body, .. } => Self::Passing(Response::from_parts(parts, body)),
         }
     }
 
     pub(super) fn into_response(self) -> Result<Response<ResponseBody>, E> {
         match self {
-            Self::Executed { response, .. } => Ok(response.map(whole)),
+            Self::Executed { response, .. } => Ok(response.map(Whole::into_body)),
             Self::TooLarge { response, .. } | Self::Passing(response) => Ok(response),
+            Self::Unjudged(panic) => resume_unwind(panic),
             Self::Failed(error) => Err(error),
             Self::Replayed(mut response) => {
                 let headers = response.headers_mut();
@@ -129,16 +142,20 @@ impl<E> Answer<E> {
             state_of: |answer| match answer {
                 Self::Executed { .. } => Some(State::Value),
                 Self::TooLarge { .. } => Some(State::TooLarge),
+                Self::Unjudged(_) => Some(State::NotSerializable),
                 _ => None,
             },
             encode: |answer, record| {
                 match answer {
                     Self::Executed { response, head } => {
                         record.extend_from_slice(head);
-                        record.extend_from_slice(response.body());
+                        record.extend_from_slice(&response.body().bytes);
                     }
                     Self::TooLarge { at_least, .. } => {
                         record.extend_from_slice(at_least.to_string().as_bytes());
+                    }
+                    Self::Unjudged(_) => {
+                        record.extend_from_slice(b"`store_when` panicked");
                     }
                     _ => {}
                 }
@@ -238,7 +255,7 @@ mod tests {
             let value = HeaderValue::try_from("x".repeat(length)).unwrap();
             response.headers_mut().insert("x-large", value);
             let answer =
-                Answer::<Infallible>::of(response, true, usize::MAX, MAX_VALUE_BYTES).await;
+                Answer::<Infallible>::of(response, |_| true, usize::MAX, MAX_VALUE_BYTES).await;
             assert_eq!(matches!(answer, Answer::Executed { .. }), is_kept);
             let Ok(response) = answer.into_response();
             let body = response.into_body().collect().await.unwrap().to_bytes();

@@ -2,9 +2,10 @@
 
 use bytes::Bytes;
 use futures_util::stream::{self, StreamExt};
+use http::HeaderMap;
 use http_body::{Body, Frame};
 use http_body_util::combinators::UnsyncBoxBody;
-use http_body_util::{BodyExt, BodyStream, Full, StreamBody};
+use http_body_util::{BodyExt, BodyStream, Full, LengthLimitError, StreamBody};
 
 pub(super) type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
@@ -13,12 +14,37 @@ pub type ResponseBody = UnsyncBoxBody<Bytes, BoxError>;
 
 /// What came of reading a body.
 pub(super) enum Read {
-    /// All of it, but for trailers.
-    Whole(Bytes),
+    Whole(Whole),
     /// It has more bytes than the limit. Nothing is lost: this body is as the one that was read.
-    TooLarge { body: ResponseBody, at_least: u64 },
+    TooLarge {
+        body: ResponseBody,
+        at_least: u64,
+    },
     /// It failed on the way. This body fails at the same place.
-    Broken(ResponseBody),
+    Broken {
+        body: ResponseBody,
+        /// Whether it is too large for a limit that was put around it before.
+        is_over_a_limit: bool,
+    },
+}
+
+/// A body that was read to its end.
+pub(super) struct Whole {
+    pub(super) bytes: Bytes,
+    pub(super) trailers: Option<HeaderMap>,
+}
+
+impl Whole {
+    /// A body as the one that was read.
+    pub(super) fn into_body(self) -> ResponseBody {
+        match self.trailers {
+            None => whole(self.bytes),
+            Some(trailers) => {
+                let trailers = stream::iter([Ok(Frame::trailers(trailers))]);
+                continued(vec![self.bytes], trailers)
+            }
+        }
+    }
 }
 
 pub(super) fn whole(bytes: Bytes) -> ResponseBody {
@@ -44,6 +70,7 @@ where
     let limit = u64::try_from(limit).unwrap_or(u64::MAX);
     let mut body = passed_on(body);
     let mut begun = Vec::new();
+    let mut trailers: Option<HeaderMap> = None;
     let mut length = 0;
     loop {
         let at_least = body.size_hint().lower().saturating_add(length);
@@ -52,19 +79,38 @@ where
             return Read::TooLarge { body, at_least };
         }
         match body.frame().await {
-            None => return Read::Whole(joined(begun)),
-            Some(Err(error)) => {
-                let failure = stream::iter([Err(error)]);
-                return Read::Broken(continued(begun, failure));
+            None => {
+                let bytes = joined(begun);
+                return Read::Whole(Whole { bytes, trailers });
             }
-            Some(Ok(frame)) => {
-                if let Ok(data) = frame.into_data() {
+            Some(Err(error)) => {
+                let is_over_a_limit = is_over_a_limit(&*error);
+                let failure = stream::iter([Err(error)]);
+                let body = continued(begun, failure);
+                return Read::Broken {
+                    body,
+                    is_over_a_limit,
+                };
+            }
+            Some(Ok(frame)) => match frame.into_data() {
+                Ok(data) => {
                     length += u64::try_from(data.len()).unwrap_or(u64::MAX);
                     begun.push(data);
                 }
-            }
+                Err(frame) => {
+                    if let Ok(more) = frame.into_trailers() {
+                        trailers.get_or_insert_default().extend(more);
+                    }
+                }
+            },
         }
     }
+}
+
+/// Whether `http_body_util::Limited`, which is also what limits bodies in tower and axum, is behind an error.
+fn is_over_a_limit(error: &(dyn std::error::Error + 'static)) -> bool {
+    std::iter::successors(Some(error), |error| error.source())
+        .any(|error| error.is::<LengthLimitError>())
 }
 
 fn continued(

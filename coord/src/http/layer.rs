@@ -145,7 +145,8 @@ impl IdempotencyLayer {
     }
 
     /// Which statuses are results, to be stored and replayed. After another one, the next request with the key
-    /// runs the handler again. The default is [`is_final`]; 1xx never are.
+    /// runs the handler again. The default is [`is_final`]; 1xx never are. If it panics, the panic is passed on, and
+    /// the handler, which has run, is not run again.
     ///
     /// ```
     /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {

@@ -46,7 +46,7 @@
 //! | of another method than [`methods`](IdempotencyLayer::methods), or without the header | what the handler says |
 //! | without the header, where it is [`required`](IdempotencyLayer::required) | 400 |
 //! | with the header twice, malformed, empty, or over [`LONGEST_KEY`] characters | 400 |
-//! | with a body over [`max_body`](IdempotencyLayer::max_body) | 413 |
+//! | with a body over [`max_body`](IdempotencyLayer::max_body), or over a limit that is put around the layer | 413 |
 //! | with a new key | what the handler says, which is stored if its status [`is_final`] |
 //! | with a known key, of the same caller, method, path and body | the stored answer |
 //! | with a known key, of the same caller, and another method, path or body | 422 |
@@ -68,7 +68,8 @@
 //!   own that [`Coordinator::shutdown`](crate::Coordinator::shutdown) ends. To let such handlers finish first,
 //!   await [`idle`](IdempotencyLayer::idle) in between. What waits or has not begun ends with its client.
 //! - The handler does not run before the store has confirmed that it may.
-//! - What is stored has no `Set-Cookie`, none of the headers that are about the connection, and no trailers.
+//! - What is stored has no `Set-Cookie`, none of the headers that are about the connection, and no trailers: these
+//!   come with the first answer only. Those of a request are among its extensions, as [`RequestTrailers`].
 //!
 //! # Where to put it
 //!
@@ -100,4 +101,4 @@ pub use body::ResponseBody;
 pub use correlation::{ContextLayer, ContextService};
 pub use key::LONGEST_KEY;
 pub use layer::IdempotencyLayer;
-pub use service::IdempotencyService;
+pub use service::{IdempotencyService, RequestTrailers};

@@ -80,6 +80,16 @@ impl Problem {
         )
     }
 
+    /// It is over a limit that is not ours.
+    pub(super) fn request_over_a_limit() -> Self {
+        Self::new(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            "request-too-large",
+            "The request is too large",
+            "Its body is over the limit of this service. Nothing has been done.",
+        )
+    }
+
     pub(super) fn unreadable_request() -> Self {
         Self::new(
             StatusCode::BAD_REQUEST,

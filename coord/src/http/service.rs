@@ -8,12 +8,12 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use http::request::Parts;
-use http::{Request, Response};
+use http::{HeaderMap, Request, Response};
 use http_body::Body;
 use tower_service::Service;
 
 use super::answer::Answer;
-use super::body::{BoxError, Read, ResponseBody, passed_on, read};
+use super::body::{BoxError, Read, ResponseBody, Whole, passed_on, read};
 use super::handlers::Begun;
 use super::key;
 use super::layer::Settings;
@@ -36,6 +36,11 @@ impl<S> IdempotencyService<S> {
         }
     }
 }
+
+/// The trailers of a guarded request, among its extensions: the body that the handler gets is made of bytes, and has
+/// none. They are no part of what tells one request from another.
+#[derive(Debug, Clone)]
+pub struct RequestTrailers(pub HeaderMap);
 
 type Answering<E> = Pin<Box<dyn Future<Output = Result<Response<ResponseBody>, E>> + Send>>;
 
@@ -95,23 +100,31 @@ where
         Read::TooLarge { .. } => {
             return Ok(Problem::request_too_large(settings.max_body).into_response());
         }
-        Read::Broken(_) => return Ok(Problem::unreadable_request().into_response()),
+        Read::Broken {
+            is_over_a_limit: true,
+            ..
+        } => return Ok(Problem::request_over_a_limit().into_response()),
+        Read::Broken { .. } => return Ok(Problem::unreadable_request().into_response()),
     };
     let handlers = match settings.handlers() {
         Ok(handlers) => handlers,
         Err(error) => return Ok(Problem::of(error).into_response()),
     };
-    let call = settings.call(&parts, &key, &body);
+    let Whole { bytes, trailers } = body;
+    if let Some(trailers) = trailers {
+        parts.extensions.insert(RequestTrailers(trailers));
+    }
+    let call = settings.call(&parts, &key, &bytes);
     let begun = Begun::default();
     let begins = begun.clone();
     let work = call.run(Answer::Refused, Answer::codec(), |context| async move {
         begins.set();
         parts.extensions.insert(context);
-        let request = Request::from_parts(parts, ReqBody::from(body));
+        let request = Request::from_parts(parts, ReqBody::from(bytes));
         match inner.call(request).await {
             Ok(response) => {
-                let is_result = (settings.store_when)(response.status());
                 let largest_value = settings.coordinator.store().capabilities().largest_value;
+                let is_result = &*settings.store_when;
                 Answer::of(response, is_result, settings.max_body, largest_value).await
             }
             Err(error) => Answer::Failed(error),
