@@ -38,6 +38,8 @@ coord_tests::over_every_store! {
     results {
         every_falsy_value_is_replayed_as_it_was
         numbers_and_texts_are_replayed_as_they_were
+        every_shape_is_replayed_as_it_was
+        a_result_that_would_come_back_as_another_is_an_error_for_good
         an_error_is_not_a_result
         a_remembered_error_is_replayed
         an_error_that_serde_refuses_is_not_remembered

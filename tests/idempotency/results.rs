@@ -36,6 +36,77 @@ pub(crate) async fn every_falsy_value_is_replayed_as_it_was(fleet: &Fleet) {
     comes_back(fleet, "null in a list", vec![None, Some(0)]).await;
 }
 
+/// All shapes that serde knows.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+enum Shape {
+    Unit,
+    Newtype(Option<u64>),
+    Tuple(u8, Option<String>, (), char),
+    Struct {
+        map: BTreeMap<u64, Option<Vec<i8>>>,
+        #[serde(flatten)]
+        rest: BTreeMap<String, serde_json::Value>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        absent: Option<u8>,
+    },
+    Within(Option<Wrapped>, Option<[Option<u8>; 2]>, std::net::IpAddr),
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct Wrapped(String, f32);
+
+pub(crate) async fn every_shape_is_replayed_as_it_was(fleet: &Fleet) {
+    let rest = serde_json::json!({ "null": null, "list": [1.5, {}] });
+    let shapes = vec![
+        Shape::Unit,
+        Shape::Newtype(None),
+        Shape::Newtype(Some(0)),
+        Shape::Tuple(1, Some(String::new()), (), 'ü'),
+        Shape::Struct {
+            map: BTreeMap::from([(1, None), (2, Some(vec![-1]))]),
+            rest: serde_json::from_value(rest).unwrap(),
+            absent: None,
+        },
+        Shape::Within(
+            Some(Wrapped("a".to_owned(), 0.1)),
+            Some([None, Some(1)]),
+            [127, 0, 0, 1].into(),
+        ),
+    ];
+    comes_back(fleet, "shapes", shapes).await;
+}
+
+/// What JSON has no other word for than that for something else.
+pub(crate) async fn a_result_that_would_come_back_as_another_is_an_error_for_good(fleet: &Fleet) {
+    #[derive(Serialize, Deserialize)]
+    struct Nothing;
+    refuses(fleet, "some unit", Some(())).await;
+    refuses(fleet, "some unit struct", Some(Nothing)).await;
+    refuses(fleet, "some none", vec![Some(None::<u64>)]).await;
+    refuses(fleet, "some null", Some(serde_json::Value::Null)).await;
+    refuses(fleet, "no number", f64::NAN).await;
+    refuses(fleet, "infinite", (1, f32::NEG_INFINITY)).await;
+    let map = BTreeMap::from([("a".to_owned(), Some(f64::NAN))]);
+    refuses(fleet, "in a map", map).await;
+}
+
+async fn refuses<T: Serialize + DeserializeOwned>(fleet: &Fleet, key: &str, value: T) {
+    let coord = fleet.process().await;
+    let mut value = Some(value);
+    for _ in 0..2 {
+        let call = coord.idempotency(key);
+        let call = call.run(async || Ok::<_, Error>(value.take().expect("one run")));
+        let Err(error) = call.await else {
+            panic!("{key} is stored");
+        };
+        assert!(
+            matches!(error, Error::ResultNotSerializable { .. }),
+            "{error:?}"
+        );
+        assert!(error.to_string().contains("`null`"), "{error}");
+    }
+}
+
 pub(crate) async fn numbers_and_texts_are_replayed_as_they_were(fleet: &Fleet) {
     comes_back(fleet, "large", (u64::MAX, i64::MIN, u128::MAX)).await;
     comes_back(

@@ -363,3 +363,14 @@ fn a_runtime_that_ends_keeps_nobody_from_cleaning_up_behind_later_sagas() {
         until_cleaned_up(&store, second).await.unwrap();
     });
 }
+
+/// JSON would bring it back as another value.
+#[tokio::test(start_paused = true)]
+async fn an_output_that_would_come_back_as_another_is_a_failure() {
+    let coord = Coordinator::builder().build();
+    let saga = coord
+        .saga("odd:1")
+        .run(async |saga: &ClosureSaga| saga.step("odd", async || Ok::<_, String>(Some(()))).await);
+    let refused = saga.await.unwrap_err();
+    assert!(refused.to_string().contains("`null`"), "{refused}");
+}

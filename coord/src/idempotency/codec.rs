@@ -5,6 +5,7 @@ use std::any::type_name;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use super::exact::Exact;
 use super::record::State;
 
 /// How an `Output` is stored and read again. Functions rather than a trait, so that generated code can hand
@@ -91,7 +92,7 @@ where
 const JSON: &str = "json";
 
 fn encode<T: Serialize>(value: &T, record: &mut Vec<u8>) -> Result<(), String> {
-    serde_json::to_writer(record, value).map_err(|problem| problem.to_string())
+    serde_json::to_writer(record, &Exact::new(value)).map_err(|problem| problem.to_string())
 }
 
 fn decode<T: DeserializeOwned>(stored: &[u8]) -> Result<T, String> {

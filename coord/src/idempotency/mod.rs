@@ -15,7 +15,7 @@
 
 // `settle` is the table of what a call does about what the store has; `execute` runs the body under a record
 // that is ours, which `running` is what this process knows of. `record` is what is stored, `codec` what of it
-// is the result. `call` puts them together.
+// is the result, written as `exact` has it. `call` puts them together.
 // `inspect` is for people who look.
 // `transactional` is the same in a transaction of the caller's.
 
@@ -25,6 +25,7 @@ mod call;
 mod codec;
 mod collisions;
 mod context;
+mod exact;
 mod execute;
 mod fingerprint;
 mod inspect;
@@ -40,6 +41,7 @@ pub(crate) use call::Request;
 #[doc(hidden)]
 pub use codec::Codec;
 pub use context::IdempotencyContext;
+pub(crate) use exact::Exact;
 #[doc(hidden)]
 pub use fingerprint::FingerprintParts;
 pub use inspect::{

@@ -3,6 +3,8 @@
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::idempotency::Exact;
+
 /// How a saga's input is stored and read again. Functions rather than bounds on `Saga`, which would be reported anew
 /// wherever generated code names the saga.
 pub struct InputCodec<S> {
@@ -25,7 +27,7 @@ pub trait SagaInput: Sized {
 impl<S: Serialize + DeserializeOwned> SagaInput for S {
     fn codec() -> InputCodec<Self> {
         InputCodec {
-            write: |input| serde_json::to_vec(input),
+            write: |input| serde_json::to_vec(&Exact::new(input)),
             read: |stored| serde_json::from_slice(stored),
         }
     }

@@ -13,6 +13,7 @@ use serde_json::value::{RawValue, to_raw_value};
 use super::call::Call;
 use super::error::StepError;
 use crate::coordinator::Dependency;
+use crate::idempotency::Exact;
 use crate::policy::RetryPolicy;
 use crate::store::FITS_EVERYWHERE;
 
@@ -250,7 +251,7 @@ impl Stored {
     /// Writes an output. The limit leaves room for what is stored beside it.
     pub(super) fn of<T: Serialize + ?Sized>(output: &T) -> Result<Self, Failed> {
         const LIMIT: usize = FITS_EVERYWHERE - 4 * 1024;
-        let written = to_raw_value(output).map_err(|problem| {
+        let written = to_raw_value(&Exact::new(output)).map_err(|problem| {
             Failed::for_good(StepError::of_text(format!(
                 "it was done, but its output cannot be stored ({problem}): return a type that `serde_json` can \
                  write"
