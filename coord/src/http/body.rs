@@ -110,7 +110,7 @@ where
 /// Whether `http_body_util::Limited`, which is also what limits bodies in tower and axum, is behind an error.
 fn is_over_a_limit(error: &(dyn std::error::Error + 'static)) -> bool {
     std::iter::successors(Some(error), |error| error.source())
-        .any(|error| error.is::<LengthLimitError>())
+        .any(<dyn std::error::Error>::is::<LengthLimitError>)
 }
 
 fn continued(
