@@ -4,7 +4,8 @@ use coord::idempotency::{CallInTransaction, InTransaction};
 use coord::{Coordinator, Error, Outcome};
 use coord_tests::postgres::client_of;
 use coord_tests::{shared_postgres, unique};
-use tokio_postgres::{Client, Transaction};
+use serde::{Deserialize, Serialize};
+use tokio_postgres::{Client, IsolationLevel, Transaction};
 
 use crate::coordinator;
 
@@ -60,6 +61,70 @@ async fn a_call_whose_savepoint_was_rolled_back_does_not_replace_another_result(
 
     let lost = call.finish_in(&mut tx, 2).await;
     assert!(matches!(lost, Err(Error::LockLost { .. })), "{lost:?}");
+    tx.rollback().await.unwrap();
+    assert_eq!(stored(&coord, &key).await, 1);
+}
+
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+enum Failure {
+    Declined,
+    /// The one of coord, which is never stored.
+    #[serde(skip)]
+    Coord(String),
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self::Coord(error.to_string())
+    }
+}
+
+/// Runs a body that fails, and ends the transaction as it is told to.
+async fn declines(coord: &Coordinator, key: &str, tx: Transaction<'_>) -> Result<i64, Failure> {
+    let mut tx = tx;
+    let call = coord.idempotency(key).reject().remember_errors();
+    let result = call.run_in(&mut tx, async |_| Err(Failure::Declined)).await;
+    match &result {
+        Err(Failure::Coord(_)) => tx.rollback().await.unwrap(),
+        _ => tx.commit().await.unwrap(),
+    }
+    result
+}
+
+#[tokio::test]
+async fn a_remembered_error_is_committed_and_one_of_ours_is_not() {
+    let (coord, [mut client, mut other], key) = set_up().await;
+    let mut tx = client.transaction().await.unwrap();
+    let call = begin(&coord, &key, &mut tx).await;
+    let busy = declines(&coord, &key, other.transaction().await.unwrap()).await;
+    assert!(matches!(busy, Err(Failure::Coord(_))), "{busy:?}");
+    drop(call);
+    tx.rollback().await.unwrap();
+
+    let declined = declines(&coord, &key, client.transaction().await.unwrap()).await;
+    assert_eq!(declined, Err(Failure::Declined));
+    let call = coord.idempotency(&*key).remember_errors();
+    let replayed = call.run(async || -> Result<i64, Failure> { panic!("it ran again") });
+    assert_eq!(replayed.await, Err(Failure::Declined));
+}
+
+/// A transaction of a stricter isolation that does not see what was committed fails at the write, with its effects.
+#[tokio::test]
+async fn a_stricter_transaction_with_an_older_view_fails_at_the_write() {
+    let (coord, [mut client, mut other], key) = set_up().await;
+    let strict = client.build_transaction();
+    let strict = strict.isolation_level(IsolationLevel::RepeatableRead);
+    let mut tx = strict.start().await.unwrap();
+    tx.query("SELECT", &[]).await.unwrap();
+
+    let mut beside = other.transaction().await.unwrap();
+    let call = begin(&coord, &key, &mut beside).await;
+    call.finish_in(&mut beside, 1).await.unwrap();
+    beside.commit().await.unwrap();
+
+    let call = begin(&coord, &key, &mut tx).await;
+    let failed = call.finish_in(&mut tx, 2).await;
+    assert!(matches!(failed, Err(Error::Store(_))), "{failed:?}");
     tx.rollback().await.unwrap();
     assert_eq!(stored(&coord, &key).await, 1);
 }

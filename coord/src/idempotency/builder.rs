@@ -133,6 +133,8 @@ impl IdempotencyBuilder {
     /// The body's error has to implement serde's traits. One that serde refuses, such as a variant with
     /// `#[serde(skip)]`, is not stored, and the next call runs the body: that is how a type says which of its
     /// errors pass.
+    ///
+    /// In a [transaction](IdempotencyBuilder::run_in), such an error has to be committed to be remembered.
     pub fn remember_errors(self) -> IdempotencyBuilder<Remembered> {
         self.with_errors()
     }
@@ -179,7 +181,7 @@ impl IdempotencyBuilder {
 
 /// The calls, which differ in what becomes of errors.
 macro_rules! calls {
-    ($errors:ident, $codec:ident, $($error:tt)*) => {
+    ($errors:ident, $codec:ident, $rolls_back:literal, $($error:tt)*) => {
         impl IdempotencyBuilder<$errors> {
             /// Replays the stored result of this key, or runs `body` and stores what it returns. Two round trips
             /// for the first call, one for a replay.
@@ -267,12 +269,15 @@ macro_rules! calls {
             /// no meaning here: nothing has to be renewed, and a process that dies takes its transaction
             /// with it.
             ///
-            /// Nothing is committed here. If this returns an error, or the future is dropped, roll back. The compiler
-            /// cannot tell that the future is `Send`, as a spawned one must be:
-            /// [`begin_in`](IdempotencyBuilder::begin_in) does the same without a closure.
+            /// Nothing is committed here.
+            #[doc = $rolls_back]
+            /// If the future is dropped, roll back. The compiler cannot tell that the future is `Send`, as a spawned one
+            /// must be: [`begin_in`](IdempotencyBuilder::begin_in) does the same without a closure.
             ///
-            /// Transactions should be `READ COMMITTED`, as they are unless told otherwise; in a stricter one a call that
-            /// had to wait fails, with the transaction.
+            /// Transactions should be `READ COMMITTED`, as they are unless told otherwise. A stricter one sees the
+            /// database as it was at its first statement, and fails if another one has committed a result of the key
+            /// since: a call that had to wait fails at once, and one that did not runs its body, and fails when the result
+            /// is written. Neither leaves anything behind.
             ///
             /// ```no_run
             /// # async fn example(
@@ -335,8 +340,15 @@ macro_rules! calls {
     };
 }
 
-calls!(Forgotten, of_values,);
-calls!(Remembered, of_values_and_errors, + Serialize + DeserializeOwned);
+calls!(Forgotten, of_values, "If this returns an error, roll back.",);
+calls!(
+    Remembered,
+    of_values_and_errors,
+    "An error of the body is a result as a value is, so commit it, or it is not remembered; on one of ours, roll \
+     back. What `E` makes of a [`coord::Error`](crate::Error) should tell them apart, such as a variant of its own: \
+     `match &result { Err(MyError::Coord(_)) => tx.rollback().await?, _ => tx.commit().await? }`.",
+    + Serialize + DeserializeOwned
+);
 
 impl<Errors> fmt::Debug for IdempotencyBuilder<Errors> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
