@@ -1,9 +1,13 @@
 //! Keys that a transaction has claimed, and what it may write of them in the end.
 
+use std::collections::BTreeMap;
+
 use coord::idempotency::{CallInTransaction, InTransaction};
 use coord::{Coordinator, Error, Outcome};
 use coord_tests::postgres::client_of;
 use coord_tests::{shared_postgres, unique};
+use metrics::set_default_local_recorder;
+use metrics_util::debugging::{DebugValue, DebuggingRecorder};
 use serde::{Deserialize, Serialize};
 use tokio_postgres::{Client, IsolationLevel, Transaction};
 
@@ -106,6 +110,44 @@ async fn a_remembered_error_is_committed_and_one_of_ours_is_not() {
     let call = coord.idempotency(&*key).remember_errors();
     let replayed = call.run(async || -> Result<i64, Failure> { panic!("it ran again") });
     assert_eq!(replayed.await, Err(Failure::Declined));
+}
+
+/// As calls that are in no transaction tell it.
+#[tokio::test]
+async fn metrics_tell_how_each_call_ended() {
+    let recorder = DebuggingRecorder::new();
+    let snapshotter = recorder.snapshotter();
+    let _guard = set_default_local_recorder(&recorder);
+    let (coord, [mut client, mut other], key) = set_up().await;
+    let mut tx = client.transaction().await.unwrap();
+    let first = begin(&coord, &key, &mut tx).await;
+    let second = begin(&coord, &key, &mut tx).await;
+    let mut beside = other.transaction().await.unwrap();
+    let busy = coord.idempotency(&*key).reject();
+    let busy = busy.begin_in::<_, i64>(&mut beside).await;
+    assert!(matches!(busy, Err(Error::InProgress { .. })), "{busy:?}");
+    first.finish_in(&mut tx, 1).await.unwrap();
+    second.finish_in(&mut tx, 2).await.unwrap_err();
+    tx.commit().await.unwrap();
+    beside.rollback().await.unwrap();
+    let declined = declines(&coord, &unique("key"), client.transaction().await.unwrap()).await;
+    assert_eq!(declined, Err(Failure::Declined));
+
+    let mut counts = BTreeMap::new();
+    for (key, _, _, value) in snapshotter.snapshot().into_vec() {
+        let name = key.key().name().to_owned();
+        if let (DebugValue::Counter(count), true) = (value, name.contains("idempotency")) {
+            counts.insert(name, count);
+        }
+    }
+    let expected = [
+        ("coord_idempotency_executed_total", 1),
+        ("coord_idempotency_failed_total", 3),
+        ("coord_idempotency_hit_total", 0),
+        ("coord_idempotency_miss_total", 3),
+    ];
+    let expected = expected.map(|(name, count)| (name.to_owned(), count));
+    assert_eq!(counts, BTreeMap::from(expected));
 }
 
 /// A transaction of a stricter isolation that does not see what was committed fails at the write, with its effects.

@@ -83,8 +83,7 @@ impl Request {
         let work = work(&self, context, &span);
         let settled = work.instrument(span.clone()).await;
         settled.unwrap_or_else(|error| {
-            span.record("outcome", outcome_of(&error));
-            span.in_scope(|| emit(self.template(), IdempotencyEvent::Failed));
+            tell_failure(&span, self.template(), &error);
             Outcome::Executed(failed(error))
         })
     }
@@ -136,7 +135,7 @@ impl Request {
         })
     }
 
-    fn template(&self) -> &'static str {
+    pub(super) fn template(&self) -> &'static str {
         match &self.key {
             Ok(key) => key.template(),
             Err(error) => error.template().unwrap_or_default(),
@@ -206,6 +205,16 @@ impl Call {
         u64::try_from(largest.min(FITS_EVERYWHERE)).unwrap_or(u64::MAX)
     }
 
+    /// Tells that the body has returned what is a result now.
+    pub(super) fn tell_result(&self, state: State, took: Duration) {
+        let (outcome, event) = match state {
+            State::Error => ("failed", IdempotencyEvent::Failed),
+            _ => ("executed", IdempotencyEvent::Executed { took }),
+        };
+        self.span.record("outcome", outcome);
+        emit(self.template, event);
+    }
+
     /// Reads a record that is there.
     pub(super) fn read<'e>(&self, entry: &'e Entry) -> Result<Record<'e>, Error> {
         Record::read(&entry.value).map_err(|problem| Error::ResultShapeChanged {
@@ -238,6 +247,12 @@ fn check_duration(
         ));
     }
     Ok(())
+}
+
+/// Tells of an error of ours.
+pub(super) fn tell_failure(span: &Span, template: &'static str, error: &Error) {
+    span.record("outcome", outcome_of(error));
+    span.in_scope(|| emit(template, IdempotencyEvent::Failed));
 }
 
 fn outcome_of(error: &Error) -> &'static str {

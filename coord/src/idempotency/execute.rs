@@ -115,12 +115,7 @@ impl<'c> Mine<'c> {
             }
             Err(error) => return Err(error),
         }
-        let (outcome, event) = match state {
-            State::Error => ("failed", IdempotencyEvent::Failed),
-            _ => ("executed", IdempotencyEvent::Executed { took }),
-        };
-        call.span.record("outcome", outcome);
-        emit(call.template, event);
+        call.tell_result(state, took);
         Ok(Outcome::Executed(output))
     }
 

@@ -13,7 +13,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tracing::{Instrument, Span};
 
-use super::call::{Call, Request};
+use super::call::{Call, Request, tell_failure};
 use super::codec::Codec;
 use super::outcome::Outcome;
 use super::record::{Head, Known, State};
@@ -54,9 +54,12 @@ impl<T: Serialize + DeserializeOwned> CallInTransaction<T> {
         transaction: &mut Transaction,
         result: T,
     ) -> Result<T, Error> {
-        let span = self.mine.call.span.clone();
+        let (span, template) = (self.mine.call.span.clone(), self.mine.call.template);
         let finish = self.mine.finish(codec(), transaction, Ok(result));
-        let Ok(result) = finish.instrument(span).await?.into_inner();
+        let finished = finish.instrument(span.clone()).await;
+        let Ok(result) = finished
+            .inspect_err(|error| tell_failure(&span, template, error))?
+            .into_inner();
         Ok(result)
     }
 }
@@ -112,7 +115,9 @@ impl Request {
         let context = Context::current();
         let span = self.span(context.as_ref());
         let claim = self.claim_in(context, &span, codec(), transaction);
-        Ok(match claim.instrument(span.clone()).await? {
+        let claimed = claim.instrument(span.clone()).await;
+        let tells = |error: &Error| tell_failure(&span, self.template(), error);
+        Ok(match claimed.inspect_err(tells)? {
             Begun::Replayed(Ok(result)) => InTransaction::Replayed(result),
             Begun::Ours(mine) => InTransaction::Ours(CallInTransaction {
                 mine,
@@ -193,7 +198,7 @@ impl Mine {
     ) -> Result<Outcome<Output>, Error> {
         let call = &self.call;
         let took = self.began.elapsed();
-        let Some(record) = self.record(codec, &output)? else {
+        let Some((state, record)) = self.record(codec, &output)? else {
             call.span.record("outcome", "failed");
             emit(call.template, IdempotencyEvent::Failed);
             return Ok(Outcome::Executed(output));
@@ -201,8 +206,7 @@ impl Mine {
         if !self.claim.write(transaction, &record, call.ttl).await? {
             return Err(call.lost());
         }
-        call.span.record("outcome", "executed");
-        emit(call.template, IdempotencyEvent::Executed { took });
+        call.tell_result(state, took);
         Ok(Outcome::Executed(output))
     }
 
@@ -212,7 +216,7 @@ impl Mine {
         &self,
         codec: Codec<Output>,
         output: &Output,
-    ) -> Result<Option<Vec<u8>>, Error> {
+    ) -> Result<Option<(State, Vec<u8>)>, Error> {
         let template = self.call.template;
         let Some(state) = (codec.state_of)(output) else {
             return Ok(None);
@@ -241,7 +245,7 @@ impl Mine {
                 limit,
             });
         }
-        Ok(Some(record))
+        Ok(Some((state, record)))
     }
 }
 
