@@ -10,7 +10,7 @@ use coord::store::{AppendRequest, ListRequest, PutRequest};
 use coord::testing::{Fault, Operation, Rule};
 use coord::{Coordinator, Error, Jitter, RetryPolicy, SagaError, saga};
 use coord_tests::fleet::Fleet;
-use coord_tests::{dropped_after, until};
+use coord_tests::{SmallStore, dropped_after, until};
 use futures_util::FutureExt as _;
 use serde::{Deserialize, Serialize};
 
@@ -253,7 +253,8 @@ impl Crowd {
 
     #[step(parallel)]
     async fn speak(&self) -> Result<String, String> {
-        std::future::ready(Ok("x".repeat(1_000_000))).await
+        let length = usize::try_from(self.number).unwrap();
+        std::future::ready(Ok("x".repeat(length))).await
     }
 }
 
@@ -262,7 +263,7 @@ async fn more_events_than_an_entry_holds_are_stored_in_several() {
     let (fleet, shop) = (Fleet::on_memory(), Shop::default());
     let coord = process(&fleet, &shop).await;
     let crowd = || Crowd {
-        number: 7,
+        number: 1_000_000,
         items: vec![7; 30_000],
     };
     let run = tokio::spawn({
@@ -311,6 +312,57 @@ async fn an_output_of_a_closure_that_is_too_large_is_a_failure() {
         assert!(refused.to_string().contains("over the limit"), "{refused}");
     }
     assert_eq!(shop.asked(), ["one", "two"]);
+}
+
+/// Its compensation would need the output, so whoever looks after the saga has to.
+#[tokio::test(start_paused = true)]
+async fn what_a_closure_cannot_undo_for_want_of_its_output_is_stuck() {
+    let (fleet, shop) = (Fleet::on_memory(), Shop::default());
+    let coord = process(&fleet, &shop).await;
+    shop.order("two", Does::TooMuch);
+    let runs = async || {
+        let body = async |saga: &ClosureSaga| {
+            for name in ["one", "two"] {
+                let undo = async |_: String| shop.does(&format!("undo {name}"), 1).await.map(drop);
+                let step = saga.step(name, async || shop.does(name, 1).await);
+                step.compensate(undo).await?;
+            }
+            Ok(())
+        };
+        coord.saga("import:7").run(body).await
+    };
+    for _ in 0..2 {
+        let stuck = runs().await.unwrap_err();
+        assert!(
+            matches!(&stuck, SagaError::Stuck { step, .. } if step == "two"),
+            "{stuck:?}"
+        );
+    }
+    assert_eq!(shop.asked(), ["one", "two"]);
+    let id = "closures/import:7";
+    assert!(coord.sagas().skip(id, "undone by hand").await.unwrap());
+    assert!(matches!(runs().await, Err(SagaError::Compensated { .. })));
+    assert_eq!(shop.asked(), ["one", "two", "undo one"]);
+}
+
+/// A store takes less than ours do, and says so.
+#[tokio::test(start_paused = true)]
+async fn the_limit_of_an_output_is_that_of_the_store() {
+    let shop = Shop::default();
+    let coord = Coordinator::builder().store(SmallStore::new(100_000));
+    let coord = coord.provide(shop.clone()).build();
+    let crowd = |length| Crowd {
+        number: length,
+        items: vec![7; 2_000],
+    };
+    let done = crowd(90_000).run_with(&coord).await.unwrap();
+    assert_eq!((done.take_part.len(), done.speak.len()), (2_000, 90_000));
+    let refused = crowd(99_000).run_with(&coord).await.unwrap_err();
+    assert!(refused.to_string().contains("limit of 95904"), "{refused}");
+    let items = vec![7; 50_000];
+    let refused = Crowd { number: 1, items }.run_with(&coord).await;
+    let refused = refused.unwrap_err().to_string();
+    assert!(refused.contains("limit is 75000"), "{refused}");
 }
 
 /// The body gives up a step while what was done before it is being stored, and that is stored all the same.

@@ -37,6 +37,8 @@ coord_tests::over_every_store! {
         a_step_that_panics_has_failed
         a_step_that_takes_too_long_has_failed
         an_output_that_is_too_large_is_a_failure
+        what_is_done_and_cannot_be_undone_for_want_of_its_output_is_stuck
+        a_pivot_whose_output_is_too_large_is_passed
         a_missing_dependency_is_named
         a_compensation_that_fails_for_good_is_stuck
         behind_the_pivot_a_failure_is_stuck

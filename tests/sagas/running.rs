@@ -203,14 +203,63 @@ pub(crate) async fn a_step_that_takes_too_long_has_failed(fleet: &Fleet) {
 
 pub(crate) async fn an_output_that_is_too_large_is_a_failure(fleet: &Fleet) {
     let shop = Shop::default();
-    shop.order("charge", Does::TooMuch);
+    shop.order("reserve", Does::TooMuch);
     let error = runs(&process(fleet, &shop).await).await.unwrap_err();
-    assert!(error.to_string().contains("over the limit"), "{error}");
+    assert!(
+        matches!(error, SagaError::Compensated { .. })
+            && error.to_string().contains("over the limit"),
+        "{error}"
+    );
     assert_eq!(
         shop.asked(),
-        ["reserve", "charge", "release"],
+        ["reserve", "release unknown"],
         "it is not run again"
     );
+}
+
+/// Its compensation would need the output, so whoever looks after the saga has to.
+pub(crate) async fn what_is_done_and_cannot_be_undone_for_want_of_its_output_is_stuck(
+    fleet: &Fleet,
+) {
+    let shop = Shop::default();
+    shop.order("charge", Does::TooMuch);
+    let (one, other) = (process(fleet, &shop).await, process(fleet, &shop).await);
+    for coord in [&one, &other] {
+        let SagaError::Stuck { step, source } = runs(coord).await.unwrap_err() else {
+            panic!("it is not stuck");
+        };
+        assert_eq!(
+            (&*step, source.message()),
+            ("charge", "the output is not stored")
+        );
+    }
+    assert_eq!(shop.asked(), ["reserve", "charge"]);
+    assert!(
+        other
+            .sagas()
+            .skip("Order/7", "refunded by hand")
+            .await
+            .unwrap()
+    );
+    let error = runs(&one).await.unwrap_err();
+    assert!(
+        matches!(error, SagaError::Compensated { .. })
+            && error.to_string().contains("over the limit"),
+        "{error}"
+    );
+    assert_eq!(shop.asked(), ["reserve", "charge", "release"]);
+}
+
+pub(crate) async fn a_pivot_whose_output_is_too_large_is_passed(fleet: &Fleet) {
+    let shop = Shop::default();
+    shop.order("charge", Does::TooMuch);
+    let coord = process(fleet, &shop).await;
+    let ran = run_saga(Some(&coord), Pivoted("7".to_owned())).await;
+    assert!(
+        matches!(&ran, Err(SagaError::Stuck { step, .. }) if step == "charge"),
+        "{ran:?}"
+    );
+    assert_eq!(shop.asked(), ["reserve", "charge"]);
 }
 
 pub(crate) async fn a_missing_dependency_is_named(fleet: &Fleet) {

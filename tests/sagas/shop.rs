@@ -191,7 +191,7 @@ impl Saga for Order {
             )
             .retry(&retries())
             .timeout(Duration::from_secs(120))
-            .undo(does!("refund")),
+            .undo(|_, call| Box::pin(refund(call))),
             Step::new(<Returned as StepResult>::into_result, "ship", does!("ship"))
                 .timeout(Duration::from_secs(1))
                 .undo(does!("unship")),
@@ -216,6 +216,12 @@ async fn release(call: Call<'_>) -> Result<Stored, Failed> {
         StepResult::into_result,
         call.dep::<Shop>()?.serves(what, call.context()).await,
     )
+}
+
+async fn refund(call: Call<'_>) -> Result<Stored, Failed> {
+    call.undone(<Returned as StepResult>::read)?;
+    let returned = call.dep::<Shop>()?.serves("refund", call.context());
+    call.finish(StepResult::into_result, returned.await)
 }
 
 coord::__private::inventory::submit! { coord::__private::Registered::of::<Order>() }

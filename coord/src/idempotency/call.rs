@@ -20,7 +20,7 @@ use crate::error::Error;
 use crate::key::Key;
 use crate::lock::Keeper;
 use crate::observe::{IdempotencyEvent, emit};
-use crate::store::{Entry, FITS_EVERYWHERE, LARGEST_TTL};
+use crate::store::{Entry, LARGEST_TTL};
 
 /// What a builder was told, not checked yet.
 #[derive(Clone)]
@@ -199,10 +199,10 @@ impl Call {
         Ok(output)
     }
 
-    /// The most bytes of a record: what every store of ours takes, or less in one that takes less.
+    /// The most bytes of a record.
     pub(super) fn largest_record(&self) -> u64 {
-        let largest = self.keeper.store.capabilities().largest_value;
-        u64::try_from(largest.min(FITS_EVERYWHERE)).unwrap_or(u64::MAX)
+        let largest = self.keeper.store.capabilities().largest_of_ours();
+        u64::try_from(largest).unwrap_or(u64::MAX)
     }
 
     /// Tells that the body has returned what is a result now.

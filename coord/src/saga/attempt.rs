@@ -163,6 +163,7 @@ impl Drive {
             dependencies: self.spot.coordinator.dependencies(),
             step,
             item,
+            largest: self.spot.executor.largest,
         }
     }
 }

@@ -24,6 +24,8 @@ pub struct Call<'a> {
     pub(super) dependencies: &'a Dependencies,
     pub(super) step: usize,
     pub(super) item: usize,
+    /// The most bytes that are stored at once.
+    pub(super) largest: usize,
 }
 
 /// What a step returns.
@@ -160,7 +162,7 @@ impl<'a> Call<'a> {
         E: Display + Any + Send + Sync,
     {
         match into_result(returned) {
-            Ok(output) => Stored::of(&output),
+            Ok(output) => Stored::of(&output, self.largest),
             Err(error) if is_worth_it(&error) => {
                 Err(Failed::in_this_attempt(StepError::new(error)))
             }

@@ -236,7 +236,7 @@ impl Drive {
                 step.retry_delay(failures + 1, journal.fold.past_pivot)
             })
             .flatten();
-        note_failure(journal, Kind::Failed, run, &failed.error, delay);
+        note_failure(journal, failed.kind(), run, &failed.error, delay);
         if delay.is_some() {
             return After::Again;
         }
@@ -255,7 +255,7 @@ impl Drive {
                 continue;
             };
             match journal.fold.run(run).standing {
-                Standing::Done => {}
+                Standing::Done | Standing::Unstored => {}
                 Standing::Begun if undo.of_unknown => {}
                 _ => continue,
             }

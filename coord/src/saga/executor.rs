@@ -23,6 +23,8 @@ use crate::store::Store;
 /// What a coordinator executes.
 pub(super) struct Executor {
     store: Arc<dyn Store>,
+    /// The most bytes of what sagas store at once.
+    pub(super) largest: usize,
     running: Mutex<RapidHashMap<Arc<str>, Arc<Running>>>,
     /// The sagas of closures that calls in this process have.
     claimed: Mutex<RapidHashMap<Arc<str>, Claimed>>,
@@ -64,6 +66,7 @@ impl Executor {
     fn new(store: &Arc<dyn Store>) -> Self {
         Self {
             store: Arc::clone(store),
+            largest: store.capabilities().largest_of_ours(),
             running: Mutex::default(),
             claimed: Mutex::default(),
             member: RwLock::default(),

@@ -10,7 +10,7 @@ use super::conduct::Conduct;
 use super::definition::{Definition, Saga};
 use super::drive::Drive;
 use super::error::SagaError;
-use super::executor::Running;
+use super::executor::{Executor, Running};
 use super::head::{Head, SagaState};
 use super::log::{Event, Kind};
 use super::outputs::Finished;
@@ -20,9 +20,7 @@ use crate::context::WaitedFor;
 use crate::coordinator::Coordinator;
 use crate::error::Error;
 use crate::key::Key;
-use crate::store::{
-    Append, AppendRequest, Condition, Entry, MAX_VALUE_BYTES, Put, PutRequest, Version,
-};
+use crate::store::{Append, AppendRequest, Condition, Entry, Put, PutRequest, Version};
 
 /// A saga that was started. It goes on whatever becomes of this.
 pub struct SagaHandle<S> {
@@ -44,18 +42,21 @@ pub async fn run_saga<S: Saga>(
     start_saga(coordinator, saga)?.wait().await
 }
 
-/// The most bytes of an input. It leaves room for what is stored beside it.
-const MAX_INPUT_BYTES: usize = MAX_VALUE_BYTES - 64 * 1024;
-
-fn too_large(bytes: usize) -> Error {
-    Error::InvalidOption {
+/// That an input has more bytes than there is room for, with what is stored beside it.
+fn check_size(input: &[u8], largest: usize) -> Result<(), Error> {
+    const AROUND: usize = 48 * 1024;
+    let (bytes, limit) = (input.len(), largest - AROUND.min(largest / 4));
+    if bytes <= limit {
+        return Ok(());
+    }
+    Err(Error::InvalidOption {
         option: "input",
         problem: format!(
-            "the saga as JSON has {bytes} bytes and the limit is {MAX_INPUT_BYTES}: store it elsewhere, and \
-             let the saga refer to it"
+            "the saga as JSON has {bytes} bytes and the limit is {limit}: store it elsewhere, and let the saga \
+             refer to it"
         )
         .into(),
-    }
+    })
 }
 
 /// Starts a saga in the background, or joins the one with its key.
@@ -72,15 +73,13 @@ pub fn start_saga<S: Saga>(
         option: "input",
         problem: format!("the saga cannot be written as JSON ({problem})").into(),
     })?;
-    if input.len() > MAX_INPUT_BYTES {
-        return Err(too_large(input.len()).into());
-    }
+    let executor = Executor::of(&coordinator)?;
+    check_size(&input, executor.largest)?;
     let input = (Arc::new(saga) as _, input.into());
     let mut conduct = Conduct::new(&coordinator, definition, input, key)?;
     conduct.creates = true;
     let spot = conduct.spot();
     let (id, head_key) = (Arc::clone(&spot.id), Arc::clone(&spot.head_key));
-    let executor = Arc::clone(&spot.executor);
     Ok(SagaHandle {
         running: executor.conduct(conduct)?,
         coordinator,

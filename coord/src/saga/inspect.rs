@@ -107,7 +107,7 @@ pub enum HistoryKind {
     Done,
     /// It was left out.
     Skipped,
-    /// An attempt failed.
+    /// An attempt failed, or what it put out cannot be stored.
     Failed,
     /// From here on the saga was undone.
     Unwinding,
@@ -346,7 +346,7 @@ impl From<Kind> for HistoryKind {
             Kind::Started => Self::Started,
             Kind::Done => Self::Done,
             Kind::Skipped => Self::Skipped,
-            Kind::Failed => Self::Failed,
+            Kind::Failed | Kind::Unstored => Self::Failed,
             Kind::Unwinding => Self::Unwinding,
             Kind::Undone => Self::Undone,
             Kind::UndoFailed => Self::UndoFailed,

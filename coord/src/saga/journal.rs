@@ -21,10 +21,9 @@ use super::head::{Head, SagaState, now};
 use super::leftovers::Leftover;
 use super::log::{self, Event, Kind, Line};
 use super::membership::{Member, Slot};
+use super::spot::{Spot, log_name};
 use crate::error::{StoreError, StoreErrorKind};
-use crate::store::{
-    Append, AppendRequest, Condition, Entry, FITS_EVERYWHERE, Put, PutRequest, Store, Version,
-};
+use crate::store::{Append, AppendRequest, Condition, Entry, Put, PutRequest, Store, Version};
 
 const FIRST_RETRY: Duration = Duration::from_millis(5);
 const LONGEST_RETRY: Duration = Duration::from_secs(1);
@@ -47,6 +46,8 @@ pub(super) trait Fold: Send {
 
 pub(super) struct Journal<F> {
     store: Arc<dyn Store>,
+    /// The most bytes of an entry, and of a head.
+    pub(super) largest: usize,
     pub(super) member: Arc<Member>,
     pub(super) head_key: Arc<str>,
     pub(super) head: Head,
@@ -76,23 +77,22 @@ pub(super) enum Stop {
 }
 
 impl<F: Fold> Journal<F> {
-    /// The journal of a saga that is stored as `head`, of this version.
+    /// The journal of a saga that is stored there, or is to be, as `head` of this version.
     pub(super) fn new(
-        store: &Arc<dyn Store>,
+        spot: &Spot,
         member: Arc<Member>,
         slot: Option<Slot>,
-        head_key: Arc<str>,
         (head, version): (Head, Version),
-        log: String,
         fold: F,
     ) -> Self {
         Self {
-            store: Arc::clone(store),
+            store: Arc::clone(spot.coordinator.store()),
+            largest: spot.executor.largest,
             member,
-            head_key,
+            head_key: Arc::clone(&spot.head_key),
+            log: log_name(&spot.coordinator, head.about.run),
             head,
             version,
-            log,
             len: 0,
             fold,
             sending: None,
@@ -132,7 +132,7 @@ impl<F: Fold> Journal<F> {
         }
         event.write(id, &mut self.pending);
         // With what closes it.
-        if self.pending.len() >= FITS_EVERYWHERE && before > 0 {
+        if self.pending.len() >= self.largest && before > 0 {
             let mut next = self.pending.split_off(before);
             next[0] = b'[';
             self.pending.push(b']');
@@ -158,7 +158,7 @@ impl<F: Fold> Journal<F> {
         let step = |(id, output): &(String, String)| id.len() + output.len() + AROUND;
         let texts = about.correlation.len() + about.steps.iter().map(step).sum::<usize>();
         let size = self.pending.len() + head.input.len() + head.first.len() + texts;
-        self.sending.is_none() && self.full.is_empty() && size + ROOM <= FITS_EVERYWHERE
+        self.sending.is_none() && self.full.is_empty() && size + ROOM <= self.largest
     }
 
     fn take_pending(&mut self) -> Bytes {

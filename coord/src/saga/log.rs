@@ -23,6 +23,9 @@ pub(super) enum Kind {
     /// An attempt failed. Without a delay, there is no other.
     #[serde(rename = "f")]
     Failed,
+    /// It is done, but what it put out cannot be stored. There is no other attempt.
+    #[serde(rename = "n")]
+    Unstored,
     /// From here on the saga goes backwards.
     #[serde(rename = "w")]
     Unwinding,

@@ -52,6 +52,8 @@ pub(super) enum Standing {
     Untouched,
     Begun,
     Done,
+    /// Done, with an output that is not stored.
+    Unstored,
     Undone,
 }
 
@@ -270,6 +272,12 @@ impl Fold for Progress {
                 run.failures += 1;
                 run.wait = wait;
             }
+            Kind::Unstored => {
+                run.failures += 1;
+                run.wait = None;
+                run.standing = Standing::Unstored;
+                self.pass(event.step);
+            }
             Kind::Done => {
                 run.standing = Standing::Done;
                 run.wait = None;
@@ -299,7 +307,7 @@ impl Fold for Progress {
 }
 
 impl Progress {
-    /// A step is done, or left out: what comes behind a pivot cannot be undone either way.
+    /// A step is done, be it with an output that is not stored, or left out: what comes behind a pivot cannot be undone either way.
     fn pass(&mut self, step: usize) {
         self.past_pivot |= self.definition.steps[step].pivot;
     }
@@ -311,7 +319,9 @@ impl Progress {
             let run = &mut self.steps[*step].runs[*item];
             match (run.standing, backwards) {
                 (Standing::Begun, false) if run.wait.is_none() => run.cut_off += 1,
-                (Standing::Begun | Standing::Done, true) if run.wait.is_none() => {
+                (Standing::Begun | Standing::Done | Standing::Unstored, true)
+                    if run.wait.is_none() =>
+                {
                     run.undo_cut_off += 1;
                 }
                 _ => {}

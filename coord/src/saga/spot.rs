@@ -175,16 +175,7 @@ impl Spot {
         stored: (Head, Version),
         fold: F,
     ) -> Journal<F> {
-        let log = log_name(&self.coordinator, stored.0.about.run);
-        Journal::new(
-            self.coordinator.store(),
-            Arc::clone(member),
-            slot,
-            Arc::clone(&self.head_key),
-            stored,
-            log,
-            fold,
-        )
+        Journal::new(self, Arc::clone(member), slot, stored, fold)
     }
 
     /// What differs is `difference`.

@@ -12,10 +12,10 @@ use serde_json::value::{RawValue, to_raw_value};
 
 use super::call::Call;
 use super::error::StepError;
+use super::log::Kind;
 use crate::coordinator::Dependency;
 use crate::idempotency::Exact;
 use crate::policy::RetryPolicy;
-use crate::store::FITS_EVERYWHERE;
 
 /// One attempt of a step or a compensation, under way.
 pub type Attempt<'a> = Pin<Box<dyn Future<Output = Result<Stored, Failed>> + Send + 'a>>;
@@ -31,6 +31,8 @@ pub struct Failed {
     pub(super) error: StepError,
     /// Whether another attempt may do better.
     pub(super) is_worth_retrying: bool,
+    /// Whether it was done all the same, and only its output cannot be stored.
+    pub(super) is_done: bool,
 }
 
 /// The input of a saga of any type.
@@ -248,21 +250,21 @@ pub(super) fn undo_delay(attempt: u32) -> Option<Duration> {
 }
 
 impl Stored {
-    /// Writes an output. The limit leaves room for what is stored beside it.
-    pub(super) fn of<T: Serialize + ?Sized>(output: &T) -> Result<Self, Failed> {
-        const LIMIT: usize = FITS_EVERYWHERE - 4 * 1024;
+    /// Writes an output, of which at most `largest` bytes are stored at once, with what is beside it.
+    pub(super) fn of<T: Serialize + ?Sized>(output: &T, largest: usize) -> Result<Self, Failed> {
+        const AROUND: usize = 4 * 1024;
         let written = to_raw_value(&Exact::new(output)).map_err(|problem| {
-            Failed::for_good(StepError::of_text(format!(
+            Failed::to_store(format!(
                 "it was done, but its output cannot be stored ({problem}): return a type that `serde_json` can \
                  write"
-            )))
+            ))
         })?;
-        let bytes = written.get().len();
-        if bytes > LIMIT {
-            return Err(Failed::for_good(StepError::of_text(format!(
-                "it was done, but its output of {bytes} bytes is over the limit of {LIMIT}: store it elsewhere, and \
+        let (bytes, limit) = (written.get().len(), largest.saturating_sub(AROUND));
+        if bytes > limit {
+            return Err(Failed::to_store(format!(
+                "it was done, but its output of {bytes} bytes is over the limit of {limit}: store it elsewhere, and \
                  return a reference to it"
-            ))));
+            )));
         }
         Ok(Self(written))
     }
@@ -274,6 +276,7 @@ impl Failed {
         Self {
             error,
             is_worth_retrying: true,
+            is_done: false,
         }
     }
 
@@ -282,6 +285,24 @@ impl Failed {
         Self {
             error,
             is_worth_retrying: false,
+            is_done: false,
+        }
+    }
+
+    /// What it put out cannot be stored.
+    fn to_store(problem: String) -> Self {
+        Self {
+            is_done: true,
+            ..Self::for_good(StepError::of_text(problem))
+        }
+    }
+
+    /// What happened to the run.
+    pub(super) fn kind(&self) -> Kind {
+        if self.is_done {
+            Kind::Unstored
+        } else {
+            Kind::Failed
         }
     }
 

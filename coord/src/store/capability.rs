@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::limits::MAX_VALUE_BYTES;
+use super::limits::{FITS_EVERYWHERE, MAX_VALUE_BYTES};
 
 /// How far atomicity reaches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -197,6 +197,11 @@ impl Capabilities {
     pub const fn with_round_trips(mut self, round_trips: RoundTrips) -> Self {
         self.round_trips = Some(round_trips);
         self
+    }
+
+    /// The most bytes of a value of this crate's own: what every store of ours takes, or less in one that takes less.
+    pub(crate) fn largest_of_ours(&self) -> usize {
+        self.largest_value.min(FITS_EVERYWHERE)
     }
 
     /// These capabilities, with scans or without.

@@ -19,7 +19,7 @@ pub const MAX_VALUE_BYTES: usize = 1024 * 1024;
 /// The most bytes of a value that fits into every store, those included that put something beside it: ZooKeeper up to
 /// 16 KiB, and stores that are made of stores up to 512 bytes. What this
 /// crate stores for its users is no larger.
-pub(crate) const FITS_EVERYWHERE: usize = MAX_VALUE_BYTES - 17 * 1024;
+pub(super) const FITS_EVERYWHERE: usize = MAX_VALUE_BYTES - 17 * 1024;
 
 /// The longest ttl: 366 days. Longer ones are more likely a mistaken unit than a wish.
 pub const LARGEST_TTL: Duration = Duration::from_secs(366 * 24 * 60 * 60);

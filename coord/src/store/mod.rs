@@ -77,7 +77,6 @@ pub use ext::StoreExt;
 pub use lease::{
     Acquired, Contender, FencingToken, LeaseId, LeaseRequest, OwnerId, Renewal, Renewed,
 };
-pub(crate) use limits::FITS_EVERYWHERE;
 pub use limits::{LARGEST_TTL, MAX_STORE_KEY_BYTES, MAX_STORE_NAME_BYTES, MAX_VALUE_BYTES};
 pub use log::{Append, AppendRequest};
 pub use memory::MemoryStore;

@@ -187,7 +187,7 @@ where
     type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send + 's>>;
 
     fn into_future(self) -> Self::IntoFuture {
-        let nothing = |_: T| std::future::ready(Ok::<(), E>(()));
+        let nothing = None::<fn(T) -> std::future::Ready<Result<(), E>>>;
         Box::pin(self.saga.come_to(self.name, self.run, nothing))
     }
 }
@@ -206,7 +206,7 @@ where
     type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send + 's>>;
 
     fn into_future(self) -> Self::IntoFuture {
-        Box::pin(self.saga.come_to(self.name, self.run, self.undo.0))
+        Box::pin(self.saga.come_to(self.name, self.run, Some(self.undo.0)))
     }
 }
 
@@ -216,7 +216,7 @@ impl ClosureSaga {
         &self,
         name: String,
         run: impl FnOnce() -> Run + Send,
-        undo: impl FnOnce(T) -> Undo + Send,
+        undo: Option<impl FnOnce(T) -> Undo + Send>,
     ) -> Result<T, SagaError>
     where
         Run: Future<Output = Result<T, E>> + Send,
@@ -256,7 +256,7 @@ impl ClosureSaga {
         state: &mut State,
         (at, name): (usize, &str),
         run: impl FnOnce() -> Run + Send,
-        undo: impl FnOnce(T) -> Undo + Send,
+        undo: Option<impl FnOnce(T) -> Undo + Send>,
     ) -> Result<T, SagaError>
     where
         Run: Future<Output = Result<T, E>> + Send,
@@ -266,8 +266,9 @@ impl ClosureSaga {
         U: Display + Send + Sync + 'static,
     {
         if state.way == Way::To(at) {
-            let end = match state.stored::<T>(at) {
-                Ok(output) => {
+            let end = match (state.stored::<T>(at), undo) {
+                (_, None) => End::Undone,
+                (Ok(output), Some(undo)) => {
                     let attempt = 1 + state.journal.fold.steps[at].undo_failures;
                     let made = (trace::Way::Backwards, name, attempt);
                     match self.attempt(state, made, undo(output)).await {
@@ -276,7 +277,7 @@ impl ClosureSaga {
                         None => End::Stopped(Stop::Lost),
                     }
                 }
-                Err(error) => End::UndoFailed(StepError::of_text(error.to_string())),
+                (Err(error), Some(_)) => End::UndoFailed(StepError::of_text(error.to_string())),
             };
             return Err(self.end(state, end));
         }
@@ -295,7 +296,7 @@ impl ClosureSaga {
         };
         let took = began.elapsed();
         emit(self.template, SagaEvent::Step { took });
-        state.take_in(name, ran)
+        state.take_in(name, ran, undo.is_some())
     }
 
     /// One attempt of a step or its compensation in a span of its own, unless this executor's membership ends
@@ -378,21 +379,28 @@ impl State {
     fn cut_off(&mut self, step: &str) {
         self.end = match self.way {
             Way::Forwards => self
-                .take_in(step, Err::<(), _>(CUT_OFF))
+                .take_in(step, Err::<(), _>(CUT_OFF), false)
                 .err()
                 .map(End::CutOff),
             _ => Some(End::UndoFailed(StepError::of_text(CUT_OFF))),
         };
     }
 
-    /// Notes how a step has ended.
-    fn take_in<T: Serialize, E>(&mut self, name: &str, ran: Result<T, E>) -> Result<T, SagaError>
+    /// Notes how a step has ended, which has a compensation or not.
+    fn take_in<T: Serialize, E>(
+        &mut self,
+        name: &str,
+        ran: Result<T, E>,
+        has_undo: bool,
+    ) -> Result<T, SagaError>
     where
         E: Display + Send + Sync + 'static,
     {
         let step = self.journal.fold.add(name);
         let written = match ran {
-            Ok(output) => Output::of(&output).map(|written| (output, written)),
+            Ok(output) => {
+                Output::of(&output, self.journal.largest).map(|written| (output, written))
+            }
             Err(error) => Err(Failed::in_this_attempt(StepError::new(error))),
         };
         match written {
@@ -403,12 +411,17 @@ impl State {
                 });
                 Ok(output)
             }
-            Err(Failed { error, .. }) => {
+            Err(failure) => {
+                let kind = if has_undo {
+                    failure.kind()
+                } else {
+                    Kind::Failed
+                };
                 self.journal.note(Event {
-                    error: Some(shortened(error.to_string())),
-                    ..Event::of_run(Kind::Failed, (step, 0))
+                    error: Some(shortened(failure.error.to_string())),
+                    ..Event::of_run(kind, (step, 0))
                 });
-                Err(failed(name, error))
+                Err(failed(name, failure.error))
             }
         }
     }

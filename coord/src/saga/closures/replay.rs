@@ -31,6 +31,8 @@ pub(super) struct Stored {
     pub(super) id: String,
     pub(super) output: Option<Box<RawValue>>,
     pub(super) error: Option<String>,
+    /// It is done, and is to be undone though its output is not stored.
+    pub(super) is_unstored: bool,
     pub(super) is_undone: bool,
     pub(super) undo_failures: u32,
 }
@@ -44,6 +46,7 @@ impl Replay {
             id: id.to_owned(),
             output: None,
             error: None,
+            is_unstored: false,
             is_undone: false,
             undo_failures: 0,
         });
@@ -56,7 +59,7 @@ impl Replay {
 
     /// The latest step before `end` that is done and not undone.
     pub(super) fn last_done(&self, end: usize) -> Option<usize> {
-        let done = |step: &Stored| step.output.is_some() && !step.is_undone;
+        let done = |step: &Stored| (step.output.is_some() || step.is_unstored) && !step.is_undone;
         self.steps[..end.min(self.steps.len())]
             .iter()
             .rposition(done)
@@ -90,6 +93,10 @@ impl Fold for Replay {
                 match kind {
                     Kind::Done => step.output = event.output,
                     Kind::Failed => step.error = event.error,
+                    Kind::Unstored => {
+                        step.error = event.error;
+                        step.is_unstored = true;
+                    }
                     Kind::Undone => step.is_undone = true,
                     Kind::UndoFailed => step.undo_failures += 1,
                     _ => {}
