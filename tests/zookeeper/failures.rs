@@ -9,6 +9,7 @@ use coord::store::{
     ZookeeperStore,
 };
 use coord_tests::{PATIENCE, ZookeeperServer, until};
+use futures_util::future::join_all;
 
 use crate::{LONG, connect, coordinator, insist, token, until_in_line};
 
@@ -127,6 +128,26 @@ async fn a_paused_server_makes_no_call_hang_and_nothing_is_done_twice() {
     assert_eq!(store.inspect_lease("a").await.unwrap().len(), 1);
     insist(async || store.put_record(&put).await).await;
     assert!(store.release_lease(&lease.lease).await.unwrap());
+}
+
+/// Those of one process take turns at a line.
+#[tokio::test]
+async fn a_paused_server_keeps_nobody_longer_for_those_before() {
+    let server = ZookeeperServer::start().await;
+    let store = ZookeeperStore::builder()
+        .response_timeout(Duration::from_secs(1))
+        .connect(&server.url())
+        .await
+        .unwrap();
+    server.pause();
+    let leases: Vec<_> = std::iter::repeat_with(|| LeaseRequest::exclusive("a", LONG))
+        .take(100)
+        .collect();
+    let acquires = leases.iter().map(|lease| store.acquire_lease(lease));
+    let refused = tokio::time::timeout(PATIENCE, join_all(acquires)).await;
+    for answer in refused.expect("they do not hang") {
+        answer.unwrap_err();
+    }
 }
 
 /// What was on its way when the client gave up must not be done once somebody relies on what became of it.

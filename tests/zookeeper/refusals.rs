@@ -1,6 +1,6 @@
 //! URLs and servers that refuse us: each error says why, what to do, and no password.
 
-use coord::store::{LeaseRequest, Store, StoreExt};
+use coord::store::{Acquired, LeaseRequest, Renewed, Store, StoreExt};
 use coord::{Coordinator, Error, StoreErrorKind};
 use coord_tests::{ZookeeperServer, shared_zookeeper, unique};
 
@@ -88,4 +88,22 @@ async fn each_folder_is_a_world_of_its_own() {
     let two = connect(&format!("{url}/{folder}/two")).await;
     two.set("a", "two", LONG).await.unwrap();
     assert_eq!(one.get("a").await.unwrap().unwrap(), "one");
+}
+
+/// A node has a size, and the server closes the connection of whoever sends a larger one.
+#[tokio::test]
+async fn a_line_that_is_full_refuses_whoever_comes() {
+    let server = ZookeeperServer::start().await;
+    let store = connect(&server.url()).await;
+    let long = || LeaseRequest::exclusive("a", LONG).label("x".repeat(200_000));
+    let holder = long();
+    token(&store, &holder).await;
+    for _ in 0..2 {
+        let waits = store.acquire_lease(&long().queue(LONG)).await.unwrap();
+        assert!(matches!(waits, Acquired::Waiting { .. }), "{waits:?}");
+    }
+    let full = store.acquire_lease(&long().queue(LONG)).await.unwrap_err();
+    assert!(full.to_string().contains("no room"), "{full}");
+    let renewed = store.renew_leases(&[holder.renewal()]).await.remove(0);
+    assert!(matches!(renewed, Ok(Renewed::Granted(_))), "{renewed:?}");
 }

@@ -87,6 +87,15 @@ pub(super) fn of_reply(operation: &'static str) -> impl Fn(Malformed) -> StoreEr
     }
 }
 
+/// A line that is as long as a node can be.
+pub(super) fn of_crowd(operation: &'static str) -> StoreError {
+    StoreError::new(
+        StoreErrorKind::NotApplied,
+        operation,
+        "the line has no room for another contender; send it again when there are fewer, or give them shorter labels",
+    )
+}
+
 /// Others that were faster, again and again.
 pub(super) fn of_contention(operation: &'static str) -> StoreError {
     StoreError::new(

@@ -45,8 +45,9 @@ async fn changed(link: Arc<Link>, changed: String) {
         } else if let Some(connection) = link.working() {
             let _ = connection.send(&[exists(channel)]);
         }
-        link.wakes.changed(channel);
     }
+    // Nobody may watch it any more; then it is forgotten.
+    link.wakes.changed(channel);
 }
 
 /// A watch of a record or a line, by its path.

@@ -21,7 +21,7 @@ pub(super) async fn acquire(link: &Arc<Link>, request: &LeaseRequest) -> Result<
     let wake = request
         .wait_ttl
         .map(|_| link.lines.wait(link, &path, request.lease.owner));
-    let _turn = link.lines.turn(&path).await;
+    let _turn = link.lines.turn(&path, link.response_timeout).await?;
     if link.lines.left(&request.lease).is_some() {
         return Ok(Acquired::Busy);
     }
@@ -73,7 +73,7 @@ async fn renew_one(link: &Link, renewal: &Renewal) -> Result<Renewed> {
     renewal.check()?;
     let path = link.address.root.line(&renewal.lease.resource);
     let owner = renewal.lease.owner;
-    let _turn = link.lines.turn(&path).await;
+    let _turn = link.lines.turn(&path, link.response_timeout).await?;
     if link.lines.left(&renewal.lease).is_some() {
         return Ok(Renewed::Gone);
     }
@@ -104,7 +104,7 @@ async fn renew_one(link: &Link, renewal: &Renewal) -> Result<Renewed> {
 
 pub(super) async fn release(link: &Link, lease: &LeaseId) -> Result<bool> {
     let path = link.address.root.line(&lease.resource);
-    let _turn = link.lines.turn(&path).await;
+    let _turn = link.lines.turn(&path, link.response_timeout).await?;
     if let Some(answer) = link.lines.left(lease) {
         return Ok(answer);
     }

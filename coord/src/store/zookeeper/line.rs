@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::LARGEST_VALUE;
 use super::cell::{self, Cell, Mark};
 use super::clock::{Time, milliseconds, until};
 use super::failure;
@@ -11,6 +12,9 @@ use super::stored_line::{self, Deadline};
 use super::wire::{Change, Malformed, Request};
 use crate::store::line::{Line, Member, Place};
 use crate::store::{FencingToken, LeaseRequest, OwnerId, Result};
+
+/// The most bytes of a line that one enters. It leaves room for what is known of its members only later.
+const LARGEST_ENTERED: usize = LARGEST_VALUE / 4 * 3;
 
 /// Whether nobody in a line is alive.
 pub(super) fn is_dead(cell: &Cell, now: Time) -> bool {
@@ -140,17 +144,15 @@ impl Loaded {
             .as_ref()
             .map_or(0, |fence| fence.raised.unwrap_or(fence.base));
         let mark: Mark = rand::random();
+        let content = stored_line::content(base, self.line.members());
+        if fence.is_some() && content.len() > LARGEST_ENTERED {
+            return Err(failure::of_crowd(operation));
+        }
         let mut changes = match (self.mark, self.line.is_empty()) {
             (None, true) => return Ok(true),
             (Some(read), true) => cell::remove(path, read).to_vec(),
-            (Some(read), false) => {
-                let content = stored_line::content(base, self.line.members());
-                cell::replace(path, read, mark, &content).to_vec()
-            }
-            (None, false) => {
-                let content = stored_line::content(base, self.line.members());
-                cell::create(path, mark, &content).to_vec()
-            }
+            (Some(read), false) => cell::replace(path, read, mark, &content).to_vec(),
+            (None, false) => cell::create(path, mark, &content).to_vec(),
         };
         let of_line = changes.len();
         if let Some(fence) = &fence {

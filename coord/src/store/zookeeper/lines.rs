@@ -2,16 +2,18 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
 
 use tokio::sync::MutexGuard as Turn;
 
 use super::cell::Mark;
 use super::clock::Time;
+use super::failure;
 use super::link::Link;
 use super::stored_line::Deadline;
 use crate::store::line::Member;
 use crate::store::released::Released;
-use crate::store::{LeaseId, OwnerId, OwnerMap, Watch};
+use crate::store::{LeaseId, OwnerId, OwnerMap, Result, Watch};
 
 /// How many lines take turns together.
 const TURNS: usize = 64;
@@ -52,12 +54,16 @@ impl Default for Lines {
 }
 
 impl Lines {
-    /// Waits until no other of this process's changes the line.
-    pub(super) async fn turn(&self, path: &str) -> Turn<'_, ()> {
+    /// Waits until no other of this process's changes the line, at most for `longest`: others may wait for a server that
+    /// does not answer, one after the other.
+    pub(super) async fn turn(&self, path: &str, longest: Duration) -> Result<Turn<'_, ()>> {
         let hash = path.bytes().fold(0_usize, |hash, byte| {
             hash.wrapping_mul(31).wrapping_add(usize::from(byte))
         });
-        self.turns[hash % TURNS].lock().await
+        let turn = self.turns[hash % TURNS].lock();
+        tokio::time::timeout(longest, turn)
+            .await
+            .map_err(|_| failure::of_connecting())
     }
 
     /// The line as it was written last, which is not known any more after this.

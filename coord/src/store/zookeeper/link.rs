@@ -27,7 +27,7 @@ const HEADERS_AT_MOST: usize = 4_096;
 
 pub(super) struct Link {
     pub(super) address: Address,
-    response_timeout: Duration,
+    pub(super) response_timeout: Duration,
     session_timeout: Duration,
     pub(super) wakes: Arc<Wakes>,
     pub(super) clock: Clock,

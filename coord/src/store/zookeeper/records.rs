@@ -331,17 +331,12 @@ impl<'a> Writing<'a> {
     }
 
     async fn look(&self) -> Result<Option<Cell>> {
-        let mut asked = vec![
-            Request::Sync {
-                path: self.path.clone(),
-            },
-            link::get(&self.path),
-        ];
-        if self.watches {
-            asked.push(hearing::exists(&self.path));
-        }
+        let mut asked = vec![Request::Sync {
+            path: self.path.clone(),
+        }];
+        asked.extend(looking(&self.path, self.watches, true));
         let replies = self.link.ask_all(self.operation, &asked).await?;
-        match replies.into_iter().nth(1) {
+        match replies.into_iter().next_back() {
             Some(reply) => link::cell(self.operation, reply),
             None => Ok(None),
         }
@@ -383,26 +378,31 @@ impl<'a> Writing<'a> {
     /// Writes on what is there.
     async fn write(&self, there: Option<&Header>) -> Result<Written> {
         let (header, changes) = self.changes(there);
-        let mut behind = Vec::new();
         let reads = there.is_none() && self.is_small();
-        if reads {
-            behind.push(link::get(&self.path));
-        }
-        if self.watches {
-            behind.push(hearing::exists(&self.path));
-        }
+        let behind = looking(&self.path, self.watches, reads);
         let changed = self.link.change(self.operation, changes, behind).await?;
         match changed {
             (Changed::Done { stat, .. }, _) => {
                 self.keep(header, stat);
                 Ok(Written::Done)
             }
-            (Changed::Refused(_), replies) => match replies.into_iter().next().filter(|_| reads) {
-                Some(reply) => Ok(Written::Read(link::cell(self.operation, reply)?)),
-                None => Ok(Written::Changed),
-            },
+            (Changed::Refused(_), replies) => {
+                match replies.into_iter().next_back().filter(|_| reads) {
+                    Some(reply) => Ok(Written::Read(link::cell(self.operation, reply)?)),
+                    None => Ok(Written::Changed),
+                }
+            }
         }
     }
+}
+
+/// Watches and reads, in this order: what happens in between is in what is read, or told.
+fn looking(path: &str, watches: bool, reads: bool) -> Vec<Request> {
+    let watch = watches.then(|| hearing::exists(path));
+    watch
+        .into_iter()
+        .chain(reads.then(|| link::get(path)))
+        .collect()
 }
 
 enum Written {
@@ -419,4 +419,22 @@ pub(super) fn parse(operation: &'static str, cell: Option<Cell>) -> Result<Optio
     record
         .map(Some)
         .ok_or_else(|| failure::of_reply(operation)(Malformed))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::looking;
+    use crate::store::zookeeper::wire::Request;
+
+    #[test]
+    fn what_is_watched_is_read_behind_the_watch() {
+        let requests = looking("/a", true, true);
+        assert!(
+            matches!(
+                &*requests,
+                [Request::Exists { watch: true, .. }, Request::GetData { .. }]
+            ),
+            "what happens between the two would be missed"
+        );
+    }
 }

@@ -24,6 +24,8 @@ pub(super) async fn run(link: Weak<Link>, every: Duration) {
     loop {
         tokio::time::sleep(every).await;
         let Some(link) = link.upgrade() else { return };
+        // Forgets what nobody watches any more, and nothing has happened to.
+        link.wakes.channels();
         // What fails now is swept later. A connection is not made for it.
         if link.working().is_some() {
             let _ = sweep(&link, every).await;
