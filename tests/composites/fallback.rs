@@ -106,6 +106,22 @@ async fn what_is_there_already_conflicts_while_the_primary_is_away() {
     ));
 }
 
+/// Two servers of a kind may count alike.
+#[tokio::test(start_paused = true)]
+async fn a_version_of_the_copy_is_none_of_the_primarys() {
+    let (store, primary, secondary) = fallback();
+    let one = PutRequest::new("l/a", "one").listed();
+    assert!(put(&primary, &one).await && put(&secondary, &one).await);
+    primary.goes_down();
+    let read = store.get_record("l/a").await.unwrap().unwrap().version;
+    let page = store.list_records(&ListRequest::new("l/")).await.unwrap();
+    primary.comes_back();
+    for version in [read, page.entries[0].1.version] {
+        let stale = PutRequest::new("l/a", "two").when(Condition::Version(version));
+        assert!(!put(&store, &stale).await);
+    }
+}
+
 /// The primary may have done it, so the copy cannot say that it was not.
 #[tokio::test(start_paused = true)]
 async fn a_write_whose_outcome_is_unknown_is_not_answered_by_the_copy() {

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use coord::store::{
-    Append, AppendRequest, Condition, DeleteRequest, LeaseRequest, MemoryStore, Mirror, Put,
-    PutRequest, Store,
+    Append, AppendRequest, Condition, DeleteRequest, Fallback, LeaseRequest, MemoryStore, Mirror,
+    Put, PutRequest, Store,
 };
-use coord::testing::{Fault, FaultStore, Operation};
+use coord::testing::{Fault, FaultStore, Operation, Rule};
 use coord::{Coordinator, StoreErrorKind};
 use tokio::task::JoinSet;
 
@@ -80,6 +80,30 @@ async fn a_write_sent_again_copies_what_is_there_now() {
     set(&store, "a", "new").await;
     assert!(put(&store, &old).await, "it was done");
     assert_eq!(get(&second, "a").await.unwrap(), some("new"));
+}
+
+/// Who deletes it finds no copy yet.
+#[tokio::test(start_paused = true)]
+async fn what_is_deleted_while_it_is_copied_leaves_no_copy() {
+    let (first, second) = (
+        FaultStore::new(MemoryStore::new()),
+        FaultStore::new(MemoryStore::new()),
+    );
+    let mirror = Mirror::new(first.clone(), second.clone());
+    let fallback = Fallback::new(first.clone(), second.clone());
+    let stores: [Arc<dyn Store>; 2] = [Arc::new(mirror), Arc::new(fallback)];
+    for store in stores {
+        let copying = second.hold(Rule::on(Operation::Put));
+        let put = tokio::spawn({
+            let store = Arc::clone(&store);
+            async move { store.put_record(&PutRequest::new("a", "one")).await }
+        });
+        copying.reached().await;
+        assert!(store.delete_record(&DeleteRequest::new("a")).await.unwrap());
+        copying.release();
+        assert!(matches!(put.await.unwrap(), Ok(Put::Stored(_))));
+        assert_eq!(get(&second, "a").await.unwrap(), None);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

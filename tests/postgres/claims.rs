@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use coord::idempotency::{CallInTransaction, InTransaction};
-use coord::{Coordinator, Error, Outcome};
+use coord::{Coordinator, Error, Outcome, StoreErrorKind};
 use coord_tests::postgres::client_of;
-use coord_tests::{shared_postgres, unique};
+use coord_tests::{shared_postgres, unique, until};
 use metrics::set_default_local_recorder;
 use metrics_util::debugging::{DebugValue, DebuggingRecorder};
 use serde::{Deserialize, Serialize};
@@ -148,6 +148,42 @@ async fn metrics_tell_how_each_call_ended() {
     ];
     let expected = expected.map(|(name, count)| (name.to_owned(), count));
     assert_eq!(counts, BTreeMap::from(expected));
+}
+
+/// It would not see what the one that it has waited for has committed.
+#[tokio::test]
+async fn a_stricter_transaction_that_has_waited_runs_nothing() {
+    let (coord, [mut client, mut other], key) = set_up().await;
+    let mut beside = other.transaction().await.unwrap();
+    let call = begin(&coord, &key, &mut beside).await;
+    let strict = client.build_transaction();
+    let strict = strict.isolation_level(IsolationLevel::RepeatableRead);
+    let mut tx = strict.start().await.unwrap();
+    let row = tx.query_one("SELECT pg_backend_pid()", &[]).await.unwrap();
+    let strict: i32 = row.get(0);
+    let waits = coord.idempotency(&key);
+    let waits = async {
+        waits
+            .begin_in(&mut tx)
+            .await
+            .map(|_: InTransaction<i64>| ())
+    };
+    let commits = async {
+        let waiting = "SELECT count(*) FROM pg_locks WHERE pid = $1 AND NOT granted";
+        until("the stricter one to wait", async || {
+            let row = beside.query_one(waiting, &[&strict]).await.unwrap();
+            (row.get::<_, i64>(0) > 0).then_some(())
+        })
+        .await;
+        call.finish_in(&mut beside, 1).await.unwrap();
+        beside.commit().await.unwrap();
+    };
+    let (waited, ()) = tokio::join!(waits, commits);
+    let Err(Error::Store(failed)) = waited else {
+        panic!("it runs its body");
+    };
+    assert_eq!(failed.kind(), StoreErrorKind::NotApplied, "{failed}");
+    tx.rollback().await.unwrap();
 }
 
 /// A transaction of a stricter isolation that does not see what was committed fails at the write, with its effects.

@@ -2,7 +2,8 @@
 //!
 //! 1. The copy is read before the original is, and replaced only if nobody has replaced it since. So of several who
 //!    copy at the same time, the one that read the original last is the one that stays, and the copy is what the
-//!    original was at some time after each of their writes.
+//!    original was at some time after each of their writes. Whoever puts the first copy looks at the original once more:
+//!    who deleted it in between has found no copy to delete.
 //! 2. Entries of a log do not change, so whoever copies one copies the same.
 
 use super::super::{
@@ -27,12 +28,15 @@ pub(super) async fn record(original: &dyn Store, copy: &dyn Store, key: &str) ->
         if entry.expires_in.is_some_and(|left| left.is_zero()) {
             continue;
         }
+        let is_first = there.is_none();
         // Whether the original is listed is not known; more may be listed than must be.
         let put = PutRequest::new(key, entry.value)
             .when(there.map_or(Condition::Absent, |there| Condition::Version(there.version)))
             .ttl(entry.expires_in)
             .listed();
-        if let Put::Stored(_) = copy.put_record(&put).await? {
+        if let Put::Stored(_) = copy.put_record(&put).await?
+            && !(is_first && original.get_record(key).await?.is_none())
+        {
             return Ok(());
         }
     }

@@ -11,7 +11,8 @@ use tokio::time::timeout;
 use super::super::{
     Acquired, Append, AppendRequest, Capabilities, Condition, Consistency, Contender,
     DeleteRequest, Entry, Examination, IntoStore, LeaseId, LeaseRequest, ListRequest, Page, Put,
-    PutRequest, Renewal, Renewed, Result, ScanPage, ScanRequest, Store, Watch, Watched, limits,
+    PutRequest, Renewal, Renewed, Result, ScanPage, ScanRequest, Store, Version, Watch, Watched,
+    limits,
 };
 use super::{Away, copied, copy};
 use crate::error::{StoreError, StoreErrorKind};
@@ -37,7 +38,7 @@ const NOT_COPIED_FOR: Duration = Duration::from_secs(1);
 ///
 /// | what else fails | what happens |
 /// |---|---|
-/// | the secondary | nothing, and it misses copies; what it missed, it gets when the record is next written |
+/// | the secondary | nothing, and it misses copies; what it missed, it gets when the record is next written. A log whose end it has missed it keeps as it was, also if one of the same name is begun anew; sagas name each log differently |
 /// | both | the primary's error |
 /// | the process, between write and copy | the same as if the secondary had missed it |
 ///
@@ -95,6 +96,14 @@ impl Fallback {
         }
     }
 
+    async fn copy_of(&self, key: &str) -> Result<Option<Entry>> {
+        let there = self.secondary.get_record(key).await?;
+        Ok(there.map(|entry| Entry {
+            version: of_copy(entry.version),
+            ..entry
+        }))
+    }
+
     /// Copies, unless the secondary is away.
     async fn copy(&self, copy: impl Future<Output = Result<()>>) {
         if !self.away.is_away() && self.within("put", copy).await.is_err() {
@@ -114,6 +123,11 @@ impl Fallback {
     }
 }
 
+/// What is told of a version of the copy. Two servers may count their versions alike, and this is none of the primary's.
+fn of_copy(version: Version) -> Version {
+    Version::from_bits(!version.to_bits())
+}
+
 impl fmt::Debug for Fallback {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Fallback")
@@ -126,12 +140,8 @@ impl fmt::Debug for Fallback {
 impl Store for Fallback {
     async fn get_record(&self, key: &str) -> Result<Option<Entry>> {
         limits::check_key("get", key)?;
-        self.read(
-            "get",
-            self.primary.get_record(key),
-            self.secondary.get_record(key),
-        )
-        .await
+        self.read("get", self.primary.get_record(key), self.copy_of(key))
+            .await
     }
 
     async fn put_record(&self, request: &PutRequest) -> Result<Put> {
@@ -140,7 +150,7 @@ impl Store for Fallback {
                 if error.kind() == StoreErrorKind::NotApplied
                     && request.condition == Condition::Absent =>
             {
-                let there = self.within("get", self.secondary.get_record(&request.key));
+                let there = self.within("get", self.copy_of(&request.key));
                 return match there.await {
                     Ok(Some(there)) => Ok(Put::Conflict(Some(there))),
                     Ok(None) | Err(_) => Err(error),
@@ -165,12 +175,14 @@ impl Store for Fallback {
     }
 
     async fn list_records(&self, request: &ListRequest) -> Result<Page> {
-        self.read(
-            "list",
-            self.primary.list_records(request),
-            self.secondary.list_records(request),
-        )
-        .await
+        let copy = async {
+            let mut page = self.secondary.list_records(request).await?;
+            let entries = page.entries.iter_mut();
+            entries.for_each(|(_, entry)| entry.version = of_copy(entry.version));
+            Ok(page)
+        };
+        self.read("list", self.primary.list_records(request), copy)
+            .await
     }
 
     async fn acquire_lease(&self, request: &LeaseRequest) -> Result<Acquired> {

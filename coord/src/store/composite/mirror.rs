@@ -23,7 +23,7 @@ use crate::error::{StoreError, StoreErrorKind};
 /// |---|---|
 /// | records, logs | the first decides; done when the second has it too |
 /// | reads, listings, scans, watches | the first |
-/// | leases | the first alone: a copy of who holds would be a second opinion. After moving, each lock is free, with greater tokens; move while nobody holds any |
+/// | leases | the first alone: a copy of who holds would be a second opinion. After moving, each lock is free: move while nobody holds any |
 ///
 /// | what fails | what happens |
 /// |---|---|
@@ -33,8 +33,12 @@ use crate::error::{StoreError, StoreErrorKind};
 /// | the process, between the two | the first has it; the second gets it with the next write of the same record |
 ///
 /// What was there before is copied when it is next written. Records in the copy are always listed. A log that
-/// has expired in the first and is begun anew before it has expired in the second conflicts with its copy
-/// until then.
+/// has expired in the first and is begun anew before it has expired in the second, which may have missed that it is to,
+/// conflicts with its copy for as long as that one is there. Sagas name each log differently.
+///
+/// Tokens after moving are the second store's, and these need not be greater: stores count from the time at which they
+/// began, and go on faster than time if more is asked of them. If a resource compares tokens, have it forget those that
+/// it has seen when you move.
 ///
 /// Dropping the future of an operation leaves it done in none, the first, or both; sending it again finishes it.
 ///

@@ -70,9 +70,12 @@ fn copied(original: Capabilities, copy: Capabilities) -> Capabilities {
         .with_replica_loss(ReplicaLoss::Latest);
     match original.round_trips.zip(copy.round_trips) {
         Some((first, second)) => all.with_round_trips(RoundTrips {
-            // Both are read, and one is written.
-            put: first.put * 2 + second.put * 2,
-            append: first.append + second.append,
+            // Both are written and read, and a first copy is compared with the original once more.
+            put: first
+                .put
+                .saturating_mul(3)
+                .saturating_add(second.put.saturating_mul(2)),
+            append: first.append.saturating_add(second.append),
             ..first
         }),
         None => all,

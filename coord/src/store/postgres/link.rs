@@ -25,7 +25,7 @@ use super::lock::Subject;
 use super::schema::Schema;
 use super::statement::{Parameter, Statement};
 use super::{microseconds, upkeep};
-use crate::error::StoreError;
+use crate::error::{StoreError, StoreErrorKind};
 use crate::store::batch::Batcher;
 use crate::store::wakes::Wakes;
 use crate::store::{FencingToken, OwnerId, Result, Watch};
@@ -108,7 +108,7 @@ impl Link {
         let listening = connection.listen(&self.channel).await;
         listening.map_err(|error| failure::of_connecting(&error))?;
         for topic in self.wakes.channels() {
-            self.tell_of(&connection, &topic).await?;
+            self.tell_again_of(&connection, &topic).await?;
         }
         let connection = Arc::new(connection);
         *self.hearing.write().unwrap_or_else(PoisonError::into_inner) =
@@ -163,6 +163,18 @@ impl Link {
         ];
         let told = connection.ask(Statement::Watch, &parameters).await;
         told.map(drop).map_err(|broken| failed("watch", &broken))
+    }
+
+    /// The same of what the server may know already. A transaction of a user's that has it is not waited for: who watches
+    /// looks now and then.
+    pub(super) async fn tell_again_of(&self, connection: &Connection, topic: &str) -> Result<()> {
+        match self.tell_of(connection, topic).await {
+            Err(error) if error.kind() != StoreErrorKind::Unknown => {
+                debug!(%error, "a watch is not renewed now");
+                Ok(())
+            }
+            told => told,
+        }
     }
 
     async fn connect(

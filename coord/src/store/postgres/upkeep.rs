@@ -42,7 +42,7 @@ async fn renew_watchers(link: &Arc<Link>) -> Result<()> {
     }
     let connection = link.hearing().await?;
     for topic in topics {
-        link.tell_of(&connection, &topic).await?;
+        link.tell_again_of(&connection, &topic).await?;
     }
     Ok(())
 }

@@ -118,6 +118,10 @@ BEGIN
             RETURN '\x02';
         END;
         PERFORM set_config('lock_timeout', usual, true);
+        -- What the one before has committed is not seen.
+        IF current_setting('transaction_isolation') <> 'read committed' THEN
+            RAISE EXCEPTION 'another transaction had the record' USING ERRCODE = 'serialization_failure';
+        END IF;
     END IF;
     SELECT r.value INTO there FROM "coord".record r
         WHERE r.key = p_key AND r.value IS NOT NULL
