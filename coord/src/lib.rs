@@ -44,7 +44,7 @@
 //! process that is gone) and `coord_saga_stuck_total` count, `coord_saga_duration_seconds` is the time from the start
 //! of a saga to its completion, and `coord_saga_step_duration_seconds` that of each attempt of a step. In each process
 //! that executes it, a saga is a span `coord.saga` with the fields `template`, `saga` (its name), `correlation_id`,
-//! `takeovers` and `outcome` (`completed`, `compensated`, `stuck`, `lost` to another process, or `incompatible`). It
+//! `takeovers` and `outcome` (`completed`, `compensated`, `stuck`, `lost` to another process, `incompatible`, or `refused` by the store). It
 //! is part of the trace of the call that started it here, and has in it a span for each attempt: `coord.saga.step` or
 //! `coord.saga.compensation`, with the fields `template`, `correlation_id`, `step`, `item`, `attempt` and `outcome`
 //! (`done` or `failed`). The correlation id is that of the call that began the saga, in whatever process it goes on,

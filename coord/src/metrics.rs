@@ -1,6 +1,7 @@
 //! The metrics that this crate tells, by name: to describe them to whatever collects them, and to make dashboards of.
 //!
 //! They go through the `metrics` facade, so any exporter for it has them; until one is installed, they cost next to nothing.
+//! Install it before policies are made: the series of one that is older are first shown when something happens to it.
 //! Labels are few on purpose: a key's template or a policy's name, never a rendered key.
 //!
 //! ```
@@ -103,7 +104,7 @@ metrics! {
     SAGA_COMPLETED = Counter "coord_saga_completed_total", Count, TEMPLATE, &[], "Sagas all of whose steps were done.";
     SAGA_FAILED = Counter "coord_saga_failed_total", Count, TEMPLATE, &[], "Sagas of which a step failed for good.";
     SAGA_COMPENSATED = Counter "coord_saga_compensated_total", Count, TEMPLATE, &[], "Sagas that were undone.";
-    SAGA_RECOVERED = Counter "coord_saga_recovered_total", Count, TEMPLATE, &[], "Sagas that were taken over from a process that is gone.";
+    SAGA_RECOVERED = Counter "coord_saga_recovered_total", Count, TEMPLATE, &[], "Sagas that were taken over from a process that is gone, or gone on with by hand.";
     SAGA_STUCK = Counter "coord_saga_stuck_total", Count, TEMPLATE, &[], "Sagas that a person has to look at.";
     SAGA_SECONDS = Histogram "coord_saga_duration_seconds", Seconds, TEMPLATE, SAGAS, "The time from the start of a saga to its completion.";
     SAGA_STEP_SECONDS = Histogram "coord_saga_step_duration_seconds", Seconds, TEMPLATE, WORKS, "The time an attempt of a step took.";
@@ -151,6 +152,8 @@ pub fn describe() {
 /// coord::metrics::describe();
 /// // What a handler of `/metrics` answers:
 /// let page = handle.render();
+/// // Every few seconds, in a task or a thread: what is recorded piles up otherwise while nobody asks for the page.
+/// handle.run_upkeep();
 /// # let _ = page; Ok(()) }
 /// ```
 #[cfg(feature = "prometheus")]

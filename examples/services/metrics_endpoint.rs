@@ -185,6 +185,14 @@ fn page_for_prometheus() -> Outcome<PrometheusHandle> {
     Ok(page)
 }
 
+/// What is recorded piles up otherwise while nobody asks for the page.
+async fn keep_small(page: PrometheusHandle) {
+    loop {
+        sleep(Duration::from_secs(5)).await;
+        page.run_upkeep();
+    }
+}
+
 #[tokio::main]
 async fn main() -> Outcome<()> {
     let page = page_for_prometheus()?;
@@ -197,6 +205,7 @@ async fn main() -> Outcome<()> {
         .unwrap_or_else(|| "127.0.0.1:9464".to_owned());
     let listener = TcpListener::bind(address.parse::<SocketAddr>()?).await?;
     println!("http://{}/metrics", listener.local_addr()?);
+    let upkeep = tokio::spawn(keep_small(page.clone()));
     let app = Router::new().route("/metrics", get(move || std::future::ready(page.render())));
     let server = tokio::spawn(async move { axum::serve(listener, app).await });
 
@@ -217,6 +226,7 @@ async fn main() -> Outcome<()> {
         () = until_the_end => {}
     }
     server.abort();
+    upkeep.abort();
     coord.shutdown().await;
     Ok(())
 }

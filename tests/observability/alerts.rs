@@ -54,7 +54,7 @@ fn of_sagas() -> Vec<Alert> {
             lasts: "0m",
             severity: "ticket",
             summary: "Sagas of {{ $labels.template }} are taken over again and again",
-            description: "Their processes die, or are cut off from the store for longer than their lease. One saga that kills whoever executes it looks like this.",
+            description: "Their processes die or are shut down, are cut off from the store for longer than their lease, or somebody resumes many that were stuck. One saga that kills whoever executes it looks like this.",
         },
     ]
 }
@@ -100,13 +100,17 @@ fn of_calls() -> Vec<Alert> {
             name: "CoordIdempotencyFailures",
             value: share(
                 &metrics::IDEMPOTENCY_FAILED,
-                &[&metrics::IDEMPOTENCY_MISS, &metrics::IDEMPOTENCY_HIT],
+                &[
+                    &metrics::IDEMPOTENCY_EXECUTED,
+                    &metrics::IDEMPOTENCY_HIT,
+                    &metrics::IDEMPOTENCY_FAILED,
+                ],
             ),
             bound: 0.1,
             lasts: "10m",
             severity: "ticket",
             summary: "One in ten calls of {{ $labels.template }} fails",
-            description: "Bodies fail, or the store does. What failed is run again by the next call, unless errors are remembered.",
+            description: "Bodies fail, the store does, or calls are refused because another is under way (reject) or the arguments are others. What failed is run again by the next call, unless errors are remembered.",
         },
         Alert {
             name: "CoordCircuitOpen",

@@ -52,9 +52,9 @@ impl<'a, E, S> Retry<'a, E, S> {
         self
     }
 
-    /// How long the server asked to be left alone, as in a `Retry-After` header. No less is waited: it is the
-    /// floor of the delay, with jitter on top. The policy's `max_delay` bounds it, as it does every delay, and
-    /// a deadline that comes before makes the call return its error at once.
+    /// How long the server asked to be left alone, as in a `Retry-After` header. It is the floor of the delay, with
+    /// jitter on top, unless it is longer than the policy's `max_delay`, which bounds every delay. A deadline that comes
+    /// before makes the call return its error at once.
     pub fn retry_after(mut self, asked: impl FnMut(&E) -> Option<Duration> + Send + 'a) -> Self {
         self.plan = self.plan.retry_after(asked);
         self

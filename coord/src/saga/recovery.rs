@@ -120,7 +120,8 @@ impl RecoveryBuilder {
         self
     }
 
-    /// Starts looking. It ends when the coordinator shuts down.
+    /// Starts looking. It ends when the coordinator shuts down. Outside of a Tokio runtime this panics, as
+    /// [`tokio::spawn`] does.
     ///
     /// # Errors
     ///

@@ -175,7 +175,6 @@ fn router(app: &Arc<App>, stopped: watch::Receiver<bool>) -> (Router, Idempotenc
 }
 
 async fn render_metrics(State(app): State<Arc<App>>) -> String {
-    app.metrics.run_upkeep();
     app.metrics.render()
 }
 
@@ -195,7 +194,16 @@ async fn in_background(app: Arc<App>) {
         live::follow(&app),
         report::every_night(app.services.clone()),
         processes::tell(app.services.books.clone(), app.process.clone()),
+        keep_small(&app.metrics),
     );
+}
+
+/// What is recorded piles up otherwise while nobody asks for the page.
+async fn keep_small(metrics: &PrometheusHandle) {
+    loop {
+        tokio::time::sleep(Duration::from_secs(5)).await;
+        metrics.run_upkeep();
+    }
 }
 
 /// Returns when the user wants it to stop, or when its supervisor is gone.
