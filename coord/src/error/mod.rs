@@ -7,11 +7,13 @@
 //! No error carries a rendered key, a value, a password or a URL: they name the key *template*.
 
 mod store;
+mod unreadable;
 
 use std::borrow::Cow;
 use std::time::Duration;
 
 pub use store::{StoreError, StoreErrorKind};
+pub(crate) use unreadable::without_values;
 
 /// Any failure of this crate.
 ///

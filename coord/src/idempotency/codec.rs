@@ -7,6 +7,7 @@ use serde::de::DeserializeOwned;
 
 use super::exact::Exact;
 use super::record::State;
+use crate::error::without_values;
 
 /// How an `Output` is stored and read again. Functions rather than a trait, so that generated code can hand
 /// them over from where the type was written.
@@ -96,5 +97,5 @@ fn encode<T: Serialize>(value: &T, record: &mut Vec<u8>) -> Result<(), String> {
 }
 
 fn decode<T: DeserializeOwned>(stored: &[u8]) -> Result<T, String> {
-    serde_json::from_slice(stored).map_err(|problem| problem.to_string())
+    serde_json::from_slice(stored).map_err(|problem| without_values(&problem))
 }
