@@ -5,6 +5,7 @@ mod cost;
 mod encryption;
 mod failures;
 mod keys;
+mod late;
 mod refusals;
 mod waking;
 

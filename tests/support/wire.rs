@@ -1,5 +1,5 @@
-//! A proxy that knows nothing of what passes, and cuts connections when told to: for servers that do not speak what
-//! [`Proxy`](crate::Proxy) understands.
+//! A proxy that knows nothing of what passes, and cuts connections or keeps requests when told to: for servers that do not
+//! speak what [`Proxy`](crate::Proxy) understands.
 //!
 //! It runs on a thread of its own, as that one does. What a client sends at once counts as a request.
 
@@ -22,19 +22,24 @@ pub struct Wire {
     next: Arc<Mutex<Next>>,
     refuses: Arc<AtomicBool>,
     requests: Arc<AtomicU64>,
+    connections: Arc<AtomicU64>,
     /// Connections end when this changes.
     cuts: watch::Sender<u64>,
+    /// What is kept goes on when this changes.
+    let_go: watch::Sender<u64>,
     _open: oneshot::Sender<()>,
 }
 
 /// What becomes of the next request.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 enum Next {
     Passes,
     /// The connection is cut in its place.
     IsCut,
     /// It arrives, and the connection is cut in the place of the answer.
     LosesItsAnswer,
+    /// It is kept, if it contains this.
+    IsKept(Vec<u8>),
 }
 
 impl Wire {
@@ -47,12 +52,15 @@ impl Wire {
             .expect("a listener for the proxy");
         let next = Arc::new(Mutex::new(Next::Passes));
         let (cuts, cut) = watch::channel(0);
+        let (let_go, goes) = watch::channel(0);
         let (open, closed) = oneshot::channel::<()>();
         let state = Arc::clone(&next);
         let refuses = Arc::new(AtomicBool::new(false));
         let refused = Arc::clone(&refuses);
         let requests = Arc::new(AtomicU64::new(0));
         let counted = Arc::clone(&requests);
+        let connections = Arc::new(AtomicU64::new(0));
+        let made = Arc::clone(&connections);
         thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread()
                 .enable_all()
@@ -64,12 +72,14 @@ impl Wire {
                         if refused.load(Ordering::SeqCst) {
                             continue;
                         }
+                        made.fetch_add(1, Ordering::SeqCst);
                         tokio::spawn(forward(
                             client,
                             upstream,
                             Arc::clone(&state),
                             Arc::clone(&counted),
                             cut.clone(),
+                            goes.clone(),
                         ));
                     }
                 };
@@ -84,7 +94,9 @@ impl Wire {
             next,
             refuses,
             requests,
+            connections,
             cuts,
+            let_go,
             _open: open,
         }
     }
@@ -97,6 +109,11 @@ impl Wire {
     /// How many requests have passed.
     pub fn requests(&self) -> u64 {
         self.requests.load(Ordering::SeqCst)
+    }
+
+    /// How many connections have been made.
+    pub fn connections(&self) -> u64 {
+        self.connections.load(Ordering::SeqCst)
     }
 
     /// Closes all connections.
@@ -122,6 +139,22 @@ impl Wire {
         *locked(&self.next) = Next::LosesItsAnswer;
     }
 
+    /// Keeps the next request that contains this until it is let go. Nothing else passes over its connection any more, and
+    /// nobody gets the answer.
+    pub fn keep_next(&self, containing: &str) {
+        *locked(&self.next) = Next::IsKept(containing.as_bytes().to_vec());
+    }
+
+    /// Whether what was to be kept has come.
+    pub fn keeps(&self) -> bool {
+        *locked(&self.next) == Next::Passes
+    }
+
+    /// Lets what is kept arrive.
+    pub fn let_go(&self) {
+        self.let_go.send_modify(|let_go| *let_go += 1);
+    }
+
     /// Forgets what was asked for and has not happened.
     pub fn cancel_cuts(&self) {
         *locked(&self.next) = Next::Passes;
@@ -134,6 +167,7 @@ async fn forward(
     next: Arc<Mutex<Next>>,
     requests: Arc<AtomicU64>,
     mut cut: watch::Receiver<u64>,
+    mut goes: watch::Receiver<u64>,
 ) -> io::Result<()> {
     let server = TcpStream::connect(upstream).await?;
     client.set_nodelay(true)?;
@@ -143,16 +177,24 @@ async fn forward(
     let (mut request, mut answer) = (vec![0; 64 * 1024], vec![0; 64 * 1024]);
     let mut loses_its_answer = false;
     cut.mark_unchanged();
+    goes.mark_unchanged();
     loop {
         tokio::select! {
             _ = cut.changed() => return Ok(()),
             length = from_client.read(&mut request) => {
                 let length = length?;
-                let fate = std::mem::replace(&mut *locked(&next), Next::Passes);
+                let fate = fate(&next, &request[..length]);
                 if length == 0 || fate == Next::IsCut {
                     return Ok(());
                 }
                 requests.fetch_add(1, Ordering::SeqCst);
+                if matches!(fate, Next::IsKept(_)) {
+                    let _ = goes.changed().await;
+                    to_server.write_all(&request[..length]).await?;
+                    // Until the server ends it.
+                    while from_server.read(&mut answer).await? > 0 {}
+                    return Ok(());
+                }
                 loses_its_answer |= fate == Next::LosesItsAnswer;
                 to_server.write_all(&request[..length]).await?;
             }
@@ -164,6 +206,17 @@ async fn forward(
                 to_client.write_all(&answer[..length]).await?;
             }
         }
+    }
+}
+
+/// What becomes of a request.
+fn fate(next: &Mutex<Next>, request: &[u8]) -> Next {
+    let mut next = locked(next);
+    match &*next {
+        Next::IsKept(part) if !request.windows(part.len()).any(|window| window == part) => {
+            Next::Passes
+        }
+        _ => std::mem::replace(&mut *next, Next::Passes),
     }
 }
 

@@ -281,6 +281,8 @@ async fn extend(
 }
 
 /// Lets who stands here last for this long, if it does. And reads the line.
+///
+/// What was asked before has to be done before: a copy of it that comes late would attach a lease that ends earlier.
 async fn extend_at(
     link: &Link,
     operation: &'static str,
@@ -290,14 +292,18 @@ async fn extend_at(
 ) -> Result<(Line, bool)> {
     let read = wire::read(wire::in_order_of_creation(path));
     let txn = |[lease]: [i64; 1]| TxnRequest {
-        compare: vec![Compare::created_at(&spot.key, spot.created)],
+        compare: vec![Compare::modified_at(&spot.key, spot.modified)],
         success: vec![wire::put_lease(&spot.key, lease), read.clone()],
         failure: vec![read.clone()],
     };
-    let (answer, _) = grants::txn(link, operation, [Some(ttl)], txn).await?;
+    let (answer, [lease]) = grants::txn(link, operation, [Some(ttl)], txn).await?;
     let (revision, succeeded) = (answer.revision(), answer.succeeded);
     let read = answer.ranges().next().unwrap_or_default();
-    Ok((Line::parse(operation, path, read, revision)?, succeeded))
+    let line = Line::parse(operation, path, read, revision)?;
+    let has_lease = |member: &Member| member.created == spot.created && member.lease == lease;
+    // It may have been sent again, and done before.
+    let is_done = succeeded || line.at(&spot.key).is_some_and(has_lease);
+    Ok((line, is_done))
 }
 
 async fn read(link: &Link, operation: &'static str, path: &str) -> Result<Line> {
@@ -363,7 +369,7 @@ pub(super) async fn release(link: &Link, lease: &LeaseId) -> Result<bool> {
     for _ in 0..TRIES {
         let txn = |[memory]: [i64; 1]| {
             let (compare, success) = match &spot {
-                Some(Spot { key, created }) => (
+                Some(Spot { key, created, .. }) => (
                     vec![Compare::created_at(key, *created)],
                     vec![wire::delete(key), wire::put(&stone, RELEASED, memory)],
                 ),

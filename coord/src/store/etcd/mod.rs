@@ -14,7 +14,8 @@
 //!    there without the first. What only reads is linearizable.
 //! 2. Each transaction that changes something leaves a trace, which it compares as well: the contender's key, the stone of
 //!    a release, the key of an operation, the operation in front of an entry. Sent again, to whichever server, it finds the
-//!    trace and answers the same. So the [`link`] itself may send it again.
+//!    trace and answers the same. So the [`link`] itself may send it again. A renewal compares which revision wrote the key
+//!    last, so a copy of it that comes after the next one changes nothing.
 //! 3. A contender's place is the revision that created its key, which no later one precedes; and so is what tells it from
 //!    those who have stood at the same key. Who holds follows from the order, and is not taken back ([`line`]).
 //! 4. A token is that revision and a base. Whoever enters compares the base. It is raised, never lowered, and begins with

@@ -10,11 +10,13 @@ use crate::store::OwnerId;
 /// How many are known. Those that were never given back are forgotten with all others.
 const KNOWN_AT_MOST: usize = 100_000;
 
-/// A key, and the revision that created it for this contender: whoever comes to the key later is another.
+/// A key, and the revision that created it for this contender: whoever comes to the key later is another. And the one
+/// that was the last to write it.
 #[derive(Debug, Clone)]
 pub(super) struct Spot {
     pub(super) key: String,
     pub(super) created: i64,
+    pub(super) modified: i64,
 }
 
 /// By line and owner.
@@ -48,6 +50,7 @@ impl Spot {
         Self {
             key: member.key.clone(),
             created: member.created,
+            modified: member.modified,
         }
     }
 }
