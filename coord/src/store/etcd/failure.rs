@@ -11,7 +11,7 @@ pub(super) enum Refusal {
     LeaseNotFound,
     /// There is such a lease already.
     LeaseExists,
-    /// The server does not know our token any more; nothing was done.
+    /// The server does not take our token any more, or got none; nothing was done.
     Token,
     /// It can be asked of another server; it may have been done here.
     Unanswered,
@@ -21,13 +21,16 @@ pub(super) enum Refusal {
     Final(StoreErrorKind, &'static str),
 }
 
-/// The server's words are compared, and not shown: they can have keys in them.
-pub(super) fn of_status(status: &Status) -> Refusal {
+/// The server's words are compared, and not shown: they can have keys in them. `has_user` is whether we can get a token.
+pub(super) fn of_status(status: &Status, has_user: bool) -> Refusal {
     let says = |words: &str| status.message().contains(words);
     match status.code() {
         _ if says("requested lease not found") => Refusal::LeaseNotFound,
         _ if says("lease already exists") => Refusal::LeaseExists,
         _ if says("invalid auth token") || says("revision in header is old") => Refusal::Token,
+        // Users or roles have changed since it was given.
+        _ if says("revision of auth store is old") => Refusal::Token,
+        _ if says("user name is empty") && has_user => Refusal::Token,
         _ if says("authentication failed") => Refusal::Final(
             StoreErrorKind::Denied,
             "the server refuses the user or the password; check them in the URL",
@@ -80,6 +83,15 @@ pub(super) fn of_connecting(operation: &'static str) -> StoreError {
     )
 }
 
+/// A token that was refused again and again, although each was new.
+pub(super) fn of_token(operation: &'static str) -> StoreError {
+    StoreError::new(
+        StoreErrorKind::NotApplied,
+        operation,
+        "the server does not take the tokens that it gives, as while users and roles are being changed; send it again",
+    )
+}
+
 /// A server that does not encrypt as it should.
 pub(super) fn of_encrypting(operation: &'static str) -> StoreError {
     StoreError::new(
@@ -106,4 +118,19 @@ pub(super) fn of_contention(operation: &'static str) -> StoreError {
         operation,
         "others kept changing the same; send it again",
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn another_token_is_asked_for_only_by_who_can_get_one() {
+        let old = Status::invalid_argument("etcdserver: revision of auth store is old");
+        assert!(matches!(of_status(&old, true), Refusal::Token));
+        let none = Status::invalid_argument("etcdserver: user name is empty");
+        assert!(matches!(of_status(&none, true), Refusal::Token));
+        let refusal = of_status(&none, false);
+        assert!(matches!(refusal, Refusal::Final(StoreErrorKind::Denied, _)));
+    }
 }

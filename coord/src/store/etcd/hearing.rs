@@ -16,6 +16,7 @@ use tonic_prost::ProstCodec;
 
 use super::failure;
 use super::link::Link;
+use super::login;
 use super::wire::{
     self, WatchAsks, WatchCancelRequest, WatchCreateRequest, WatchRequest, WatchResponse,
 };
@@ -135,21 +136,23 @@ async fn open(
     let asks = stream::unfold(asked, async |mut asked| {
         asked.recv().await.map(|ask| (ask, asked))
     });
+    let token = link.login.token();
     let opening = async {
         let mut grpc = Grpc::new(channel).max_decoding_message_size(usize::MAX);
         grpc.ready()
             .await
             .map_err(|_| Status::unavailable("the connection is broken"))?;
         let codec = ProstCodec::<WatchRequest, WatchResponse>::default();
-        let request = link.with_token(Request::new(Box::pin(asks)));
+        let request = login::sign(Request::new(Box::pin(asks)), token.as_ref());
         grpc.streaming(request, PathAndQuery::from_static(WATCH), codec)
             .await
     };
     match tokio::time::timeout(link.response_timeout, opening).await {
         Ok(Ok(response)) => Ok((response.into_inner(), number)),
         Ok(Err(status)) => {
-            if matches!(failure::of_status(&status), failure::Refusal::Token) {
-                link.forget_token();
+            let refusal = failure::of_status(&status, link.has_user());
+            if matches!(refusal, failure::Refusal::Token) {
+                link.login.forget(token.as_ref());
             }
             link.give_up(number, true);
             Err(())

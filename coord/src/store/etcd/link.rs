@@ -9,7 +9,6 @@ use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
 use tonic::client::Grpc;
-use tonic::metadata::{Ascii, MetadataValue};
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Request, Status};
 use tonic_prost::ProstCodec;
@@ -20,18 +19,15 @@ use super::failure::{self, Refusal};
 use super::grants::Grants;
 use super::hearing::{self, Command};
 use super::lines::Lines;
+use super::login::{self, Login, Token};
 use super::spots::Spots;
-use super::wire::{
-    AuthenticateRequest, AuthenticateResponse, Compare, RangeRequest, RangeResponse, TxnRequest,
-    TxnResponse,
-};
+use super::wire::{Compare, RangeRequest, RangeResponse, TxnRequest, TxnResponse};
 use super::{tls, wire};
 use crate::error::{Error, StoreError, StoreErrorKind};
 use crate::store::{Result, lease};
 
 const RANGE: &str = "/etcdserverpb.KV/Range";
 const TXN: &str = "/etcdserverpb.KV/Txn";
-const AUTHENTICATE: &str = "/etcdserverpb.Auth/Authenticate";
 /// How long nothing may be heard over a connection before it is asked for a sign of life, and how long that is waited for.
 const SIGN_OF_LIFE: Duration = Duration::from_secs(3);
 /// How long to wait before all servers are tried again.
@@ -46,7 +42,7 @@ pub(super) struct Link {
     pub(super) spots: Spots,
     current: RwLock<Current>,
     connecting: tokio::sync::Mutex<()>,
-    token: RwLock<Option<MetadataValue<Ascii>>>,
+    pub(super) login: Login,
     /// The greatest revision that was heard of.
     revision: AtomicI64,
     base: Mutex<u64>,
@@ -105,7 +101,7 @@ impl Link {
                 ..Current::default()
             }),
             connecting: tokio::sync::Mutex::default(),
-            token: RwLock::default(),
+            login: Login::default(),
             revision: AtomicI64::new(0),
             base: Mutex::default(),
             commands,
@@ -233,12 +229,13 @@ impl Link {
                     continue;
                 }
             };
-            let asked = self.ask(&channel, rpc, question);
+            let token = self.login.token();
+            let asked = ask(&channel, token.as_ref(), rpc, question);
             let refusal = match tokio::time::timeout_at(attempt_until, asked).await {
                 Ok(Ok(answer)) => return Ok(answer),
                 Ok(Err(status)) => {
                     debug!(code = ?status.code(), operation, "etcd has not done what it was asked");
-                    failure::of_status(&status)
+                    failure::of_status(&status, self.has_user())
                 }
                 Err(_) => Refusal::Unanswered,
             };
@@ -252,13 +249,12 @@ impl Link {
                 Refusal::Token if refused < 2 => {
                     refused += 1;
                     tried -= 1;
-                    self.forget_token();
+                    self.login.forget(token.as_ref());
                     self.give_up(number, false);
                 }
                 Refusal::Token => {
-                    let problem = "the server does not take the token that it gave";
-                    let error = StoreError::new(StoreErrorKind::Denied, operation, problem);
-                    return Err(Failed::Store(error));
+                    failed = Some(failure::of_token(operation));
+                    break;
                 }
                 Refusal::NotNow => self.give_up(number, true),
                 Refusal::Unanswered => {
@@ -272,37 +268,6 @@ impl Link {
         } else {
             failed.unwrap_or_else(|| failure::of_connecting(operation))
         }))
-    }
-
-    async fn ask<Q, A>(
-        &self,
-        channel: &Channel,
-        rpc: &'static str,
-        question: &Q,
-    ) -> std::result::Result<A, Status>
-    where
-        Q: prost::Message + Clone + 'static,
-        A: prost::Message + Default + 'static,
-    {
-        let mut grpc = Grpc::new(channel.clone()).max_decoding_message_size(usize::MAX);
-        grpc.ready()
-            .await
-            .map_err(|_| Status::unavailable("the connection is broken"))?;
-        let request = self.with_token(Request::new(question.clone()));
-        let codec = ProstCodec::<Q, A>::default();
-        let answer = grpc.unary(request, PathAndQuery::from_static(rpc), codec);
-        Ok(answer.await?.into_inner())
-    }
-
-    /// Also has a server without a leader refuse what it cannot do, rather than keep it.
-    pub(super) fn with_token<T>(&self, mut request: Request<T>) -> Request<T> {
-        let metadata = request.metadata_mut();
-        metadata.insert("hasleader", MetadataValue::from_static("true"));
-        let token = self.token.read().unwrap_or_else(PoisonError::into_inner);
-        if let Some(token) = &*token {
-            metadata.insert("token", token.clone());
-        }
-        request
     }
 
     /// The connection in use, made if there is none.
@@ -345,41 +310,12 @@ impl Link {
                 failure::of_connecting(operation)
             }
         })?;
-        let has_token = || {
-            self.token
-                .read()
-                .unwrap_or_else(PoisonError::into_inner)
-                .is_some()
-        };
-        if let Some(user) = self.address.user.as_ref().filter(|_| !has_token()) {
-            let asked = AuthenticateRequest {
-                name: user.name.clone(),
-                password: user.password.clone(),
-            };
-            let answer: std::result::Result<AuthenticateResponse, _> =
-                self.ask(&channel, AUTHENTICATE, &asked).await;
-            match answer {
-                Ok(answer) => {
-                    let token = MetadataValue::try_from(answer.token);
-                    let token = token.map_err(|_| failure::of_reply(operation))?;
-                    *self.token.write().unwrap_or_else(PoisonError::into_inner) = Some(token);
-                }
-                // It asks nobody who he is.
-                Err(status) if status.message().contains("authentication is not enabled") => {}
-                Err(status) => {
-                    return Err(match failure::of_status(&status) {
-                        Refusal::Final(kind, problem) => StoreError::new(kind, operation, problem),
-                        _ => failure::of_connecting(operation),
-                    });
-                }
-            }
-        }
+        self.login.begin(operation, &self.address, &channel).await?;
         Ok(channel)
     }
 
-    /// Asks for another token with the next connection.
-    pub(super) fn forget_token(&self) {
-        *self.token.write().unwrap_or_else(PoisonError::into_inner) = None;
+    pub(super) fn has_user(&self) -> bool {
+        self.address.user.is_some()
     }
 
     fn working(&self) -> Option<(Channel, u64)> {
@@ -401,6 +337,26 @@ impl Link {
             current.server = (current.server + 1) % self.endpoints.len().max(1);
         }
     }
+}
+
+pub(super) async fn ask<Q, A>(
+    channel: &Channel,
+    token: Option<&Token>,
+    rpc: &'static str,
+    question: &Q,
+) -> std::result::Result<A, Status>
+where
+    Q: prost::Message + Clone + 'static,
+    A: prost::Message + Default + 'static,
+{
+    let mut grpc = Grpc::new(channel.clone()).max_decoding_message_size(usize::MAX);
+    grpc.ready()
+        .await
+        .map_err(|_| Status::unavailable("the connection is broken"))?;
+    let request = login::sign(Request::new(question.clone()), token);
+    let codec = ProstCodec::<Q, A>::default();
+    let answer = grpc.unary(request, PathAndQuery::from_static(rpc), codec);
+    Ok(answer.await?.into_inner())
 }
 
 impl Drop for Link {

@@ -1,7 +1,7 @@
 //! The store in etcd.
 //!
 //! - [`address`] reads the URL, [`tls`] encrypts, [`wire`] is the part of the protocol that is used.
-//! - [`link`] keeps a connection to one of the servers, and goes on to the next when it fails.
+//! - [`link`] keeps a connection to one of the servers, and goes on to the next when it fails; [`login`] says who we are.
 //! - [`keys`] says where things stand; [`grants`] lets them end.
 //! - [`records`], [`leases`] and [`logs`] turn requests into transactions; [`line`] is a line, [`lines`] are those in which
 //!   this process waits, [`spots`] where it stands in them, and [`hearing`] wakes whoever waits.
@@ -35,6 +35,7 @@ mod leases;
 mod line;
 mod lines;
 mod link;
+mod login;
 mod logs;
 mod records;
 mod scan;
