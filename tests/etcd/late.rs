@@ -1,11 +1,15 @@
-//! Requests that arrive after others that were sent later.
+//! Requests that arrive late, or are done in part, or by one server while another refuses them.
 
 use std::time::Duration;
 
-use coord::store::{EtcdStore, LeaseRequest, PutRequest, Renewal, Renewed, Store};
+use coord::StoreErrorKind;
+use coord::store::{
+    EtcdStore, FencingToken, LeaseRequest, PutRequest, Renewal, Renewed, Store, StoreExt,
+};
 use coord_tests::{EtcdServer, Wire, until};
+use futures_util::future::join_all;
 
-use crate::{LONG, token};
+use crate::{LONG, connect, token};
 
 /// A ttl that ends only after the test, and before the other one.
 const SHORTER: Duration = Duration::from_secs(120);
@@ -54,4 +58,48 @@ async fn a_renewal_that_comes_late_does_not_shorten_the_one_after_it() {
     .await;
     let line = store.inspect_lease("a").await.unwrap();
     assert!(line[0].expires_in > SHORTER, "{line:?}");
+}
+
+#[tokio::test]
+async fn what_one_server_refuses_may_have_been_done_by_another() {
+    let server = EtcdServer::start().await;
+    let wire = Wire::start(server.addr());
+    let refuses = EtcdServer::start().await;
+    let store = over(&wire, &refuses).await;
+    refuses.control(&["user", "add", "root:root"]).await;
+    refuses
+        .control(&["user", "grant-role", "root", "root"])
+        .await;
+    refuses.control(&["auth", "enable"]).await;
+    // What it needs from etcd is there from now on.
+    store.set("b", "one", LONG).await.unwrap();
+    wire.keep_next("coord/records/a");
+    let put = PutRequest::new("a", "one").ttl(LONG);
+    let error = store.put_record(&put).await.unwrap_err();
+    assert_eq!(error.kind(), StoreErrorKind::Unknown, "{error}");
+    wire.let_go();
+    let other = connect(&server.url()).await;
+    until("it to be done", async || {
+        other.exists("a").await.unwrap().then_some(())
+    })
+    .await;
+}
+
+/// Those behind it have to be given later tokens too, and that is not done for so many.
+#[tokio::test]
+async fn one_who_is_in_line_is_not_told_that_nothing_was_done() {
+    let server = EtcdServer::start().await;
+    let store = connect(&server.url()).await;
+    let held = token(&store, &LeaseRequest::exclusive("a", LONG)).await;
+    let waiting = || LeaseRequest::exclusive("a", LONG).queue(LONG);
+    let second = waiting();
+    store.acquire_lease(&second).await.unwrap();
+    let behind = (0..120).map(async |_| store.acquire_lease(&waiting()).await);
+    for waits in join_all(behind).await {
+        waits.unwrap();
+    }
+    let later = second.clone().token_floor(FencingToken::new(held * 2));
+    let error = store.acquire_lease(&later).await.unwrap_err();
+    assert_eq!(error.kind(), StoreErrorKind::Unknown, "{error}");
+    assert!(store.release_lease(&second.lease).await.unwrap());
 }

@@ -62,6 +62,13 @@ impl StoreError {
         self
     }
 
+    /// The same of an operation of which what failed was only a part.
+    #[cfg(feature = "etcd")]
+    pub(crate) fn of_kind(mut self, kind: StoreErrorKind) -> Self {
+        self.kind = kind;
+        self
+    }
+
     /// What is known about the operation.
     pub fn kind(&self) -> StoreErrorKind {
         self.kind

@@ -45,7 +45,8 @@ pub(super) fn of_status(status: &Status, has_user: bool) -> Refusal {
              unless the URL names another",
         ),
         Code::ResourceExhausted if says("database space exceeded") => Refusal::Final(
-            StoreErrorKind::NotApplied,
+            // Servers do what they have agreed on also when it fills the disk, and then say so.
+            StoreErrorKind::Unknown,
             "the servers' disk quota is used up; compact and defragment them, and clear the alarm with \
              `etcdctl alarm disarm`",
         ),
@@ -59,9 +60,7 @@ pub(super) fn of_status(status: &Status, has_user: bool) -> Refusal {
             StoreErrorKind::Rejected,
             "the server is no etcd, or older than 3.4",
         ),
-        Code::Unavailable if says("no leader") || says("not leader") || says("stopped") => {
-            Refusal::NotNow
-        }
+        Code::Unavailable if says("no leader") || says("not leader") => Refusal::NotNow,
         _ => Refusal::Unanswered,
     }
 }
@@ -123,6 +122,18 @@ pub(super) fn of_contention(operation: &'static str) -> StoreError {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_may_be_done_is_not_said_to_be_not_done() {
+        let full = Status::resource_exhausted("etcdserver: mvcc: database space exceeded");
+        let refusal = of_status(&full, false);
+        assert!(matches!(
+            refusal,
+            Refusal::Final(StoreErrorKind::Unknown, _)
+        ));
+        let stopped = Status::unavailable("etcdserver: server stopped");
+        assert!(matches!(of_status(&stopped, false), Refusal::Unanswered));
+    }
 
     #[test]
     fn another_token_is_asked_for_only_by_who_can_get_one() {

@@ -16,6 +16,7 @@ use super::wire::{
     TxnRequest, TxnResponse,
 };
 use crate::clock::Moment;
+use crate::error::{StoreError, StoreErrorKind};
 use crate::store::Result;
 
 const GRANT: &str = "/etcdserverpb.Lease/LeaseGrant";
@@ -158,7 +159,7 @@ async fn grant(
             }
             // It was granted when it was asked for before, or to another: that one ends by itself.
             Err(Failed::LeaseExists) => {}
-            Err(failed) => return Err(not_applied(operation, failed.into_error(operation))),
+            Err(failed) => return Err(not_sent(operation, failed)),
         }
     }
     Err(failure::of_contention(operation))
@@ -220,7 +221,7 @@ async fn ask(link: &Link, operation: &'static str, lease: i64) -> Result<Duratio
     let seconds = match answer {
         Ok(answer) => u64::try_from(answer.ttl).unwrap_or(0),
         Err(Failed::LeaseNotFound) => 0,
-        Err(failed) => return Err(not_applied(operation, failed.into_error(operation))),
+        Err(failed) => return Err(not_sent(operation, failed)),
     };
     let left = Duration::from_secs(seconds);
     link.grants.remember_end(lease, from, left);
@@ -228,12 +229,10 @@ async fn ask(link: &Link, operation: &'static str, lease: i64) -> Result<Duratio
 }
 
 /// What a lease is wanted for was not sent yet.
-fn not_applied(
-    operation: &'static str,
-    error: crate::error::StoreError,
-) -> crate::error::StoreError {
+fn not_sent(operation: &'static str, failed: Failed) -> StoreError {
+    let error = failed.into_error(operation);
     if error.may_have_applied() {
-        failure::of_connecting(operation)
+        error.of_kind(StoreErrorKind::NotApplied)
     } else {
         error
     }

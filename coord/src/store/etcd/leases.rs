@@ -21,6 +21,7 @@ use super::link::{self, Link};
 use super::spots::Spot;
 use super::wire::{self, Compare, TxnRequest};
 use super::{TRIES, failure, grants, keys};
+use crate::error::StoreErrorKind;
 use crate::store::{
     Acquired, Contender, FencingToken, LeaseId, LeaseRequest, OwnerId, Renewal, Renewed, Result,
 };
@@ -31,6 +32,23 @@ const RELEASED: &[u8] = b"1";
 const NEVER_ENTERED: &[u8] = b"0";
 
 pub(super) async fn acquire(link: &Arc<Link>, request: &LeaseRequest) -> Result<Acquired> {
+    let mut is_in_line = false;
+    let acquired = come_into_line(link, request, &mut is_in_line).await;
+    acquired.map_err(|error| {
+        if is_in_line {
+            error.of_kind(StoreErrorKind::Unknown)
+        } else {
+            error
+        }
+    })
+}
+
+/// Tells also whether it has come into the line, when something fails after that.
+async fn come_into_line(
+    link: &Arc<Link>,
+    request: &LeaseRequest,
+    is_in_line: &mut bool,
+) -> Result<Acquired> {
     let path = link.address.root.line(&request.lease.resource);
     let owner = request.lease.owner;
     // With nobody who has entered after it, it can be entered by those who do not wait.
@@ -48,6 +66,7 @@ pub(super) async fn acquire(link: &Arc<Link>, request: &LeaseRequest) -> Result<
             }
             return Ok(Acquired::Busy);
         };
+        *is_in_line = true;
         link.spots.keep(&path, member);
         let mut is_done = leases.is_some_and(|[holding, waiting]| {
             member.lease == if place.granted { holding } else { waiting }

@@ -241,10 +241,12 @@ impl Link {
             };
             tried += 1;
             match refusal {
-                Refusal::LeaseNotFound => return Err(Failed::LeaseNotFound),
+                Refusal::LeaseNotFound if !may_be_done => return Err(Failed::LeaseNotFound),
+                Refusal::LeaseNotFound => break,
                 Refusal::LeaseExists => return Err(Failed::LeaseExists),
                 Refusal::Final(kind, problem) => {
-                    return Err(Failed::Store(StoreError::new(kind, operation, problem)));
+                    failed = Some(StoreError::new(kind, operation, problem));
+                    break;
                 }
                 Refusal::Token if refused < 2 => {
                     refused += 1;
@@ -263,6 +265,7 @@ impl Link {
                 }
             }
         }
+        // What one server refuses, another may have done before.
         Err(Failed::Store(if may_be_done {
             failure::of_loss(operation)
         } else {
