@@ -8,6 +8,7 @@ use coord::store::{
     Acquired, Append, AppendRequest, EtcdStore, LeaseRequest, PutRequest, Renewed, Store, StoreExt,
 };
 use coord_tests::{EtcdServer, PATIENCE, until};
+use futures_util::future::join_all;
 
 use crate::{LONG, connect, coordinator, insist, token, until_in_line};
 
@@ -164,4 +165,28 @@ async fn another_server_is_used_when_one_is_away() {
     for _ in 0..5 {
         connect(&url).await.set("a", "one", LONG).await.unwrap();
     }
+}
+
+/// Each needs a lease of etcd's first, and they are asked for one after the other.
+#[tokio::test]
+async fn many_who_meet_a_paused_server_do_not_wait_for_each_other() {
+    let timeout = Duration::from_secs(1);
+    let server = EtcdServer::start().await;
+    let store = EtcdStore::builder()
+        .response_timeout(timeout)
+        .connect(&server.url())
+        .await
+        .unwrap();
+    server.pause();
+    tokio::time::pause();
+    let begun = tokio::time::Instant::now();
+    let acquired = (0..20).map(async |number: u32| {
+        let lease = LeaseRequest::exclusive(format!("{number}"), LONG);
+        store.acquire_lease(&lease).await
+    });
+    for acquired in join_all(acquired).await {
+        let error = acquired.unwrap_err();
+        assert_eq!(error.kind(), StoreErrorKind::NotApplied, "{error}");
+    }
+    assert!(begun.elapsed() <= timeout * 3, "{:?}", begun.elapsed());
 }

@@ -108,7 +108,9 @@ pub(super) async fn lease(
     if let Some(id) = link.grants.shared(milliseconds) {
         return Ok(id);
     }
-    let _turn = link.grants.granting.lock().await;
+    // Who has the turn may be waiting for the server: not each waits for its answer anew.
+    let turn = tokio::time::timeout(link.response_timeout, link.grants.granting.lock());
+    let _turn = turn.await.map_err(|_| failure::of_connecting(operation))?;
     if let Some(id) = link.grants.shared(milliseconds) {
         return Ok(id);
     }
