@@ -1,8 +1,8 @@
 //! Servers that ask for a user.
 
 use coord::StoreErrorKind;
-use coord::store::{EtcdStore, LeaseRequest, PutRequest, Store, StoreExt};
-use coord_tests::{EtcdServer, until};
+use coord::store::{EtcdStore, LeaseRequest, PutRequest, Store, StoreExt, Watched};
+use coord_tests::{EtcdServer, PATIENCE, Wire, until};
 use futures_util::future::join_all;
 
 use crate::{LONG, connect, refused, token};
@@ -124,4 +124,42 @@ async fn nothing_is_refused_because_users_have_changed() {
         );
     }
     assert!(store.release_lease(&lease.lease).await.unwrap());
+}
+
+#[tokio::test]
+async fn one_watches_on_although_users_have_changed() {
+    let (server, _folder) = with_dated_tokens().await;
+    let wire = Wire::start(server.addr());
+    let url = format!("etcd://service:the%20right%20one@{}", wire.addr());
+    let store = connect(&url).await;
+    let mut first = store.watch(&Watched::Record("a".into())).await.unwrap();
+    add_user(&server, "user").await;
+    let before = wire.connections();
+    let mut second = store.watch(&Watched::Record("b".into())).await.unwrap();
+    assert_eq!(wire.connections(), before + 1, "one for the other token");
+    for (watch, key) in [(&mut first, "a"), (&mut second, "b")] {
+        store.set(key, "one", LONG).await.unwrap();
+        let woken = tokio::time::timeout(PATIENCE, watch.changed()).await;
+        woken.expect("to be woken");
+    }
+}
+
+#[tokio::test]
+async fn one_who_may_not_watch_is_told() {
+    let server = with_users(&[]).await;
+    let url = format!("etcd://service:the%20right%20one@{}", server.addr());
+    let store: EtcdStore = connect(&url).await;
+    let _first = store.watch(&Watched::Record("a".into())).await.unwrap();
+    server
+        .control(&[
+            "--user=root:root",
+            "role",
+            "revoke-permission",
+            "ours",
+            "coord/",
+            "--prefix=true",
+        ])
+        .await;
+    let refused = store.watch(&Watched::Record("b".into())).await;
+    assert_eq!(refused.err().unwrap().kind(), StoreErrorKind::Denied);
 }

@@ -65,6 +65,16 @@ pub(super) fn of_status(status: &Status, has_user: bool) -> Refusal {
     }
 }
 
+/// The same of why a watch was ended, which comes without a code.
+pub(super) fn of_reason(reason: &str, has_user: bool) -> Refusal {
+    let code = if reason.contains("permission denied") {
+        Code::PermissionDenied
+    } else {
+        Code::Unknown
+    };
+    of_status(&Status::new(code, reason), has_user)
+}
+
 /// An operation whose answer did not come.
 pub(super) fn of_loss(operation: &'static str) -> StoreError {
     let problem =

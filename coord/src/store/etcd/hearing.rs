@@ -3,7 +3,6 @@
 //! When the stream breaks, another is made, and what was watched is watched again; whoever waits looks then. The same
 //! goes for a watch that begins before what the server still knows, because its history was compacted.
 
-use std::collections::HashMap;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -14,94 +13,30 @@ use tonic::client::Grpc;
 use tonic::{Request, Status, Streaming};
 use tonic_prost::ProstCodec;
 
-use super::failure;
+use super::failure::{self, Refusal};
 use super::link::Link;
-use super::login;
-use super::wire::{
-    self, WatchAsks, WatchCancelRequest, WatchCreateRequest, WatchRequest, WatchResponse,
-};
+use super::login::{self, Token};
+use super::watchers::{Asks, Command, Ended, Heard, Watchers};
+use super::wire::{WatchRequest, WatchResponse};
 use crate::error::{StoreError, StoreErrorKind};
-use crate::store::{Result, Wake, WakeSender, Watch};
+use crate::store::{Result, Watch};
 
 const WATCH: &str = "/etcdserverpb.Watch/Watch";
 /// How long to wait before another stream is made.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// What is watched.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(super) enum Heard {
-    /// Those who leave a line.
-    Leavers(String),
-    /// The key of a record.
-    Record(String),
-    /// All below a line or a log.
-    Below(String),
+/// A stream, over which connection it goes, and the token with which it was asked for.
+struct Opened {
+    stream: Streaming<WatchResponse>,
+    number: u64,
+    token: Option<Token>,
 }
-
-pub(super) enum Command {
-    Watch {
-        heard: Heard,
-        /// From which revision on; 0 is from now on.
-        from: i64,
-        /// Who is to be woken, besides those in a line.
-        wake: Option<WakeSender>,
-        created: Option<oneshot::Sender<()>>,
-    },
-    Unwatch(Heard),
-}
-
-/// What the server was asked to tell of.
-struct Watcher {
-    id: i64,
-    from: i64,
-    wakes: Vec<WakeSender>,
-    /// How many want to hear of it.
-    count: usize,
-    is_created: bool,
-    /// Whether something may have been missed before it was created.
-    looks: bool,
-    created: Vec<oneshot::Sender<()>>,
-}
-
-impl Watcher {
-    fn new(from: i64, wake: Option<WakeSender>, created: Option<oneshot::Sender<()>>) -> Self {
-        Self {
-            id: 0,
-            from,
-            wakes: wake.into_iter().collect(),
-            count: 1,
-            is_created: false,
-            looks: false,
-            created: created.into_iter().collect(),
-        }
-    }
-
-    /// One more wants to hear of the same.
-    fn join(&mut self, wake: Option<WakeSender>, created: Option<oneshot::Sender<()>>) {
-        self.count += 1;
-        self.wakes.extend(wake);
-        if self.is_created {
-            created.into_iter().for_each(acknowledge);
-        } else {
-            self.created.extend(created);
-        }
-    }
-}
-
-#[derive(Default)]
-struct Watchers {
-    all: HashMap<Heard, Watcher>,
-    by_id: HashMap<i64, Heard>,
-    last_id: i64,
-}
-
-type Asks = mpsc::UnboundedSender<WatchRequest>;
 
 /// Takes in what the server tells.
 pub(super) async fn run(link: Weak<Link>, mut commands: mpsc::UnboundedReceiver<Command>) {
     let mut watchers = Watchers::default();
     loop {
-        while watchers.all.is_empty() {
+        while watchers.is_empty() {
             match commands.recv().await {
                 Some(command) => watchers.take(command, None),
                 None => return,
@@ -112,15 +47,21 @@ pub(super) async fn run(link: Weak<Link>, mut commands: mpsc::UnboundedReceiver<
         watchers.ask_again(&asks);
         let opened = open(&strong, asked).await;
         drop(strong);
-        match opened {
-            Ok((stream, number)) => {
-                let _ = serve(&link, stream, &asks, &mut watchers, &mut commands).await;
-                if let Some(link) = link.upgrade() {
-                    link.give_up(number, true);
-                }
+        if let Ok(Opened {
+            stream,
+            number,
+            token,
+        }) = opened
+        {
+            let ended = serve(&link, stream, &asks, &mut watchers, &mut commands).await;
+            let Some(link) = link.upgrade() else { return };
+            let is_refused = matches!(ended, Ended::Refused);
+            if is_refused {
+                link.login.forget(token.as_ref());
             }
-            Err(()) => tokio::time::sleep(PAUSE).await,
+            link.give_up(number, !is_refused);
         }
+        tokio::time::sleep(PAUSE).await;
         // What happens until there is another stream is not told.
         watchers.have_missed();
     }
@@ -130,7 +71,7 @@ pub(super) async fn run(link: Weak<Link>, mut commands: mpsc::UnboundedReceiver<
 async fn open(
     link: &Link,
     asked: mpsc::UnboundedReceiver<WatchRequest>,
-) -> std::result::Result<(Streaming<WatchResponse>, u64), ()> {
+) -> std::result::Result<Opened, ()> {
     let connecting = tokio::time::timeout(link.response_timeout, link.channel("watch"));
     let (channel, number) = connecting.await.map_err(drop)?.map_err(drop)?;
     let asks = stream::unfold(asked, async |mut asked| {
@@ -148,13 +89,18 @@ async fn open(
             .await
     };
     match tokio::time::timeout(link.response_timeout, opening).await {
-        Ok(Ok(response)) => Ok((response.into_inner(), number)),
+        Ok(Ok(response)) => Ok(Opened {
+            stream: response.into_inner(),
+            number,
+            token,
+        }),
         Ok(Err(status)) => {
             let refusal = failure::of_status(&status, link.has_user());
-            if matches!(refusal, failure::Refusal::Token) {
+            let is_refused = matches!(refusal, Refusal::Token);
+            if is_refused {
                 link.login.forget(token.as_ref());
             }
-            link.give_up(number, true);
+            link.give_up(number, !is_refused);
             Err(())
         }
         Err(_) => {
@@ -171,153 +117,23 @@ async fn serve(
     asks: &Asks,
     watchers: &mut Watchers,
     commands: &mut mpsc::UnboundedReceiver<Command>,
-) -> Option<()> {
+) -> Ended {
     loop {
         tokio::select! {
-            command = commands.recv() => watchers.take(command?, Some(asks)),
+            command = commands.recv() => match command {
+                Some(command) => watchers.take(command, Some(asks)),
+                None => return Ended::Broken,
+            },
             told = stream.message() => {
-                let told = told.ok()??;
-                watchers.hear(&*link.upgrade()?, &told, asks)?;
-            }
-        }
-    }
-}
-
-impl Watchers {
-    fn take(&mut self, command: Command, asks: Option<&Asks>) {
-        match command {
-            Command::Watch {
-                heard,
-                from,
-                wake,
-                created,
-            } => {
-                if let Some(watcher) = self.all.get_mut(&heard) {
-                    watcher.join(wake, created);
-                    return;
-                }
-                self.all
-                    .insert(heard.clone(), Watcher::new(from, wake, created));
-                if let Some(asks) = asks {
-                    self.ask(&heard, asks);
+                let (Ok(Some(told)), Some(link)) = (told, link.upgrade()) else {
+                    return Ended::Broken;
+                };
+                if let Err(ended) = watchers.hear(&link, &told, asks) {
+                    return ended;
                 }
             }
-            Command::Unwatch(heard) => self.leave(&heard, asks),
         }
     }
-
-    fn leave(&mut self, heard: &Heard, asks: Option<&Asks>) {
-        let Some(watcher) = self.all.get_mut(heard) else {
-            return;
-        };
-        watcher.count -= 1;
-        watcher.wakes.retain(WakeSender::is_watched);
-        if watcher.count > 0 {
-            return;
-        }
-        let id = watcher.id;
-        self.all.remove(heard);
-        self.by_id.remove(&id);
-        if let Some(asks) = asks {
-            let cancel = WatchCancelRequest { watch_id: id };
-            let _ = asks.send(WatchRequest {
-                asks: Some(WatchAsks::Cancel(cancel)),
-            });
-        }
-    }
-
-    fn ask(&mut self, heard: &Heard, asks: &Asks) {
-        let Some(watcher) = self.all.get_mut(heard) else {
-            return;
-        };
-        self.by_id.remove(&watcher.id);
-        self.last_id += 1;
-        watcher.id = self.last_id;
-        watcher.is_created = false;
-        self.by_id.insert(watcher.id, heard.clone());
-        let (key, range_end, filters) = match heard {
-            Heard::Leavers(line) => (line, wire::end_of(line), vec![0]),
-            Heard::Record(key) => (key, bytes::Bytes::new(), Vec::new()),
-            Heard::Below(prefix) => (prefix, wire::end_of(prefix), Vec::new()),
-        };
-        let create = WatchCreateRequest {
-            key: wire::bytes(key),
-            range_end,
-            start_revision: watcher.from,
-            filters,
-            watch_id: watcher.id,
-        };
-        // If nobody takes it, the stream has ended, and there will be another.
-        let _ = asks.send(WatchRequest {
-            asks: Some(WatchAsks::Create(create)),
-        });
-    }
-
-    fn ask_again(&mut self, asks: &Asks) {
-        let all: Vec<_> = self.all.keys().cloned().collect();
-        for heard in all {
-            self.ask(&heard, asks);
-        }
-    }
-
-    fn have_missed(&mut self) {
-        for watcher in self.all.values_mut() {
-            watcher.is_created = false;
-            watcher.looks = true;
-            watcher.from = 0;
-        }
-    }
-
-    /// None, if another server has to be asked.
-    fn hear(&mut self, link: &Link, told: &WatchResponse, asks: &Asks) -> Option<()> {
-        let Some(heard) = self.by_id.get(&told.watch_id).cloned() else {
-            // Nobody wants to hear of it any more. What a server without a leader says is of no watch.
-            return (!told.canceled || told.watch_id > 0).then_some(());
-        };
-        let watcher = self.all.get_mut(&heard)?;
-        if told.canceled {
-            if told.compact_revision > 0 {
-                watcher.from = 0;
-                watcher.looks = true;
-                self.ask(&heard, asks);
-                return Some(());
-            }
-            if told.cancel_reason.contains("permission denied") {
-                self.all.remove(&heard);
-                self.by_id.remove(&told.watch_id);
-                return Some(());
-            }
-            return None;
-        }
-        if told.created {
-            watcher.is_created = true;
-            watcher.created.drain(..).for_each(acknowledge);
-            if std::mem::take(&mut watcher.looks) {
-                watcher.look(link, &heard);
-            }
-        }
-        if !told.events.is_empty() {
-            match &heard {
-                Heard::Leavers(line) => link.lines.left(line, &told.events),
-                heard => watcher.look(link, heard),
-            }
-        }
-        Some(())
-    }
-}
-
-impl Watcher {
-    fn look(&self, link: &Link, heard: &Heard) {
-        if let Heard::Leavers(line) = heard {
-            link.lines.look_again(line);
-        }
-        self.wakes.iter().for_each(|wake| wake.wake(Wake::Look));
-    }
-}
-
-fn acknowledge(created: oneshot::Sender<()>) {
-    // Whoever has gone does not want to know.
-    let _ = created.send(());
 }
 
 /// A watch of a record, by its key.

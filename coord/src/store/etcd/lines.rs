@@ -3,10 +3,10 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
-use super::hearing::{Command, Heard};
 use super::keys;
 use super::line::Line;
 use super::link::Link;
+use super::watchers::{Command, Heard};
 use super::wire::Event;
 use crate::store::{OwnerId, Wake, WakeSender, Watch};
 

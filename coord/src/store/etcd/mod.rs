@@ -4,7 +4,7 @@
 //! - [`link`] keeps a connection to one of the servers, and goes on to the next when it fails; [`login`] says who we are.
 //! - [`keys`] says where things stand; [`grants`] lets them end.
 //! - [`records`], [`leases`] and [`logs`] turn requests into transactions; [`line`] is a line, [`lines`] are those in which
-//!   this process waits, [`spots`] where it stands in them, and [`hearing`] wakes whoever waits.
+//!   this process waits, [`spots`] where it stands in them, [`watchers`] what is watched, and [`hearing`] wakes whoever waits.
 //! - [`scan`] finds the names of everything, and [`examine`] asks a server about itself, for people who look.
 //! - [`failure`] says of each error whether the operation may have been done.
 //!
@@ -41,6 +41,7 @@ mod records;
 mod scan;
 mod spots;
 mod tls;
+mod watchers;
 mod wire;
 
 use std::fmt;
