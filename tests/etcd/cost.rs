@@ -1,7 +1,7 @@
 //! How many calls an operation is.
 
-use coord::store::{AppendRequest, Condition, LeaseRequest, Put, PutRequest, Store};
-use coord_tests::EtcdServer;
+use coord::store::{AppendRequest, Condition, LeaseRequest, Put, PutRequest, Store, StoreExt};
+use coord_tests::{EtcdServer, Wire};
 
 use crate::{LONG, connect, token};
 
@@ -58,4 +58,18 @@ async fn what_meets_nobody_is_one_call() {
         assert!(matches!(put, Ok(Put::Conflict(Some(_)))));
     });
     assert_eq!(conflict.await, 2, "put after another, of what is there");
+}
+
+/// A server breaks the connection of whoever asks for signs of life while nothing is under way.
+#[tokio::test]
+async fn one_with_nothing_to_do_keeps_its_connection() {
+    let server = EtcdServer::start().await;
+    let wire = Wire::start(server.addr());
+    let store = connect(&format!("etcd://{}", wire.addr())).await;
+    let before = wire.connections();
+    tokio::time::pause();
+    tokio::time::sleep(LONG).await;
+    tokio::time::resume();
+    assert!(!store.exists("a").await.unwrap());
+    assert_eq!(wire.connections(), before);
 }

@@ -29,7 +29,10 @@ use crate::store::{Result, lease};
 
 const RANGE: &str = "/etcdserverpb.KV/Range";
 const TXN: &str = "/etcdserverpb.KV/Txn";
-/// How long nothing may be heard over a connection before it is asked for a sign of life, and how long that is waited for.
+/// How long nothing may be heard over a connection before it is asked for a sign of life. Servers break the connection of
+/// whoever asks more often than every 5 seconds, or while nothing is under way.
+const SILENCE: Duration = Duration::from_secs(6);
+/// How long a sign of life is waited for.
 const SIGN_OF_LIFE: Duration = Duration::from_secs(3);
 /// How long to wait before all servers are tried again.
 const PAUSE: Duration = Duration::from_millis(50);
@@ -392,9 +395,8 @@ fn endpoint(address: &Address, server: &Server) -> std::result::Result<Endpoint,
     let endpoint = Endpoint::from_shared(format!("{scheme}://{host}:{}", server.port))
         .map_err(malformed)?
         .tcp_nodelay(true)
-        .http2_keep_alive_interval(SIGN_OF_LIFE)
-        .keep_alive_timeout(SIGN_OF_LIFE)
-        .keep_alive_while_idle(true);
+        .http2_keep_alive_interval(SILENCE)
+        .keep_alive_timeout(SIGN_OF_LIFE);
     match &address.tls {
         Some(config) => endpoint.tls_config(config.clone()).map_err(|_| {
             tls::unusable(
