@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use coord::store::{LeaseRequest, Store, StoreExt, Watched};
+use coord::store::{AppendRequest, LeaseRequest, Store, StoreExt, Watched};
 use coord_tests::{EtcdServer, PATIENCE, Wire, until};
 
 use crate::{LONG, connect, coordinator, insist, token, until_in_line};
@@ -113,4 +113,22 @@ async fn one_who_dies_is_followed_by_the_next() {
         .unwrap();
     assert!(u64::from(next.token()) > held);
     next.release().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_log_is_to_end_although_an_administrator_has_revoked_the_lease() {
+    let server = EtcdServer::start().await;
+    let store = connect(&server.url()).await;
+    for log in ["one", "other"] {
+        let append = AppendRequest::new(log, 0, "entry");
+        store.append_log(&append).await.unwrap();
+    }
+    store.expire_log("one", LONG).await.unwrap();
+    let leases = server.control(&["lease", "list"]).await;
+    for lease in leases.lines().skip(1) {
+        server.control(&["lease", "revoke", lease]).await;
+    }
+    store.expire_log("other", LONG).await.unwrap();
+    assert!(store.read_log("one", 0, 1).await.unwrap().is_empty());
+    assert_eq!(store.read_log("other", 0, 1).await.unwrap(), ["entry"]);
 }

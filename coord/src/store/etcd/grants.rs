@@ -71,7 +71,7 @@ impl Grants {
         Some(shared.id)
     }
 
-    fn forget(&self, leases: &[i64]) {
+    pub(super) fn forget(&self, leases: &[i64]) {
         self.state()
             .shared
             .retain(|_, shared| !leases.contains(&shared.id));

@@ -155,7 +155,11 @@ pub(super) async fn expire(link: &Link, log: &str, ttl: Duration) -> Result<()> 
             match link.txn("expire", &txn).await {
                 Ok(answer) if answer.succeeded => end = begin,
                 // Somebody has appended, or it has ended.
-                Ok(_) | Err(super::link::Failed::LeaseNotFound) => continue 'anew,
+                Ok(_) => continue 'anew,
+                Err(super::link::Failed::LeaseNotFound) => {
+                    link.grants.forget(&[lease]);
+                    continue 'anew;
+                }
                 Err(failed) => return Err(failed.into_error("expire")),
             }
         }
