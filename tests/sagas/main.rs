@@ -21,6 +21,7 @@ mod snapshots;
 mod staying;
 mod storm;
 mod telemetry;
+mod waiting;
 
 #[path = "../workers/order.rs"]
 mod order;

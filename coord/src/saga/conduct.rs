@@ -8,7 +8,8 @@
 //! | running, and its executor is alive | wait for a change, then look again; leave it if nobody waits here |
 //! | running, and its executor is gone | take it over, and drive |
 //!
-//! Whatever goes wrong on the way, the saga is looked at anew: no store that is away ends one.
+//! Whatever goes wrong on the way, the saga is looked at anew: no store that is away ends one. One that was there, and is
+//! not any more, has ended and was forgotten: it is not created again, since its steps would be run again with other keys.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -36,7 +37,7 @@ pub(super) struct Conduct {
     pub(super) drive: Drive,
     /// The input as it is stored.
     pub(super) input: Bytes,
-    /// Whether it is created if there is none.
+    /// Whether it is created if there is none. Not any more, once there was one.
     pub(super) creates: bool,
 }
 
@@ -50,7 +51,8 @@ enum Found {
 
 impl Conduct {
     /// Goes on until the saga has ended, here or elsewhere. The journal is to be cleaned up.
-    pub(super) async fn to_the_end(&self) -> (Ended, Option<Box<Journal<Progress>>>) {
+    pub(super) async fn go_to_the_end(&mut self) -> (Ended, Option<Box<Journal<Progress>>>) {
+        let began = Moment::now();
         let mut watch = None;
         let mut creates = self.creates;
         let mut is_first = true;
@@ -67,7 +69,9 @@ impl Conduct {
             (creates, is_first) = (false, false);
             let stop = match found {
                 Ok(Found::Ended(ended)) => return (ended, None),
-                Ok(Found::Absent) if !self.creates => return (Err(gone()), None),
+                Ok(Found::Absent) if !self.creates || self.spot().may_be_forgotten(began) => {
+                    return (Err(gone()), None);
+                }
                 Ok(Found::Absent) => {
                     creates = true;
                     continue;
@@ -107,7 +111,7 @@ impl Conduct {
     }
 
     /// Creates the saga if there is none.
-    async fn create(&self, member: &Arc<Member>, is_first: bool) -> Result<Found, Stop> {
+    async fn create(&mut self, member: &Arc<Member>, is_first: bool) -> Result<Found, Stop> {
         let slot = member.slot();
         let list = slot.list(&self.spot().head_key);
         let context = Context::current().unwrap_or_else(Context::create);
@@ -127,6 +131,7 @@ impl Conduct {
                 Ok(Found::Ended(Err(Error::from(error).into())))
             }
             Ok(Put::Stored(version)) => {
+                self.creates = false;
                 journal.stored_as(version);
                 Ok(Found::Ours(Box::new(journal)))
             }
@@ -166,7 +171,7 @@ impl Conduct {
         insist(member, || store.put_after(list, put)).await.map(Ok)
     }
 
-    async fn look(&self, member: &Arc<Member>) -> Result<Found, Stop> {
+    async fn look(&mut self, member: &Arc<Member>) -> Result<Found, Stop> {
         let store = self.spot().coordinator.store();
         match insist(member, || store.get_record(&self.spot().head_key)).await? {
             None => Ok(Found::Absent),
@@ -175,9 +180,10 @@ impl Conduct {
     }
 
     /// What to do about a saga that is there.
-    async fn settle(&self, member: &Arc<Member>, entry: Entry) -> Result<Found, Stop> {
+    async fn settle(&mut self, member: &Arc<Member>, entry: Entry) -> Result<Found, Stop> {
+        self.creates = false;
         let head = Head::read(&entry.value).map_err(Stop::Incompatible)?;
-        if self.creates && !is_same(&self.input, &head.input) {
+        if !is_same(&self.input, &head.input) {
             let saga = self.spot().name.into();
             return Ok(Found::Ended(Err(SagaError::OtherInput { saga })));
         }
@@ -242,7 +248,7 @@ impl Conduct {
 }
 
 /// A saga that somebody is to go on with, and that is not there any more.
-fn gone() -> SagaError {
+pub(super) fn gone() -> SagaError {
     SagaError::Abandoned {
         reason: "it is not stored any more".into(),
     }

@@ -103,7 +103,8 @@ pub enum SagaError {
         source: StepError,
     },
 
-    /// The saga was given up by somebody.
+    /// The saga was given up by somebody. Or it has ended, in another process or while the store was away, and was
+    /// forgotten before this one heard how: it is not run again by the same call. Give it more `saga_retention`.
     #[error("the saga was abandoned: {reason}")]
     Abandoned {
         /// The reason that was given.

@@ -210,13 +210,13 @@ struct Place {
 }
 
 impl Place {
-    async fn occupy(self, conduct: Conduct) {
+    async fn occupy(self, mut conduct: Conduct) {
         let executor = Arc::clone(&self.executor);
         let gathering = tokio::select! {
             biased;
             () = executor.closing() => None,
             // On the heap, so that what is spawned is small enough to be moved.
-            (ended, journal) = Box::pin(conduct.to_the_end()) => {
+            (ended, journal) = Box::pin(conduct.go_to_the_end()) => {
                 // First, so that whoever shuts down when nothing runs any more finds it.
                 let leftover = journal.and_then(|journal| journal.into_leftover());
                 let gathering = leftover.and_then(|leftover| executor.leftovers.gather(leftover));

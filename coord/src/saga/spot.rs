@@ -11,6 +11,7 @@ use super::executor::Executor;
 use super::head::{About, Head, SagaState, StoredSteps, milliseconds, now};
 use super::journal::{Fold, Journal, Stop, insist};
 use super::membership::{Member, Slot, is_alive};
+use crate::clock::Moment;
 use crate::coordinator::Coordinator;
 use crate::error::Error;
 use crate::key::{Key, Renderer};
@@ -113,6 +114,12 @@ impl Spot {
     /// Leaves the saga as it is: this process cannot go on with it.
     pub(super) fn leave(&self) {
         self.executor.leave(&self.head_key);
+    }
+
+    /// Whether a saga that one has asked for since then may have ended and been forgotten, though it was never seen: the
+    /// answer that it was stored may be lost.
+    pub(super) fn may_be_forgotten(&self, since: Moment) -> bool {
+        since.elapsed() >= self.coordinator.saga_retention()
     }
 
     /// Returns when it is time to look again.

@@ -120,9 +120,9 @@ async fn run<Body, T>(
 where
     Body: AsyncFn(&ClosureSaga) -> Result<T, SagaError>,
 {
-    let mut is_first = true;
+    let mut was_there = false;
     loop {
-        let stop = match claim.find(std::mem::take(&mut is_first)).await? {
+        let stop = match claim.find(&mut was_there).await? {
             Found::Ended(error) => return Err(error),
             Found::Again(journal) => match go(claim, journal, Way::Again, body).await {
                 Ok((_, result)) => return Ok((result, None)),

@@ -8,10 +8,12 @@ use tokio::sync::watch;
 use super::NAME;
 use super::body::ClosureSaga;
 use super::replay::Replay;
+use crate::clock::Moment;
 use crate::context::{Context, WaitedFor, Waits};
 use crate::coordinator::Coordinator;
 use crate::error::Error;
 use crate::key::Key;
+use crate::saga::conduct::gone;
 use crate::saga::error::SagaError;
 use crate::saga::head::Head;
 use crate::saga::journal::{Journal, Stop, insist};
@@ -34,6 +36,19 @@ pub(super) enum Found {
     /// It is completed, and the body gives its result again.
     Again(Journal<Replay>),
     Ours(Journal<Replay>),
+}
+
+/// Where it stands.
+enum Looked {
+    Found(Box<Found>),
+    Elsewhere,
+    Absent,
+}
+
+impl From<Found> for Looked {
+    fn from(found: Found) -> Self {
+        Self::Found(Box::new(found))
+    }
 }
 
 /// What a call leaves behind, however it goes. If it is dropped, that is seen to in the background: others may go on with
@@ -77,14 +92,26 @@ impl Claim {
         })
     }
 
-    /// Looks until the saga is ours or has ended.
-    pub(super) async fn find(&self, is_first: bool) -> Result<Found, SagaError> {
+    /// Looks until the saga is ours or has ended. Once it `was_there`, it is not created any more.
+    pub(super) async fn find(&self, was_there: &mut bool) -> Result<Found, SagaError> {
+        let began = Moment::now();
         let mut watch = None;
+        let mut creates = !*was_there;
         loop {
-            let member = self.spot.member(is_first).await?;
-            match self.look(&member).await {
-                Ok(Some(found)) => return Ok(found),
-                Ok(None) => self.spot.wait(&member, &mut watch).await,
+            let member = self.spot.member(!*was_there).await?;
+            let looked = if creates {
+                self.create(&member, was_there).await
+            } else {
+                self.look(&member, was_there).await
+            };
+            creates = false;
+            match looked {
+                Ok(Looked::Found(found)) => return Ok(*found),
+                Ok(Looked::Elsewhere) => self.spot.wait(&member, &mut watch).await,
+                Ok(Looked::Absent) if *was_there || self.spot.may_be_forgotten(began) => {
+                    return Ok(Found::Ended(gone()));
+                }
+                Ok(Looked::Absent) => creates = true,
                 Err(Stop::Lost) => {}
                 Err(Stop::Refused(error)) => return Err(Error::from(error).into()),
                 Err(Stop::Incompatible(difference)) => {
@@ -103,7 +130,7 @@ impl Claim {
     }
 
     /// Creates the saga, or finds out who has it.
-    async fn look(&self, member: &Arc<Member>) -> Result<Option<Found>, Stop> {
+    async fn create(&self, member: &Arc<Member>, was_there: &mut bool) -> Result<Looked, Stop> {
         let input = Bytes::from_static(b"null");
         let correlation = self.context.correlation_id();
         let head = self
@@ -112,28 +139,46 @@ impl Claim {
         let put = self.spot.put_new(&head);
         let store = self.spot.coordinator.store();
         match insist(member, || store.put_record(&put)).await? {
-            Put::Stored(version) => Ok(Some(Found::Ours(self.journal(member, head, version)))),
-            Put::Conflict(None) => Ok(None),
-            Put::Conflict(Some(entry)) => self.settle(member, entry).await,
+            Put::Stored(version) => {
+                *was_there = true;
+                let journal = self.journal(member, head, version);
+                Ok(Found::Ours(journal).into())
+            }
+            Put::Conflict(None) => Ok(Looked::Absent),
+            Put::Conflict(Some(entry)) => self.settle(member, entry, was_there).await,
         }
     }
 
-    async fn settle(&self, member: &Arc<Member>, entry: Entry) -> Result<Option<Found>, Stop> {
+    async fn look(&self, member: &Arc<Member>, was_there: &mut bool) -> Result<Looked, Stop> {
+        let store = self.spot.coordinator.store();
+        match insist(member, || store.get_record(&self.spot.head_key)).await? {
+            None => Ok(Looked::Absent),
+            Some(entry) => self.settle(member, entry, was_there).await,
+        }
+    }
+
+    async fn settle(
+        &self,
+        member: &Arc<Member>,
+        entry: Entry,
+        was_there: &mut bool,
+    ) -> Result<Looked, Stop> {
+        *was_there = true;
         let head = Head::read(&entry.value).map_err(Stop::Incompatible)?;
         match self.spot.settle(member, head, entry.version).await? {
             spot::Found::Completed(head, version) => {
                 let mut journal = self.journal(member, head, version);
                 journal.read_history().await?;
-                Ok(Some(Found::Again(journal)))
+                Ok(Found::Again(journal).into())
             }
-            spot::Found::Failed(error) => Ok(Some(Found::Ended(error))),
+            spot::Found::Failed(error) => Ok(Found::Ended(error).into()),
             spot::Found::Orphaned(head, version) => {
                 let mut journal = self.journal(member, head, version);
                 journal.read_history().await?;
                 journal.own().await?;
-                Ok(Some(Found::Ours(journal)))
+                Ok(Found::Ours(journal).into())
             }
-            spot::Found::Elsewhere => Ok(None),
+            spot::Found::Elsewhere => Ok(Looked::Elsewhere),
         }
     }
 
