@@ -109,6 +109,27 @@ pub(crate) async fn a_saga_that_is_unknown_here_is_resumed_elsewhere(fleet: &Fle
     assert_eq!(coord.recover().await.unwrap().resumed, 0);
 }
 
+pub(crate) async fn a_saga_that_is_being_resumed_stays_listed_for_those_who_look_meanwhile(
+    fleet: &Fleet,
+) {
+    let (shop, first) = stuck(fleet).await;
+    first.shutdown().await;
+    let coord = process(fleet, &shop).await;
+    let (store, operator) = fleet.faulty().await;
+    let held = store.hold(Rule::on(Operation::Put).skipping(1));
+    let meanwhile = async {
+        held.reached().await;
+        coord.recover().await.unwrap();
+        held.release();
+    };
+    let sagas = operator.sagas();
+    let (resumed, ()) = tokio::join!(sagas.resume(ID), meanwhile);
+    assert!(resumed.unwrap());
+    assert_eq!(coord.recover().await.unwrap().resumed, 1);
+    let error = run_saga(Some(&coord), order()).await.unwrap_err();
+    assert!(matches!(error, SagaError::Compensated { .. }), "{error:?}");
+}
+
 pub(crate) async fn a_compensation_is_skipped_with_a_reason(fleet: &Fleet) {
     let (shop, coord) = stuck(fleet).await;
     assert!(coord.sagas().skip(ID, "refunded by hand").await.unwrap());

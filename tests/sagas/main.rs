@@ -122,6 +122,7 @@ coord_tests::over_every_store! {
         a_history_tells_each_event
         a_stuck_saga_is_resumed
         a_saga_that_is_unknown_here_is_resumed_elsewhere
+        a_saga_that_is_being_resumed_stays_listed_for_those_who_look_meanwhile
         a_compensation_is_skipped_with_a_reason
         two_who_skip_at_once_skip_once
         a_step_is_not_skipped

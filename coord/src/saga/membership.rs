@@ -18,6 +18,8 @@ use crate::store::{DeleteRequest, OwnerId, PutRequest, Store};
 /// The kinds of names in the store.
 pub(super) const EXECUTORS: &str = "saga-executor";
 pub(super) const OWNED: &str = "saga-owned";
+/// What stands in the place of an executor's id for sagas that wait for one.
+pub(super) const NOBODY: &str = "none";
 
 /// What stands in metrics for the lease.
 const TEMPLATE: &str = "(saga executor)";

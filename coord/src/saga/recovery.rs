@@ -6,6 +6,7 @@
 //! | what is listed by one that is dead has a head that is | then |
 //! |---|---|
 //! | absent | it stays listed for a while: the head may still be on its way |
+//! | stuck, and listed as nobody's | it stays listed: somebody may be about to let it go on |
 //! | ended, or stuck | it is not listed any more |
 //! | running, and its owner lives | the same: that one lists it |
 //! | running, and its owner is gone | it is gone on with, whoever listed it |
@@ -20,7 +21,7 @@ use tokio::sync::OnceCell;
 use super::conduct::Conduct;
 use super::executor::Executor;
 use super::head::{Head, SagaState};
-use super::membership::{OWNED, is_alive};
+use super::membership::{NOBODY, OWNED, is_alive};
 use super::registry::Registered;
 use super::spot::log_name;
 use crate::coordinator::Coordinator;
@@ -268,6 +269,9 @@ impl<'a> Look<'a> {
             return self.keep_for_a_while(list, slot, listed).await;
         };
         let head = Head::read(&entry.value)?;
+        if head.state == SagaState::Stuck && list.id == NOBODY {
+            return Ok(());
+        }
         if head.state != SagaState::Running {
             if head.state.is_final() && !list.is_ours {
                 // Its executor may have died before it did this.

@@ -5,7 +5,7 @@ use super::head::{Head, SagaState, now};
 use super::inspect::{Sagas, unreadable};
 use super::journal::shortened;
 use super::log::{self, Event, Kind};
-use super::membership::OWNED;
+use super::membership::{NOBODY, OWNED};
 use super::recovery::resume;
 use super::spot::log_name;
 use crate::error::Error;
@@ -105,9 +105,9 @@ impl Sagas {
     async fn let_go_on(&self, mut head: Head, name: &str, version: Version) -> Result<bool, Error> {
         let executor = Executor::of(&self.coordinator)?;
         let store = self.coordinator.store();
-        // For whoever looks for orphans: nobody has it.
+        // First, for whoever looks for orphans: they leave it there for as long as the saga is stuck.
         let orphan = format!(
-            "{}none/{:032x}",
+            "{}{NOBODY}/{:032x}",
             self.coordinator.prefix(OWNED),
             head.about.run
         );
