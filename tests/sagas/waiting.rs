@@ -122,3 +122,34 @@ async fn one_that_began_unheard_and_is_forgotten_is_not_begun_again() {
     forgotten(handle.wait().await);
     assert_eq!(shop.asked(), ["reserve", "charge", "ship"]);
 }
+
+#[tokio::test(start_paused = true)]
+async fn one_who_cannot_watch_a_saga_hears_of_its_end() {
+    let (fleet, shop) = (Fleet::on_memory(), Shop::default());
+    let (_, one) = forgetful(&fleet, &shop).await;
+    let (store, other) = forgetful(&fleet, &shop).await;
+    store.inject(Rule::on(Operation::Watch), Fault::BeforeSend);
+    let (door, first) = stands_in(&one, &shop, "charge").await;
+    let waiting = start_saga(Some(&other), order()).unwrap();
+    fleet.let_pass(Duration::from_secs(1)).await;
+    door.open();
+    first.wait().await.unwrap();
+    let waited = tokio::time::timeout(LONG, waiting.wait()).await;
+    waited.expect("it looks without a watch").unwrap();
+    assert_eq!(shop.asked(), ["reserve", "charge", "ship"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_who_cannot_watch_a_saga_takes_it_over() {
+    let (fleet, shop) = (Fleet::on_memory(), Shop::default());
+    let (dead, one) = forgetful(&fleet, &shop).await;
+    let (store, other) = forgetful(&fleet, &shop).await;
+    store.inject(Rule::on(Operation::Watch), Fault::BeforeSend);
+    let (_door, _first) = stands_in(&one, &shop, "charge").await;
+    let waiting = start_saga(Some(&other), order()).unwrap();
+    fleet.let_pass(Duration::from_secs(1)).await;
+    dies(&dead);
+    let waited = tokio::time::timeout(LONG, waiting.wait()).await;
+    waited.expect("it looks without a watch").unwrap();
+    assert_eq!(shop.asked(), ["reserve", "charge", "charge", "ship"]);
+}

@@ -81,7 +81,7 @@ impl Conduct {
                     return (Err(Error::ShutDown.into()), None);
                 }
                 Ok(Found::Elsewhere) => {
-                    self.spot().wait(&member, &mut watch).await;
+                    self.spot().wait(&mut watch).await;
                     continue;
                 }
                 Ok(Found::Ours(mut journal)) => match self.drive.to_the_end(&mut journal).await {

@@ -123,12 +123,18 @@ impl Spot {
     }
 
     /// Returns when it is time to look again.
-    pub(super) async fn wait(&self, member: &Member, watch: &mut Option<Watch>) {
+    pub(super) async fn wait(&self, watch: &mut Option<Watch>) {
         match watch {
             None => {
                 let watched = Watched::Record(self.head_key.to_string());
-                let store = self.coordinator.store();
-                *watch = insist(member, || store.watch(&watched)).await.ok();
+                match self.coordinator.store().watch(&watched).await {
+                    Ok(started) => *watch = Some(started),
+                    // A watch only hints, so nobody waits for one.
+                    Err(error) => {
+                        tracing::debug!(%error, "looking for a saga without a watch");
+                        tokio::time::sleep(RETRY).await;
+                    }
+                }
             }
             Some(watch) => {
                 // Its executor may die without a word.

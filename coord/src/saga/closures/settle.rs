@@ -107,7 +107,7 @@ impl Claim {
             creates = false;
             match looked {
                 Ok(Looked::Found(found)) => return Ok(*found),
-                Ok(Looked::Elsewhere) => self.spot.wait(&member, &mut watch).await,
+                Ok(Looked::Elsewhere) => self.spot.wait(&mut watch).await,
                 Ok(Looked::Absent) if *was_there || self.spot.may_be_forgotten(began) => {
                     return Ok(Found::Ended(gone()));
                 }
