@@ -3,14 +3,16 @@
 use std::time::Duration;
 
 use coord::__private::{run_saga, start_saga};
+use coord::saga;
 use coord::saga::Recovered;
 use coord::store::ListRequest;
 use coord::testing::{Fault, FaultStore, Operation, Rule};
 use coord_tests::fleet::Fleet;
 use coord_tests::until;
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::running::{dies, faulty, stands_in};
-use crate::shop::{Does, Door, Order, Shop, order, process};
+use crate::shop::{Does, Door, Order, Shop, ShopError, order, process};
 
 /// The ttl of memberships here.
 const TTL: Duration = Duration::from_secs(2);
@@ -98,6 +100,45 @@ pub(crate) async fn a_saga_whose_head_arrives_late_is_found(fleet: &Fleet) {
     assert_eq!(found.resumed, 1, "{found:?}");
     run_saga(Some(&other), order()).await.unwrap();
     assert_eq!(shop.asked(), ["reserve", "charge", "ship"]);
+}
+
+/// A saga of which one cannot be read.
+#[saga("glass:<id>")]
+#[derive(Serialize, Deserialize)]
+struct Glass {
+    #[serde(deserialize_with = "unless_it_is_13")]
+    id: u64,
+}
+
+#[saga]
+impl Glass {
+    #[step]
+    async fn pack(&self, #[dep] shop: &Shop) -> Result<String, ShopError> {
+        shop.does("pack", 1).await
+    }
+}
+
+fn unless_it_is_13<'de, D: Deserializer<'de>>(stored: D) -> Result<u64, D::Error> {
+    let id = u64::deserialize(stored)?;
+    assert!(id != 13, "there is no such glass");
+    Ok(id)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_saga_whose_input_panics_when_it_is_read_keeps_no_other_from_recovery() {
+    let (fleet, shop) = (Fleet::on_memory(), Shop::default());
+    let (store, dead) = faulty(&fleet, &shop).await;
+    for id in [12, 13, 14] {
+        let door = Door::default();
+        shop.order("pack", Does::Waits(door.clone()));
+        let _handle = Glass { id }.start_with(&dead).unwrap();
+        door.reached().await;
+    }
+    dies(&store);
+    fleet.let_pass(TTL).await;
+    let other = process(&fleet, &shop).await;
+    let recovered = other.recover().await.unwrap();
+    assert_eq!((recovered.resumed, recovered.failed), (2, 1));
 }
 
 /// One that takes it over is not its owner yet when somebody looks who cannot go on with it, and then is, and dies.

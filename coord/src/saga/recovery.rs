@@ -12,12 +12,14 @@
 //! | running, and its owner is gone | it is gone on with, whoever listed it |
 
 use std::collections::HashMap;
+use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use tokio::sync::OnceCell;
 
+use super::attempt::panicked;
 use super::conduct::Conduct;
 use super::executor::Executor;
 use super::head::{Head, SagaState};
@@ -328,8 +330,19 @@ impl<'a> Look<'a> {
     }
 }
 
-/// Goes on with a saga in the background, and says whether this process knows it.
+/// Goes on with a saga in the background, and says whether this process knows it. What is the user's here, such as the
+/// reading of the input, may panic: that keeps nobody from the next saga.
 pub(super) fn resume(
+    coordinator: &Coordinator,
+    executor: &Arc<Executor>,
+    head: &Head,
+) -> Result<bool, String> {
+    let resumed = || resume_known(coordinator, executor, head);
+    std::panic::catch_unwind(AssertUnwindSafe(resumed))
+        .unwrap_or_else(|panic| Err(panicked(&*panic)))
+}
+
+fn resume_known(
     coordinator: &Coordinator,
     executor: &Arc<Executor>,
     head: &Head,
