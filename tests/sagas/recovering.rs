@@ -5,7 +5,7 @@ use std::time::Duration;
 use coord::__private::{run_saga, start_saga};
 use coord::saga;
 use coord::saga::Recovered;
-use coord::store::ListRequest;
+use coord::store::{Entry, ListRequest};
 use coord::testing::{Fault, FaultStore, Operation, Rule};
 use coord_tests::fleet::Fleet;
 use coord_tests::until;
@@ -16,12 +16,13 @@ use crate::shop::{Does, Door, Order, Shop, ShopError, order, process};
 
 /// The ttl of memberships here.
 const TTL: Duration = Duration::from_secs(2);
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// How many places there are in the lists of what executors have.
-async fn listed(fleet: &Fleet) -> usize {
+/// The places in the lists of what executors have.
+async fn listed(fleet: &Fleet) -> Vec<Entry> {
     let listed = ListRequest::new(format!("{}/saga-owned/", fleet.namespace()));
     let listed = fleet.store().list_records(&listed).await.unwrap();
-    listed.entries.len()
+    listed.entries.into_iter().map(|(_, entry)| entry).collect()
 }
 
 /// It asks nothing of it any more, and keeps no place in its list for it; unless somebody in its process wants
@@ -68,7 +69,7 @@ pub(crate) async fn a_recovery_that_comes_second_leaves_the_saga_to_the_first(fl
     );
     until("one place for each of those who live", async || {
         first.recover().await.unwrap();
-        (listed(fleet).await == 2).then_some(())
+        (listed(fleet).await.len() == 2).then_some(())
     })
     .await;
 }
@@ -100,6 +101,60 @@ pub(crate) async fn a_saga_whose_head_arrives_late_is_found(fleet: &Fleet) {
     assert_eq!(found.resumed, 1, "{found:?}");
     run_saga(Some(&other), order()).await.unwrap();
     assert_eq!(shop.asked(), ["reserve", "charge", "ship"]);
+}
+
+/// A process has died whose saga is on its way, and there is no trace of that yet.
+async fn died_before_its_head_arrives(fleet: &Fleet, shop: &Shop) -> FaultStore {
+    let (store, dead) = faulty(fleet, shop).await;
+    delays_a_head(&store);
+    let _handle = start_saga(Some(&dead), order()).unwrap();
+    until("the head to be on its way", async || {
+        (store.count(Operation::Put) > 1).then_some(())
+    })
+    .await;
+    dies(&store);
+    fleet.let_pass(TTL).await;
+    dead.shutdown().await;
+    let other = process(fleet, shop).await;
+    assert_eq!(other.recover().await.unwrap(), Recovered::default());
+    store
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_saga_whose_head_arrives_late_is_found_though_nobody_looks_for_days() {
+    let (fleet, shop) = (Fleet::on_memory(), Shop::default());
+    let store = died_before_its_head_arrives(&fleet, &shop).await;
+    assert_eq!(store.deliver().await, 1);
+    fleet.let_pass(DAY * 3).await;
+    let other = process(&fleet, &shop).await;
+    assert_eq!(other.recover().await.unwrap().resumed, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_saga_whose_head_has_arrived_late_stays_listed() {
+    let (fleet, shop) = (Fleet::on_memory(), Shop::default());
+    let store = died_before_its_head_arrives(&fleet, &shop).await;
+    assert_eq!(store.deliver().await, 1);
+    let unable = fleet.process().await;
+    assert_eq!(unable.recover().await.unwrap().failed, 1);
+    assert!(
+        listed(&fleet)
+            .await
+            .iter()
+            .all(|listed| listed.expires_in.is_none())
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_saga_whose_head_never_arrives_is_not_listed_in_the_end() {
+    let (fleet, shop) = (Fleet::on_memory(), Shop::default());
+    let _store = died_before_its_head_arrives(&fleet, &shop).await;
+    let other = process(&fleet, &shop).await;
+    other.recover().await.unwrap();
+    assert_eq!(listed(&fleet).await.len(), 1);
+    fleet.let_pass(DAY).await;
+    other.recover().await.unwrap();
+    assert_eq!(listed(&fleet).await.len(), 0);
 }
 
 /// A saga of which one cannot be read.

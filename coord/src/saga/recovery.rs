@@ -9,7 +9,7 @@
 //! | stuck, and listed as nobody's | it stays listed: somebody may be about to let it go on |
 //! | ended, or stuck | it is not listed any more |
 //! | running, and its owner lives | the same: that one lists it |
-//! | running, and its owner is gone | it is gone on with, whoever listed it |
+//! | running, and its owner is gone | it is gone on with, whoever listed it, and is listed for good |
 
 use std::collections::HashMap;
 use std::panic::AssertUnwindSafe;
@@ -34,6 +34,9 @@ use crate::store::{Condition, DeleteRequest, Entry, ListRequest, PutRequest};
 /// How long a saga stays listed that is not there. Its process may have been paused before it sent the head, or the network
 /// may have kept it; where the list and the head are stored one after the other, nothing else would lead to it.
 const MAY_STILL_COME: Duration = Duration::from_secs(60 * 60);
+
+/// How long it stays if nobody looks again.
+const LISTED_UNSEEN: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
 /// What a look for orphans has found.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -293,6 +296,10 @@ impl<'a> Look<'a> {
             // It has taken it over, and lists it itself.
             return self.unlist(list, slot, listed).await;
         }
+        if listed.expires_in.is_some() {
+            // It was not there, and has come.
+            self.list_again(slot, listed, None).await?;
+        }
         if resume(self.coordinator, executor, &head)? {
             recovered.resumed += 1;
         } else {
@@ -317,12 +324,24 @@ impl<'a> Look<'a> {
         slot: &str,
         listed: &Entry,
     ) -> Result<(), String> {
-        if list.is_ours || listed.expires_in.is_some() {
-            return Ok(());
+        match listed.expires_in {
+            _ if list.is_ours => Ok(()),
+            None => self.list_again(slot, listed, Some(LISTED_UNSEEN)).await,
+            Some(left) if LISTED_UNSEEN.saturating_sub(left) < MAY_STILL_COME => Ok(()),
+            Some(_) => self.unlist(list, slot, listed).await,
         }
+    }
+
+    /// Lists a saga for so long, unless another one has its place by now.
+    async fn list_again(
+        &self,
+        slot: &str,
+        listed: &Entry,
+        ttl: Option<Duration>,
+    ) -> Result<(), String> {
         let put = PutRequest::new(slot, listed.value.clone())
             .when(Condition::Version(listed.version))
-            .ttl(MAY_STILL_COME)
+            .ttl(ttl)
             .listed()
             .quiet();
         let put = self.coordinator.store().put_record(&put).await;
