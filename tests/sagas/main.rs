@@ -10,6 +10,7 @@ mod enduring;
 mod everywhere;
 mod expiring;
 mod groups;
+mod inputs;
 mod inspecting;
 mod nesting;
 mod processes;

@@ -1,6 +1,7 @@
 //! The head of a saga: what there is besides its log. One byte that names the state, and four lines: JSON with
 //! what is known of the saga, its input, and what its history begins and ends with. The beginning is written
-//! when the saga is created, and the end when it has ended, so neither costs an append.
+//! when the saga is created, and the end when it has ended, so neither costs an append. A line break within one of them,
+//! which in JSON can only stand where a space may, is written as a space.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -108,7 +109,10 @@ impl Head {
         let _ = serde_json::to_writer(&mut value, &self.about);
         for part in parts {
             value.push(b'\n');
+            let begin = value.len();
             value.extend_from_slice(part);
+            let breaks = value[begin..].iter_mut().filter(|byte| **byte == b'\n');
+            breaks.for_each(|byte| *byte = b' ');
         }
         value.into()
     }
