@@ -14,6 +14,14 @@ use crate::error::Error;
 pub(crate) struct Fingerprint(#[serde(with = "super::record::halves")] u128);
 
 impl Fingerprint {
+    /// The fingerprint of a JSON text, which is that of the value it was written from.
+    pub(crate) fn of_json(text: &[u8]) -> serde_json::Result<Self> {
+        let mut digest = Sha256::new();
+        let text = serde_json::from_slice::<&RawValue>(text)?;
+        feed_json(&mut digest, text.get())?;
+        Ok(Self(first_bits(digest)))
+    }
+
     /// The fingerprint of a value as serde sees it. The order of a map's entries does not matter.
     pub(crate) fn of<T: Serialize + ?Sized>(value: &T) -> Result<Self, Error> {
         let mut digest = Sha256::new();
@@ -84,10 +92,16 @@ fn feed_any<T: Serialize + ?Sized>(digest: &mut Sha256, value: &T) -> serde_json
         }
         // A `Value` has no room for integers of more than 64 bits. The text has, and it says so if it is something else.
         Err(problem) => match serde_json::to_string(value) {
-            Ok(text) => feed_text(digest, &text),
+            Ok(text) => feed_json(digest, &text),
             Err(_) => Err(problem),
         },
     }
+}
+
+/// Feeds JSON that is nested no deeper than a `Value` may be: the stack has an end.
+fn feed_json(digest: &mut Sha256, text: &str) -> serde_json::Result<()> {
+    serde_json::from_str::<Value>(text)?;
+    feed_text(digest, text)
 }
 
 /// Feeds what [`feed`] would feed if a `Value` had room for integers of any length.
@@ -236,6 +250,14 @@ mod tests {
         }
         let (a, b) = (1, u128::MAX);
         assert_eq!(of(Forth { a, b }), of(Back { b, a }));
+    }
+
+    #[test]
+    fn what_is_nested_deeper_than_the_stack_has_room_for_is_refused() {
+        let deep = "[".repeat(100_000) + &"]".repeat(100_000);
+        assert!(Fingerprint::of_json(deep.as_bytes()).is_err());
+        let raw = serde_json::value::RawValue::from_string(deep).unwrap();
+        assert!(Fingerprint::of(&raw).is_err());
     }
 
     /// A value that has room for long integers has the fingerprint which it had when it had none.

@@ -42,6 +42,7 @@ pub(crate) use call::Request;
 pub use codec::Codec;
 pub use context::IdempotencyContext;
 pub(crate) use exact::Exact;
+pub(crate) use fingerprint::Fingerprint;
 #[doc(hidden)]
 pub use fingerprint::FingerprintParts;
 pub use inspect::{

@@ -26,6 +26,7 @@ use super::spot::{self, Spot};
 use crate::clock::{Deadline, Moment};
 use crate::context::Context;
 use crate::error::{Error, StoreError};
+use crate::idempotency::Fingerprint;
 use crate::lock::persist;
 use crate::store::{Entry, Put, PutRequest, Version};
 
@@ -254,8 +255,8 @@ pub(super) fn gone() -> SagaError {
     }
 }
 
-/// Whether two inputs are the same JSON, whatever the order of their maps.
+/// Whether two inputs are the same JSON, whatever the order of their maps and the length of their integers.
 pub(super) fn is_same(one: &[u8], other: &[u8]) -> bool {
-    let value = |input| serde_json::from_slice::<serde_json::Value>(input).ok();
-    one == other || value(one).is_some_and(|one| value(other) == Some(one))
+    let fingerprint = |input| Fingerprint::of_json(input).ok();
+    one == other || fingerprint(one).is_some_and(|one| fingerprint(other) == Some(one))
 }
