@@ -27,6 +27,9 @@ const OUTPUT_OF_ANOTHER_TYPE: u8 = 4;
 const OUTPUT_OF_EACH: u8 = 5;
 const LATER_STEPS_CHANGED: u8 = 6;
 const CHARGE_LEFT_OUT: u8 = 7;
+const TWO_ITEMS: u8 = 8;
+const ONE_ITEM: u8 = 9;
+const NO_ITEM: u8 = 10;
 
 impl<const CHANGE: u8> Saga for Version<CHANGE> {
     const NAME: &'static str = "Order";
@@ -81,6 +84,9 @@ impl<const CHANGE: u8> Saga for Version<CHANGE> {
             ],
             OUTPUT_OF_EACH => vec![reserve().each(|_| 2), charge(), ship()],
             LATER_STEPS_CHANGED => vec![reserve(), charge(), tell()],
+            TWO_ITEMS => vec![charge().each(|_| 2), ship()],
+            ONE_ITEM => vec![charge().each(|_| 1), ship()],
+            NO_ITEM => vec![charge().each(|_| 0), ship()],
             _ => vec![reserve(), charge().when(|_, _| Ok(false)), ship()],
         }
     }
@@ -205,4 +211,24 @@ pub(crate) async fn recovery_leaves_a_saga_of_other_code_to_that_code(fleet: &Fl
     let ended = run_saga(Some(&coord), version::<STEP_RENAMED>()).await;
     ended.unwrap();
     assert_eq!(shop.asked(), ["reserve", "charge", "charge", "ship"]);
+}
+
+pub(crate) async fn code_with_fewer_items_than_were_begun_is_refused(fleet: &Fleet) {
+    let shop = Shop::default();
+    let begun = version::<TWO_ITEMS>();
+    let coord = after_a_death(fleet, &shop, begun, "ship").await;
+    let told = [
+        refusal::<ONE_ITEM>(&coord).await,
+        refusal::<NO_ITEM>(&coord).await,
+    ];
+    assert_eq!(
+        told,
+        [
+            "it has begun item number 2 of the step `charge`, of which there are 1 now",
+            "it has begun item number 1 of the step `charge`, of which there are 0 now",
+        ]
+    );
+    let ended = run_saga(Some(&coord), version::<TWO_ITEMS>()).await;
+    ended.unwrap();
+    assert_eq!(shop.asked(), ["charge", "charge", "ship", "ship"]);
 }

@@ -102,6 +102,7 @@ coord_tests::over_every_store! {
         code_that_goes_on_from_what_is_done_is_accepted
         a_step_that_was_left_out_is_not_asked_for_later
         recovery_leaves_a_saga_of_other_code_to_that_code
+        code_with_fewer_items_than_were_begun_is_refused
     }
     costing {
         every_step_costs_one_round_trip_and_a_saga_three_however_long_it_is

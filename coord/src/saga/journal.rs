@@ -37,8 +37,8 @@ pub(super) trait Fold: Send {
     /// The id of a step.
     fn id(&self, step: usize) -> &str;
 
-    /// The number of the step with this id, or what is wrong with it.
-    fn step(&mut self, id: &str) -> Result<usize, String>;
+    /// The number of the step that a line is about, or why there is none such.
+    fn step(&mut self, line: &Line<'_>) -> Result<usize, String>;
 
     /// Takes an event in.
     fn apply(&mut self, event: Event);
@@ -371,7 +371,7 @@ fn apply<F: Fold>(fold: &mut F, line: Line<'_>) -> Result<(), String> {
     let step = if line.step.is_empty() {
         0
     } else {
-        fold.step(&line.step)?
+        fold.step(&line)?
     };
     fold.apply(Event {
         kind: line.kind,

@@ -7,7 +7,7 @@ use super::definition::Definition;
 use super::error::StepError;
 use super::head::now;
 use super::journal::Fold;
-use super::log::{Event, Kind};
+use super::log::{Event, Kind, Line};
 use super::outputs::Outputs;
 use super::step::Input;
 
@@ -224,8 +224,18 @@ impl Fold for Progress {
         self.definition.steps.get(step).map_or("", |step| step.id)
     }
 
-    fn step(&mut self, id: &str) -> Result<usize, String> {
-        self.definition.step(id)
+    fn step(&mut self, line: &Line<'_>) -> Result<usize, String> {
+        let step = self.definition.step(&line.step)?;
+        let items = self.steps[step].runs.len();
+        // These are of the step as a whole, which may have no item.
+        let has_items = !matches!(line.kind, Kind::Skipped | Kind::Unwinding);
+        if has_items && line.item >= items {
+            let (id, number) = (&line.step, line.item.saturating_add(1));
+            return Err(format!(
+                "it has begun item number {number} of the step `{id}`, of which there are {items} now"
+            ));
+        }
+        Ok(step)
     }
 
     fn apply(&mut self, event: Event) {

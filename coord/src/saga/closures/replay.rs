@@ -6,7 +6,7 @@ use serde_json::value::RawValue;
 
 use crate::saga::error::StepError;
 use crate::saga::journal::Fold;
-use crate::saga::log::{Event, Kind};
+use crate::saga::log::{Event, Kind, Line};
 
 /// The steps in the order in which they have ended.
 #[derive(Default)]
@@ -71,10 +71,10 @@ impl Fold for Replay {
         self.steps.get(step).map_or("", |step| &step.id)
     }
 
-    fn step(&mut self, id: &str) -> Result<usize, String> {
-        Ok(match self.by_id.get(id) {
+    fn step(&mut self, line: &Line<'_>) -> Result<usize, String> {
+        Ok(match self.by_id.get(&*line.step) {
             Some(step) => *step,
-            None => self.add(id),
+            None => self.add(&line.step),
         })
     }
 
