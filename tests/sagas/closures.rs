@@ -175,6 +175,27 @@ pub(crate) async fn two_steps_of_one_name_are_refused(fleet: &Fleet) {
     assert_eq!(runs.into_inner(), 1);
 }
 
+/// In the log, that is what stands for no step.
+pub(crate) async fn a_step_without_a_name_is_refused(fleet: &Fleet) {
+    let (shop, coord) = (Shop::default(), fleet.process().await);
+    let pays = async |names: [&str; 2]| {
+        let body = async |saga: &ClosureSaga| {
+            for name in names {
+                let pay = saga.step(name, async || shop.does("pay", 1).await);
+                pay.compensate(async |_| shop.does("refund", 1).await.map(drop))
+                    .await?;
+            }
+            Ok(())
+        };
+        coord.saga(KEY).run(body).await
+    };
+    let refused = pays(["one", ""]).await.unwrap_err().to_string();
+    assert!(refused.contains("step 2 has no name"), "{refused}");
+    assert_eq!(shop.asked(), ["pay"]);
+    pays(["one", "two"]).await.unwrap();
+    assert_eq!(shop.asked(), ["pay", "pay"]);
+}
+
 pub(crate) async fn a_compensation_that_fails_for_good_is_stuck_and_resumed(fleet: &Fleet) {
     let shop = Shop::default();
     shop.order("three", Does::Fails(1));

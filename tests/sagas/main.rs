@@ -63,6 +63,7 @@ coord_tests::over_every_store! {
         two_calls_take_turns
         other_steps_than_those_stored_are_refused_by_name
         two_steps_of_one_name_are_refused
+        a_step_without_a_name_is_refused
         a_compensation_that_fails_for_good_is_stuck_and_resumed
         steps_of_closures_cost_one_round_trip_each_and_the_saga_three
         a_saga_inside_of_a_lock_knows_the_lock

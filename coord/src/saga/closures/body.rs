@@ -120,8 +120,8 @@ impl ClosureSaga {
     }
 
     /// A step. It runs when it is awaited, after the one before is stored; if it is done already, what it put out
-    /// is read and it does not run. Names of steps differ within a saga, and steps are awaited one after the
-    /// other.
+    /// is read and it does not run. Names of steps differ within a saga and are not empty, and steps are awaited one after
+    /// the other.
     ///
     /// A step that the body does not await to its end, as with [`timeout`](tokio::time::timeout) around it or in a
     /// `select!`, is cut off, and that is a failure which the body cannot deal with: whatever it does from there on, no
@@ -237,7 +237,10 @@ impl ClosureSaga {
         }
         let at = state.next;
         if let Some(difference) = state.difference(at, &name) {
-            return Err(self.end(&mut state, End::Stopped(Stop::Incompatible(difference))));
+            // What was done before is done, for a body that goes on from there.
+            let stored = state.journal.flush().await;
+            let stop = stored.err().unwrap_or(Stop::Incompatible(difference));
+            return Err(self.end(&mut state, End::Stopped(stop)));
         }
         state.next += 1;
         let mut awaited = Awaited {
@@ -346,6 +349,7 @@ impl State {
         match fold.steps.get(at) {
             Some(stored) if stored.id == name => None,
             Some(stored) => Some(format!("step {number} was `{}` and is `{name}`", stored.id)),
+            None if name.is_empty() => Some(format!("step {number} has no name")),
             None if self.way != Way::Forwards => Some(format!(
                 "step {number} is `{name}`, and no such step has run"
             )),
