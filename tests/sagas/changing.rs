@@ -30,6 +30,7 @@ const CHARGE_LEFT_OUT: u8 = 7;
 const TWO_ITEMS: u8 = 8;
 const ONE_ITEM: u8 = 9;
 const NO_ITEM: u8 = 10;
+const LAST_STEP_REMOVED: u8 = 11;
 
 impl<const CHANGE: u8> Saga for Version<CHANGE> {
     const NAME: &'static str = "Order";
@@ -87,6 +88,7 @@ impl<const CHANGE: u8> Saga for Version<CHANGE> {
             TWO_ITEMS => vec![charge().each(|_| 2), ship()],
             ONE_ITEM => vec![charge().each(|_| 1), ship()],
             NO_ITEM => vec![charge().each(|_| 0), ship()],
+            LAST_STEP_REMOVED => vec![reserve(), charge()],
             _ => vec![reserve(), charge().when(|_, _| Ok(false)), ship()],
         }
     }
@@ -142,6 +144,7 @@ pub(crate) async fn code_with_other_steps_is_refused_with_the_difference(fleet: 
         refusal::<BEGUN_STEP_REMOVED>(&coord).await,
         refusal::<OUTPUT_OF_ANOTHER_TYPE>(&coord).await,
         refusal::<OUTPUT_OF_EACH>(&coord).await,
+        refusal::<LAST_STEP_REMOVED>(&coord).await,
     ];
     assert_eq!(
         told,
@@ -152,6 +155,7 @@ pub(crate) async fn code_with_other_steps_is_refused_with_the_difference(fleet: 
             "it has run the step `charge`, and the steps are `reserve` and `ship` now",
             "step 1 was `reserve` with the output `String` and is `reserve` with the output `Vec<String>`",
             "step 1 was `reserve` with the output `String` and is `reserve` with the output `[String]`",
+            "step 3 was `ship` with the output `String` and is not there",
         ]
     );
     assert_eq!(

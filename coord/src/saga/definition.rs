@@ -78,16 +78,19 @@ impl Definition {
         }
     }
 
-    /// How the first so many steps differ from those that a saga was begun with.
+    /// How the first so many steps differ from those that a saga was begun with. Steps behind them may differ, unless there
+    /// is nothing in their place: that is code from before they were added, which would end the saga without them.
     pub(crate) fn difference(&self, begun: &StoredSteps, touched: usize) -> Option<String> {
-        (0..touched).find_map(|at| {
-            let was = begun.get(at).map(|(id, output)| (&**id, &**output));
-            let is = self.steps.get(at).map(|step| (step.id, &*step.output));
-            (was != is).then(|| {
-                let number = at + 1;
-                format!("step {number} was {} and is {}", shown(was), shown(is))
-            })
-        })
+        let was = |at: usize| begun.get(at).map(|(id, output)| (&**id, &**output));
+        let is = |at: usize| self.steps.get(at).map(|step| (step.id, &*step.output));
+        let first = |until: usize| (0..until).find(|at| was(*at) != is(*at));
+        let at = first(touched).or_else(|| first(begun.len()).filter(|at| is(*at).is_none()))?;
+        let number = at + 1;
+        Some(format!(
+            "step {number} was {} and is {}",
+            shown(was(at)),
+            shown(is(at))
+        ))
     }
 
     /// The number of the step with this id, or how the steps differ from those of code that has run one.
