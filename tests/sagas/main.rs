@@ -22,6 +22,7 @@ mod snapshots;
 mod staying;
 mod storm;
 mod telemetry;
+mod turning_back;
 mod waiting;
 
 #[path = "../workers/order.rs"]
@@ -131,6 +132,11 @@ coord_tests::over_every_store! {
         a_step_is_not_skipped
         a_stuck_saga_is_abandoned
         a_running_saga_is_abandoned
+    }
+    turning_back {
+        a_step_that_was_cut_off_is_made_again_before_a_cancelled_saga_is_undone
+        a_pivot_that_was_cut_off_is_made_again_in_a_cancelled_saga_and_passed
+        a_saga_that_is_cancelled_as_soon_as_it_is_started_is_undone
     }
 }
 

@@ -87,6 +87,41 @@ impl Labels {
     }
 }
 
+/// A pivot for each of perhaps no items, and a step behind it that cannot be asked about.
+#[saga("delivery:<id>")]
+#[derive(Serialize, Deserialize)]
+struct Delivery {
+    id: u64,
+    labels: Vec<String>,
+}
+
+#[saga]
+impl Delivery {
+    #[step(compensate = unpack)]
+    async fn pack(&self, #[dep] shop: &Shop) -> Result<String, ShopError> {
+        shop.does("pack", 1).await
+    }
+
+    async fn unpack(&self, pack: &String, #[dep] shop: &Shop) -> Result<(), ShopError> {
+        shop.does(&format!("un{}", &pack[..4]), 1).await.map(drop)
+    }
+
+    #[step(pivot, each = labels)]
+    async fn print(&self, item: &String, #[dep] shop: &Shop) -> Result<String, ShopError> {
+        shop.does(item, 1).await
+    }
+
+    #[step(when = is_awaited)]
+    async fn tell(&self, #[dep] shop: &Shop) -> Result<String, ShopError> {
+        shop.does("tell", 1).await
+    }
+
+    fn is_awaited(&self) -> bool {
+        assert!(self.id > 9, "nobody is known to wait");
+        true
+    }
+}
+
 /// A saga that runs itself.
 #[saga("snake:<id>")]
 #[derive(Serialize, Deserialize)]
@@ -149,6 +184,23 @@ async fn a_condition_that_panics_fails_the_saga() {
         );
     }
     assert_eq!(shop.asked(), ["pack", "unpack"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_condition_that_panics_behind_the_pivot_leaves_the_saga_stuck() {
+    for labels in [vec!["label".to_owned()], Vec::new()] {
+        let (fleet, shop) = (Fleet::on_memory(), Shop::default());
+        let coord = process(&fleet, &shop).await;
+        let packed = [vec!["pack".to_owned()], labels.clone()].concat();
+        let error = Delivery { id: 1, labels }.run_with(&coord).await;
+        let error = error.unwrap_err();
+        assert!(
+            matches!(&error, SagaError::Stuck { step, source }
+                if step == "tell" && source.to_string().contains("nobody is known to wait")),
+            "{error:?}"
+        );
+        assert_eq!(shop.asked(), packed);
+    }
 }
 
 #[tokio::test(start_paused = true)]

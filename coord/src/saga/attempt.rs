@@ -13,13 +13,14 @@ use tokio::time::Instant;
 use tracing::{Instrument, Span};
 
 use super::call::Call;
+use super::cancel::Flag;
 use super::context::{StepContext, StepOfRun};
 use super::drive::Drive;
 use super::error::StepError;
 use super::head::About;
 use super::journal::Journal;
 use super::outputs::Outputs;
-use super::progress::{Progress, Run};
+use super::progress::{Progress, Run, RunProgress};
 use super::step::{Erased, Failed};
 use super::trace::{self, Way};
 use crate::observe::{SagaEvent, emit};
@@ -29,7 +30,7 @@ use crate::store::FencingToken;
 pub(super) enum Attempted {
     Done(Box<RawValue>),
     Failed(Failed),
-    /// It was not made, because the saga is cancelled.
+    /// It was not made, because the saga turns back.
     NotMade,
 }
 
@@ -44,18 +45,20 @@ struct Attempt<'a> {
 }
 
 impl Drive {
-    /// The next attempt of a run, when it is due.
+    /// The next attempt of a run, when it is due; none, if the saga turns back before, because it is cancelled or what is made
+    /// together with this run is `over`.
     pub(super) fn attempt<'a>(
         &'a self,
         journal: &Journal<Progress>,
         run: Run,
+        over: &'a Flag,
     ) -> impl Future<Output = (Run, Attempted)> + Send + use<'a> {
         let progress = journal.fold.run(run);
         let (delay, past_pivot) = (progress.waits(), journal.fold.past_pivot);
         let attempt = self.to_attempt(journal, run, progress.attempt(), Way::Forwards);
         async move {
             // On the heap, as is the timeout, so that most attempts carry no room for it.
-            if !delay.is_zero() && !Box::pin(self.wait(delay, past_pivot)).await {
+            if !delay.is_zero() && !Box::pin(self.wait(delay, progress, past_pivot, over)).await {
                 return (run, Attempted::NotMade);
             }
             let began = Instant::now();
@@ -77,12 +80,20 @@ impl Drive {
     }
 
     /// Whether the attempt is to be made after this.
-    async fn wait(&self, delay: Duration, past_pivot: bool) -> bool {
-        if past_pivot {
-            tokio::time::sleep(delay).await;
-            return true;
+    async fn wait(
+        &self,
+        delay: Duration,
+        progress: RunProgress,
+        past_pivot: bool,
+        over: &Flag,
+    ) -> bool {
+        let may_end = !progress.is_in_doubt();
+        tokio::select! {
+            biased;
+            () = over.raised(), if may_end => false,
+            () = self.cancel.wanted.raised(), if may_end && !past_pivot => false,
+            () = tokio::time::sleep(delay) => true,
         }
-        self.cancel.sleep(delay).await
     }
 
     fn to_attempt<'a>(

@@ -134,6 +134,7 @@ impl Conduct {
             Ok(Put::Stored(version)) => {
                 self.creates = false;
                 journal.stored_as(version);
+                self.drive.cancel.stored.raise();
                 Ok(Found::Ours(Box::new(journal)))
             }
             Ok(Put::Conflict(there)) => {
@@ -183,6 +184,7 @@ impl Conduct {
     /// What to do about a saga that is there.
     async fn settle(&mut self, member: &Arc<Member>, entry: Entry) -> Result<Found, Stop> {
         self.creates = false;
+        self.drive.cancel.stored.raise();
         let head = Head::read(&entry.value).map_err(Stop::Incompatible)?;
         if !is_same(&self.input, &head.input) {
             let saga = self.spot().name.into();

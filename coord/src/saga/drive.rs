@@ -4,18 +4,15 @@
 //! 2. A step is not begun, and one that is under way does not go on, once this executor's membership may have
 //!    ended.
 //! 3. A saga that is cancelled goes backwards when the step that is under way has ended, unless it is past its
-//!    pivot.
+//!    pivot. So it does if the process that had it died in that step: then the step is made again first.
 
 use std::borrow::Cow;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use futures_util::stream::{FuturesUnordered, StreamExt};
-use tokio::sync::Notify;
-
 use super::attempt::{Attempted, panicked};
+use super::cancel::{Cancel, Flag};
 use super::definition::Definition;
 use super::error::{SagaError, StepError};
 use super::head::{SagaState, milliseconds};
@@ -24,20 +21,14 @@ use super::log::{Event, Kind};
 use super::outputs::Outputs;
 use super::progress::{Cause, Progress, Run, Standing};
 use super::spot::Spot;
-use super::step::Input;
+use super::step::{Failed, Input};
 use super::trace::Way;
 use crate::context::Waits;
 use crate::observe::{SagaEvent, emit};
+use futures_util::stream::{FuturesUnordered, StreamExt};
 
 /// How a saga has ended, for those who wait for it.
 pub(super) type Ended = Result<Arc<Outputs>, SagaError>;
-
-/// What tells the one who drives a saga in this process that somebody wants it undone.
-#[derive(Default)]
-pub(super) struct Cancel {
-    is_wanted: AtomicBool,
-    wanted: Notify,
-}
 
 /// A saga and what its steps need, whatever its journal says.
 pub(super) struct Drive {
@@ -61,67 +52,39 @@ enum After {
     Over(Option<Failure>),
 }
 
-impl Cancel {
-    pub(super) fn want(&self) {
-        self.is_wanted.store(true, Ordering::Release);
-        self.wanted.notify_waiters();
-    }
-
-    fn is_wanted(&self) -> bool {
-        self.is_wanted.load(Ordering::Acquire)
-    }
-
-    /// Returns after `delay`: whether it was waited for to the end.
-    pub(super) async fn sleep(&self, delay: Duration) -> bool {
-        let wanted = self.wanted.notified();
-        if self.is_wanted() {
-            return false;
-        }
-        tokio::select! {
-            () = tokio::time::sleep(delay) => true,
-            () = wanted => false,
-        }
-    }
-}
-
 impl Drive {
     /// Goes on until the saga has ended or is stuck.
     pub(super) async fn go_on(&self, journal: &mut Journal<Progress>) -> Result<Ended, Stop> {
         loop {
-            if self.cancel.is_wanted() && !journal.fold.cancelled {
-                journal.flush().await?;
-                // What was flushed may have met it already.
-                if !journal.fold.cancelled {
-                    journal.catch_up().await?;
-                }
+            if self.cancel.wanted.is_raised() && !journal.fold.cancelled {
+                note_cancellation(journal).await?;
             }
             if let Some(cause) = journal.fold.unwinding.clone() {
                 return self.backwards(journal, cause).await;
             }
-            if journal.fold.cancelled && !journal.fold.past_pivot {
-                journal.note(Event::of_run(Kind::Unwinding, (0, 0)));
-                continue;
-            }
-            let runs = match self.plan(journal) {
-                Ok(runs) => runs,
-                Err(failure) => {
-                    self.fail(journal, failure)?;
-                    continue;
-                }
+            let turns_back = journal.fold.turns_back();
+            let planned = match turns_back {
+                Some(_) => Ok(journal.fold.in_doubt()),
+                None => self.plan(journal),
             };
-            if runs.is_empty() {
-                journal.finish(SagaState::Completed, None).await?;
-                return Ok(Ok(Arc::clone(&journal.fold.outputs)));
-            }
-            journal.flush().await?;
-            if journal.fold.cancelled && !journal.fold.past_pivot {
-                continue;
-            }
-            if let Some(failure) = self.forwards(journal, runs).await? {
+            let failure = match (planned, turns_back) {
+                (Ok(runs), Some(cause)) if runs.is_empty() => {
+                    self.turn_back(journal, cause);
+                    None
+                }
+                (Ok(runs), None) if runs.is_empty() => {
+                    journal.finish(SagaState::Completed, None).await?;
+                    return Ok(Ok(Arc::clone(&journal.fold.outputs)));
+                }
+                (Ok(runs), _) => self.forwards(journal, runs).await?,
+                (Err(failed), _) => Some(failed.into_failure()?),
+            };
+            if let Some(failure) = failure {
                 if journal.fold.past_pivot {
                     return self.get_stuck(journal, failure).await.map(Err);
                 }
-                self.fail(journal, failure)?;
+                let Failure { run, error } = failure;
+                self.turn_back(journal, Cause::Failed { run, error });
             }
         }
     }
@@ -136,11 +99,14 @@ impl Drive {
             let context = self.context(about, (step, 0), 1, Way::Forwards);
             let asked = || when(&self.input, self.call(&context, outputs, (step, 0)));
             match std::panic::catch_unwind(AssertUnwindSafe(asked)) {
-                Ok(answer) => answer.map_err(|failed| (step, failed.error)),
-                Err(panic) => Err((step, StepError::of_text(panicked(&*panic)))),
+                Ok(answer) => answer.map_err(|failed| (step, failed)),
+                Err(panic) => {
+                    let error = StepError::of_text(panicked(&*panic));
+                    Err((step, Failed::for_good(error)))
+                }
             }
         });
-        let next = next.map_err(|(step, error)| FailedPlan { step, error })?;
+        let next = next.map_err(|(step, failed)| FailedPlan { step, failed })?;
         for event in next.events {
             journal.note(event);
         }
@@ -148,48 +114,62 @@ impl Drive {
     }
 
     /// Turns the saga back.
-    #[allow(
-        clippy::unnecessary_wraps,
-        reason = "so that both kinds of failures can be given"
-    )]
-    fn fail(
-        &self,
-        journal: &mut Journal<Progress>,
-        failure: impl Into<Failure>,
-    ) -> Result<(), Stop> {
-        let Failure { run, error } = failure.into();
+    fn turn_back(&self, journal: &mut Journal<Progress>, cause: Cause) {
+        let (run, error) = match &cause {
+            Cause::Cancelled => ((0, 0), None),
+            Cause::Failed { run, error } => {
+                emit(self.spot.template(), SagaEvent::Failed);
+                (*run, Some(shortened(error.to_string())))
+            }
+        };
         journal.note(Event {
-            error: Some(shortened(error.to_string())),
+            error,
             ..Event::of_run(Kind::Unwinding, run)
         });
         // The error itself is still here.
-        journal.fold.unwinding = Some(Cause::Failed { step: run.0, error });
-        emit(self.spot.template(), SagaEvent::Failed);
-        Ok(())
+        journal.fold.unwinding = Some(cause);
     }
 
     /// Makes these runs, together, and stores what they put out, except for the last, which goes along with what
-    /// comes next.
+    /// comes next. None of them begins if the saga is to turn back meanwhile.
     async fn forwards(
         &self,
         journal: &mut Journal<Progress>,
         runs: Vec<Run>,
     ) -> Result<Option<Failure>, Stop> {
+        let turned_back = journal.fold.turns_back().is_some();
+        journal.flush().await?;
+        if journal.fold.turns_back().is_some() != turned_back {
+            return Ok(None);
+        }
         if let [run] = *runs {
             return self.forwards_alone(journal, run).await;
         }
+        self.forwards_together(journal, runs).await
+    }
+
+    async fn forwards_together(
+        &self,
+        journal: &mut Journal<Progress>,
+        runs: Vec<Run>,
+    ) -> Result<Option<Failure>, Stop> {
+        // Those that are to be made again later are not, when it turns back.
+        let over = Flag::default();
         let mut under_way = FuturesUnordered::new();
         for run in runs {
-            under_way.push(self.attempt(journal, run));
+            under_way.push(self.attempt(journal, run, &over));
         }
         let mut failure = None;
         while let Some((run, attempted)) = under_way.next().await {
-            match self.note(journal, run, attempted, failure.is_none()) {
-                After::Again => under_way.push(self.attempt(journal, run)),
+            match self.note(journal, run, attempted, failure.is_none())? {
+                After::Again => under_way.push(self.attempt(journal, run, &over)),
                 After::Over(failed) => failure = failure.or(failed),
             }
             if !under_way.is_empty() {
                 journal.flush().await?;
+            }
+            if failure.is_some() || journal.fold.turns_back().is_some() {
+                over.raise();
             }
         }
         Ok(failure)
@@ -201,11 +181,16 @@ impl Drive {
         journal: &mut Journal<Progress>,
         run: Run,
     ) -> Result<Option<Failure>, Stop> {
+        let over = Flag::default();
         loop {
-            let (_, attempted) = self.attempt(journal, run).await;
-            match self.note(journal, run, attempted, true) {
+            let (_, attempted) = self.attempt(journal, run, &over).await;
+            match self.note(journal, run, attempted, true)? {
                 After::Again => journal.flush().await?,
                 After::Over(failed) => return Ok(failed),
+            }
+            let turns_back = journal.fold.turns_back().is_some();
+            if turns_back && !journal.fold.run(run).is_in_doubt() {
+                return Ok(None);
             }
         }
     }
@@ -217,19 +202,21 @@ impl Drive {
         run: Run,
         attempted: Attempted,
         may_retry: bool,
-    ) -> After {
+    ) -> Result<After, Stop> {
         let failed = match attempted {
             Attempted::Done(output) => {
                 journal.note(Event {
                     output: Some(output),
                     ..Event::of_run(Kind::Done, run)
                 });
-                return After::Over(None);
+                return Ok(After::Over(None));
             }
-            Attempted::NotMade => return After::Over(None),
+            Attempted::NotMade => return Ok(After::Over(None)),
             Attempted::Failed(failed) => failed,
         };
-        let failures = journal.fold.run(run).failures + 1;
+        let progress = journal.fold.run(run);
+        let failures = progress.failures + 1;
+        let may_retry = may_retry || progress.is_in_doubt();
         let delay = (failed.is_worth_retrying && may_retry)
             .then(|| {
                 let step = &self.definition.steps[run.0];
@@ -238,10 +225,10 @@ impl Drive {
             .flatten();
         note_failure(journal, failed.kind(), run, &failed.error, delay);
         if delay.is_some() {
-            return After::Again;
+            return Ok(After::Again);
         }
         let error = failed.error;
-        After::Over(Some(Failure { run, error }))
+        Ok(After::Over(Some(Failure { run, error })))
     }
 
     /// Undoes what was begun, the latest first.
@@ -266,14 +253,14 @@ impl Drive {
         }
         let failure = match &cause {
             Cause::Cancelled => None,
-            Cause::Failed { step, error } => Some((self.step_id(*step), error.to_string())),
+            Cause::Failed { run, error } => Some((self.step_id(run.0), error.to_string())),
         };
         journal.finish(SagaState::Compensated, failure).await?;
         emit(self.spot.template(), SagaEvent::Compensated);
         Ok(Err(match cause {
             Cause::Cancelled => SagaError::Cancelled,
-            Cause::Failed { step, error } => SagaError::Compensated {
-                step: self.step_id(step).into(),
+            Cause::Failed { run, error } => SagaError::Compensated {
+                step: self.step_id(run.0).into(),
                 source: error,
             },
         }))
@@ -331,16 +318,29 @@ impl Drive {
 /// A step of which it cannot be said whether it is to run.
 pub(super) struct FailedPlan {
     step: usize,
-    error: StepError,
+    failed: Failed,
 }
 
-impl From<FailedPlan> for Failure {
-    fn from(FailedPlan { step, error }: FailedPlan) -> Self {
-        Self {
-            run: (step, 0),
-            error,
-        }
+impl FailedPlan {
+    fn into_failure(self) -> Result<Failure, Stop> {
+        Ok(Failure {
+            run: (self.step, 0),
+            error: self.failed.error,
+        })
     }
+}
+
+/// Notes that somebody wants it undone, unless that stands in its log already.
+async fn note_cancellation(journal: &mut Journal<Progress>) -> Result<(), Stop> {
+    journal.flush().await?;
+    // What was flushed may have met it.
+    if !journal.fold.cancelled {
+        journal.read_on().await?;
+    }
+    if !journal.fold.cancelled {
+        journal.note(Event::of_run(Kind::Cancelled, (0, 0)));
+    }
+    Ok(())
 }
 
 fn note_failure(

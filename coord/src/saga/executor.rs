@@ -10,8 +10,9 @@ use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 use tracing::Instrument;
 
+use super::cancel::Cancel;
 use super::conduct::{Conduct, is_same};
-use super::drive::{Cancel, Ended};
+use super::drive::Ended;
 use super::error::SagaError;
 use super::leftovers::{GATHERED_FOR, Gathering, Leftovers};
 use super::membership::Member;

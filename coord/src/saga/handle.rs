@@ -159,16 +159,19 @@ impl<S: Saga> SagaHandle<S> {
 
     /// Asks for the saga to be undone, and says whether it was still under way. It is undone when the step that
     /// is under way has ended, unless it is past its pivot; [`wait`](Self::wait) tells how that went. In another
-    /// process it takes effect with the next step.
+    /// process it takes effect with the next step. If the saga is not stored yet, this waits until it is.
     ///
     /// # Errors
     ///
     /// [`Error::Store`] if the store fails.
     pub async fn cancel(&self) -> Result<bool, Error> {
-        let Some((head, version)) = self
-            .head()
-            .await?
-            .filter(|(head, _)| head.state == SagaState::Running)
+        let mut found = self.head().await?;
+        if found.is_none() {
+            // It may be on its way.
+            self.is_stored().await;
+            found = self.head().await?;
+        }
+        let Some((head, version)) = found.filter(|(head, _)| head.state == SagaState::Running)
         else {
             return Ok(false);
         };
@@ -183,8 +186,16 @@ impl<S: Saga> SagaHandle<S> {
         if request.expected_len == 0 {
             self.tell_of_log(&request.log, &head, version).await?;
         }
-        self.running.cancel.want();
+        self.running.cancel.wanted.raise();
         Ok(true)
+    }
+
+    /// Returns when the saga was seen in the store, or will not be.
+    async fn is_stored(&self) {
+        tokio::select! {
+            () = self.running.cancel.stored.raised() => {}
+            _ = self.running.ended() => {}
+        }
     }
 
     /// Has whoever ends the saga know of a log that was empty: by a head of another version, if it has not ended yet.

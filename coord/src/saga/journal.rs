@@ -201,7 +201,7 @@ impl<F: Fold> Journal<F> {
     }
 
     /// Takes in what others have appended.
-    pub(super) async fn catch_up(&mut self) -> Result<(), Stop> {
+    async fn catch_up(&mut self) -> Result<(), Stop> {
         let before = self.len;
         self.read_on().await?;
         // A conflict without a reason is a log that lost something.
@@ -212,7 +212,7 @@ impl<F: Fold> Journal<F> {
     }
 
     /// Takes in what others may have appended.
-    async fn read_on(&mut self) -> Result<(), Stop> {
+    pub(super) async fn read_on(&mut self) -> Result<(), Stop> {
         self.read().await?;
         if self.is_taken_over {
             // Whoever took it over lists it.

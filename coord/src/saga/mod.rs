@@ -11,10 +11,12 @@
 // ours, an `attempt` of a step at a time; what it does is written down by `journal`: events of `log`, folded into `progress`,
 // and the `head`. `executor` owns the tasks that conduct, `membership` is what says that it is alive, and `recovery` looks for
 // what the dead have left. `handle` starts, and `trace` tells of it; `inspect`, `repair` and `diagram` are for people.
-// `declared` is what the attributes need beyond the interface.
+// `cancel` is how somebody who wants a saga undone tells the one who drives it. `declared` is what the attributes need beyond
+// the interface.
 
 mod attempt;
 mod call;
+mod cancel;
 mod closures;
 mod conduct;
 mod context;

@@ -23,6 +23,8 @@ pub(super) struct Progress {
     pub(super) outputs: Arc<Outputs>,
     pub(super) unwinding: Option<Cause>,
     pub(super) cancelled: bool,
+    /// What has failed for good, and first.
+    failed: Option<Cause>,
     pub(super) past_pivot: bool,
     /// All steps before this one are done or left out.
     settled: usize,
@@ -44,6 +46,10 @@ pub(super) struct RunProgress {
     pub(super) undo_failures: u32,
     undo_cut_off: u32,
     wait: Option<Wait>,
+    /// Whether an attempt may have been cut off, so that it is not known whether it has taken effect.
+    may_be_cut_off: bool,
+    /// Whether the last attempt has failed for good.
+    has_failed: bool,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -64,11 +70,18 @@ struct Wait {
     delay: u64,
 }
 
+impl Wait {
+    /// Whether the next attempt may have begun by then.
+    fn has_passed(&self, at: u64) -> bool {
+        self.since.saturating_add(self.delay) <= at
+    }
+}
+
 /// Why a saga goes backwards.
 #[derive(Debug, Clone)]
 pub(super) enum Cause {
     Cancelled,
-    Failed { step: usize, error: StepError },
+    Failed { run: Run, error: StepError },
 }
 
 /// What to do next.
@@ -96,6 +109,7 @@ impl Progress {
             outputs: Arc::new(Outputs::of_runs(counts)),
             unwinding: None,
             cancelled: false,
+            failed: None,
             past_pivot: false,
             settled: 0,
             definition: Arc::clone(definition),
@@ -105,6 +119,22 @@ impl Progress {
     pub(super) fn run(&self, (step, item): Run) -> RunProgress {
         let run = self.steps.get(step).and_then(|step| step.runs.get(item));
         run.copied().unwrap_or_default()
+    }
+
+    /// Why it is to go backwards, if it is.
+    pub(super) fn turns_back(&self) -> Option<Cause> {
+        if self.past_pivot {
+            return None;
+        }
+        let cancelled = || self.cancelled.then_some(Cause::Cancelled);
+        self.failed.clone().or_else(cancelled)
+    }
+
+    /// The runs of which it is not known whether they have taken effect: they are made again before the saga goes backwards,
+    /// since nothing is undone that is not known to be done.
+    pub(super) fn in_doubt(&self) -> Vec<Run> {
+        let begun = self.begun.iter().copied();
+        begun.filter(|run| self.run(*run).is_in_doubt()).collect()
     }
 
     /// The runs that were begun, the latest first.
@@ -146,6 +176,11 @@ impl Progress {
             runs: Vec::new(),
         };
         let mut at = self.first_unsettled();
+        // A pivot without an item is passed without a word.
+        for passed in self.settled..at {
+            self.pass(passed);
+        }
+        self.settled = at;
         while at < self.steps.len() {
             let parallel = self.definition.steps[at].parallel;
             if !next.runs.is_empty() && !parallel {
@@ -208,6 +243,11 @@ impl RunProgress {
         1 + self.undo_failures + self.undo_cut_off
     }
 
+    /// Whether it is not known whether it has taken effect.
+    pub(super) fn is_in_doubt(&self) -> bool {
+        self.standing == Standing::Begun && self.may_be_cut_off && !self.has_failed
+    }
+
     /// How long to wait before the next attempt. A clock that was set back makes that no longer than the policy
     /// has said.
     pub(super) fn waits(&self) -> Duration {
@@ -241,13 +281,13 @@ impl Fold for Progress {
     fn apply(&mut self, event: Event) {
         let at = (event.step, event.item);
         match event.kind {
-            Kind::Takeover => return self.cut_off(),
+            Kind::Takeover => return self.cut_off(event.at),
             Kind::Cancelled => return self.cancelled = true,
             Kind::Unwinding => {
                 self.unwinding = Some(match event.error {
                     None => Cause::Cancelled,
                     Some(error) => Cause::Failed {
-                        step: event.step,
+                        run: at,
                         error: StepError::of_text(error),
                     },
                 });
@@ -269,11 +309,16 @@ impl Fold for Progress {
             since: event.at,
             delay,
         });
+        let is_last = matches!(event.kind, Kind::Failed | Kind::Unstored) && wait.is_none();
+        if is_last && self.failed.is_none() {
+            let error = StepError::of_text(event.error.unwrap_or_default());
+            self.failed = Some(Cause::Failed { run: at, error });
+        }
         match event.kind {
             Kind::Started if run.standing == Standing::Untouched => {
                 run.standing = Standing::Begun;
                 self.begun.push(at);
-                // A pivot without an item is passed without a word.
+                // As in `next`, which whoever reads this in the log has not asked.
                 let before = self.steps[..event.step].iter().zip(&self.definition.steps);
                 let mut before = before.filter(|(step, _)| step.runs.is_empty());
                 self.past_pivot |= before.any(|(_, data)| data.pivot);
@@ -281,6 +326,7 @@ impl Fold for Progress {
             Kind::Failed => {
                 run.failures += 1;
                 run.wait = wait;
+                run.has_failed = is_last;
             }
             Kind::Unstored => {
                 run.failures += 1;
@@ -323,10 +369,11 @@ impl Progress {
     }
 
     /// Whoever had the saga is gone, in the middle of whatever it had begun.
-    fn cut_off(&mut self) {
+    fn cut_off(&mut self, at: u64) {
         let backwards = self.unwinding.is_some();
         for (step, item) in &self.begun {
             let run = &mut self.steps[*step].runs[*item];
+            run.may_be_cut_off |= run.wait.is_none_or(|wait| wait.has_passed(at));
             match (run.standing, backwards) {
                 (Standing::Begun, false) if run.wait.is_none() => run.cut_off += 1,
                 (Standing::Begun | Standing::Done | Standing::Unstored, true)
