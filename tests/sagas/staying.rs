@@ -122,6 +122,30 @@ impl Delivery {
     }
 }
 
+/// A step that panics when it is cut off.
+#[saga("bomb:<id>")]
+#[derive(Serialize, Deserialize)]
+struct Bomb {
+    id: u64,
+}
+
+struct Explodes;
+
+impl Drop for Explodes {
+    fn drop(&mut self) {
+        assert!(std::thread::panicking(), "it was dropped");
+    }
+}
+
+#[saga]
+impl Bomb {
+    #[step(timeout = "1s")]
+    async fn tick(&self) -> Result<String, String> {
+        let _explodes = Explodes;
+        std::future::pending().await
+    }
+}
+
 /// A saga that runs itself.
 #[saga("snake:<id>")]
 #[derive(Serialize, Deserialize)]
@@ -201,6 +225,17 @@ async fn a_condition_that_panics_behind_the_pivot_leaves_the_saga_stuck() {
         );
         assert_eq!(shop.asked(), packed);
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_step_that_panics_when_it_is_cut_off_has_failed() {
+    let coord = Fleet::on_memory().process().await;
+    let error = Bomb { id: 1 }.run_with(&coord).await.unwrap_err();
+    assert!(
+        matches!(&error, SagaError::Compensated { source, .. }
+            if source.to_string().contains("it was dropped")),
+        "{error:?}"
+    );
 }
 
 #[tokio::test(start_paused = true)]

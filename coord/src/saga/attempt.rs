@@ -124,19 +124,24 @@ impl Drive {
     async fn make(&self, attempt: &Attempt<'_>) -> Attempted {
         let call = self.call(&attempt.context, &attempt.outputs, attempt.run);
         let body = async { (attempt.make)(&self.input, call).await };
-        let body = AssertUnwindSafe(body).catch_unwind();
-        let ended = match attempt.timeout {
-            None => Ok(body.await),
-            Some(timeout) => Box::pin(tokio::time::timeout(timeout, body)).await,
+        // What is cut off is dropped within this too, and may panic then.
+        let limited = async {
+            match attempt.timeout {
+                None => Ok(body.await),
+                Some(timeout) => Box::pin(tokio::time::timeout(timeout, body)).await,
+            }
         };
-        let failed =
-            |text: String| Attempted::Failed(Failed::in_this_attempt(StepError::of_text(text)));
-        trace::attempted(&attempt.span, matches!(ended, Ok(Ok(Ok(_)))));
+        let ended = AssertUnwindSafe(limited).catch_unwind().await;
+        let failed = |text: String| Failed::in_this_attempt(StepError::of_text(text));
+        let ended = match ended {
+            Ok(Ok(ended)) => ended,
+            Ok(Err(_)) => Err(failed("it did not end within its timeout".to_owned())),
+            Err(panic) => Err(failed(panicked(&*panic))),
+        };
+        trace::attempted(&attempt.span, ended.is_ok());
         match ended {
-            Ok(Ok(Ok(stored))) => Attempted::Done(stored.0),
-            Ok(Ok(Err(error))) => Attempted::Failed(error),
-            Ok(Err(panic)) => failed(panicked(&*panic)),
-            Err(_) => failed("it did not end within its timeout".to_owned()),
+            Ok(stored) => Attempted::Done(stored.0),
+            Err(failed) => Attempted::Failed(failed),
         }
     }
 
