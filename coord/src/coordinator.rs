@@ -187,6 +187,14 @@ impl Coordinator {
         &self.inner.dependencies
     }
 
+    /// Returns, unless the coordinator is shut down: what fails then may have failed for want of it, which tells nothing. So
+    /// whoever is to act upon a failure waits here to be dropped by the service that it belongs to.
+    pub(crate) async fn unless_shut_down(&self) {
+        if self.inner.shut_down.load(Ordering::SeqCst) {
+            std::future::pending::<()>().await;
+        }
+    }
+
     /// The name in the store of `key`, for things of this `kind`. The namespace has no `/`, so names of
     /// different namespaces and kinds never meet.
     pub(crate) fn name(&self, kind: &str, key: &Key) -> Arc<str> {

@@ -20,6 +20,7 @@ mod services;
 mod shop;
 mod snapshots;
 mod staying;
+mod stopping;
 mod storm;
 mod telemetry;
 mod turning_back;

@@ -138,6 +138,9 @@ impl Drive {
             Ok(Err(_)) => Err(failed("it did not end within its timeout".to_owned())),
             Err(panic) => Err(failed(panicked(&*panic))),
         };
+        if ended.is_err() {
+            self.spot.coordinator.unless_shut_down().await;
+        }
         trace::attempted(&attempt.span, ended.is_ok());
         match ended {
             Ok(stored) => Attempted::Done(stored.0),

@@ -5,6 +5,7 @@
 //!    ended.
 //! 3. A saga that is cancelled goes backwards when the step that is under way has ended, unless it is past its
 //!    pivot. So it does if the process that had it died in that step: then the step is made again first.
+//! 4. What fails once the coordinator is shut down may have failed for want of it, and tells nothing of the saga.
 
 use std::borrow::Cow;
 use std::panic::AssertUnwindSafe;
@@ -77,7 +78,10 @@ impl Drive {
                     return Ok(Ok(Arc::clone(&journal.fold.outputs)));
                 }
                 (Ok(runs), _) => self.forwards(journal, runs).await?,
-                (Err(failed), _) => Some(failed.into_failure()?),
+                (Err(failed), _) => {
+                    self.spot.coordinator.unless_shut_down().await;
+                    Some(failed.into_failure()?)
+                }
             };
             if let Some(failure) = failure {
                 if journal.fold.past_pivot {

@@ -12,12 +12,14 @@ use tokio::time::Instant;
 use tracing::Instrument;
 
 use super::replay::Replay;
+use crate::coordinator::Coordinator;
 use crate::error::Error;
 use crate::lock::while_held;
 use crate::observe::{SagaEvent, emit};
 use crate::saga::error::{SagaError, StepError};
 use crate::saga::journal::{Journal, Stop, shortened};
 use crate::saga::log::{Event, Kind};
+use crate::saga::spot::Spot;
 use crate::saga::step::{Failed, Stored as Output};
 use crate::saga::trace;
 
@@ -27,6 +29,7 @@ pub struct ClosureSaga {
     pub(super) run: u128,
     pub(super) template: &'static str,
     pub(super) correlation: Arc<str>,
+    coordinator: Coordinator,
     pub(super) state: Mutex<State>,
 }
 
@@ -88,16 +91,12 @@ pub struct NoCompensation;
 pub struct Compensation<C>(C);
 
 impl ClosureSaga {
-    pub(super) fn new(
-        id: Arc<str>,
-        template: &'static str,
-        journal: Journal<Replay>,
-        way: Way,
-    ) -> Self {
+    pub(super) fn new(spot: &Spot, journal: Journal<Replay>, way: Way) -> Self {
         Self {
-            id,
+            id: Arc::clone(&spot.id),
             run: journal.head.about.run,
-            template,
+            template: spot.template(),
+            coordinator: spot.coordinator.clone(),
             correlation: journal.head.about.correlation.as_str().into(),
             state: Mutex::new(State {
                 journal,
@@ -313,6 +312,9 @@ impl ClosureSaga {
         let about = &state.journal.head.about;
         let span = trace::attempt(way, self.template, about, step, (attempt, None));
         let made = state.guarded(pin!(work.instrument(span.clone()))).await?;
+        if made.is_err() {
+            self.coordinator.unless_shut_down().await;
+        }
         trace::attempted(&span, made.is_ok());
         Some(made)
     }

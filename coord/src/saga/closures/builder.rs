@@ -1,7 +1,6 @@
 //! Asking for a saga of closures, and running its body as often as it takes.
 
 use std::fmt;
-use std::sync::Arc;
 
 use super::body::{ClosureSaga, End, State, Way};
 use super::replay::{Cause, Replay};
@@ -181,12 +180,7 @@ async fn run_body<Body, T>(
 where
     Body: AsyncFn(&ClosureSaga) -> Result<T, SagaError>,
 {
-    let saga = ClosureSaga::new(
-        Arc::clone(&claim.spot.id),
-        claim.spot.template(),
-        journal,
-        way,
-    );
+    let saga = ClosureSaga::new(&claim.spot, journal, way);
     let result = claim.context(&saga).scope(body(&saga)).await;
     (saga.into_state(), result)
 }
@@ -206,6 +200,7 @@ where
                 return Ok((journal, Ok(value)));
             }
             Err(error) => {
+                claim.spot.coordinator.unless_shut_down().await;
                 turn_back(&mut journal, &error);
                 emit(claim.spot.template(), SagaEvent::Failed);
                 cause = Some(error);

@@ -1,0 +1,185 @@
+//! Coordinators that shut down while a step uses them. What fails for that is no failure of the saga.
+
+#![allow(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "an output is given as what it is"
+)]
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use coord::saga::{ClosureSaga, SagaState};
+use coord::{Coordinator, Error, SagaError, saga};
+use coord_tests::fleet::Fleet;
+use futures_util::FutureExt as _;
+use serde::{Deserialize, Serialize};
+
+use crate::shop::{Does, Door, Shop, ShopError};
+
+/// What steps need the coordinator for. That is told to shut down in the middle of one of these uses.
+#[derive(Clone, Default)]
+struct Printer {
+    uses_before: Arc<AtomicUsize>,
+}
+
+impl Printer {
+    fn stops_with_use(number: usize) -> Self {
+        let uses_before = Arc::new(AtomicUsize::new(number));
+        Self { uses_before }
+    }
+
+    async fn prints(&self, coord: &Coordinator) -> Result<u64, Error> {
+        let left = self.uses_before.load(Ordering::SeqCst);
+        self.uses_before
+            .store(left.saturating_sub(1), Ordering::SeqCst);
+        if left == 1 {
+            // It has begun, and nobody else has had a turn since.
+            assert!(coord.shutdown().now_or_never().is_none());
+        }
+        coord.lock("printer").run(async |_| Ok(1)).await
+    }
+}
+
+/// It is printed before it is sent.
+#[saga("postcard:<id>")]
+#[derive(Serialize, Deserialize)]
+struct Postcard {
+    id: u64,
+}
+
+#[saga]
+impl Postcard {
+    #[step(compensate = unpay)]
+    async fn pay(&self, #[dep] shop: &Shop) -> Result<u64, ShopError> {
+        shop.does("pay", 1).await.map(|_| 1)
+    }
+
+    async fn unpay(&self, pay: &u64, #[dep] shop: &Shop) -> Result<(), ShopError> {
+        let _ = pay;
+        shop.does("unpay", 1).await.map(drop)
+    }
+
+    #[step(compensate = unprint, retry(max_retries = 0))]
+    async fn print(&self, #[dep] shop: &Shop, #[dep] printer: &Printer) -> Result<u64, String> {
+        let _ = shop.does("print", 1).await;
+        uses(printer).await
+    }
+
+    async fn unprint(
+        &self,
+        print: &u64,
+        #[dep] shop: &Shop,
+        #[dep] printer: &Printer,
+    ) -> Result<u64, String> {
+        let _ = shop.does("unprint", 1).await;
+        uses(printer).await.map(|printed| printed + print)
+    }
+
+    #[step]
+    async fn send(&self, #[dep] shop: &Shop) -> Result<u64, ShopError> {
+        shop.does("send", 1).await.map(|_| 1)
+    }
+}
+
+async fn uses(printer: &Printer) -> Result<u64, String> {
+    let coord = Coordinator::current().map_err(|error| error.to_string())?;
+    let printed = printer.prints(&coord).await;
+    printed.map_err(|error| error.to_string())
+}
+
+async fn process(fleet: &Fleet, shop: &Shop, printer: &Printer) -> Coordinator {
+    let builder = fleet.builder().await.provide(shop.clone());
+    builder.provide(printer.clone()).build()
+}
+
+fn is_shut_down<T>(ended: &Result<T, SagaError>) -> bool {
+    matches!(ended, Err(SagaError::Coordination(Error::ShutDown)))
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_step_that_fails_for_want_of_the_coordinator_is_made_again_elsewhere() {
+    let (fleet, shop) = (Fleet::on_memory(), Shop::default());
+    let printer = Printer::stops_with_use(1);
+    let one = process(&fleet, &shop, &printer).await;
+    let ended = Postcard { id: 1 }.run_with(&one).await;
+    assert!(is_shut_down(&ended), "{ended:?}");
+    one.shutdown().await;
+    let other = process(&fleet, &shop, &printer).await;
+    let done = Postcard { id: 1 }.run_with(&other).await;
+    done.expect("nothing has failed");
+    assert_eq!(shop.asked(), ["pay", "print", "print", "send"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_compensation_that_fails_for_want_of_the_coordinator_is_made_again_elsewhere() {
+    let (fleet, shop) = (Fleet::on_memory(), Shop::default());
+    let printer = Printer::stops_with_use(2);
+    let one = process(&fleet, &shop, &printer).await;
+    shop.order("send", Does::FailsForGood);
+    let ended = Postcard { id: 1 }.run_with(&one).await;
+    assert!(is_shut_down(&ended), "{ended:?}");
+    one.shutdown().await;
+    let other = process(&fleet, &shop, &printer).await;
+    let ended = Postcard { id: 1 }.run_with(&other).await;
+    assert!(
+        matches!(&ended, Err(SagaError::Compensated { step, .. }) if step == "send"),
+        "{ended:?}"
+    );
+    assert_eq!(shop.asked()[3..], ["unprint", "unprint", "unpay"]);
+}
+
+async fn postcard(
+    coord: &Coordinator,
+    shop: &Shop,
+    printer: &Printer,
+    way: Way,
+) -> Result<u64, SagaError> {
+    let body = async |saga: &ClosureSaga| {
+        let undo = async |_: String| shop.does("unpay", 1).await.map(drop);
+        let pay = saga.step("pay", async || shop.does("pay", 1).await);
+        pay.compensate(undo).await?;
+        if way == Way::OutsideOfSteps {
+            return Ok(printer.prints(coord).await?);
+        }
+        let print = saga.step("print", async || printer.prints(coord).await);
+        match print.await {
+            Err(_) if way == Way::AllTheSame => Ok(0),
+            printed => printed,
+        }
+    };
+    coord.saga("postcard:1").run(body).await
+}
+
+/// How the body of a saga uses the coordinator.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Way {
+    InAStep,
+    OutsideOfSteps,
+    /// It goes on if the step fails.
+    AllTheSame,
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_closure_that_fails_for_want_of_the_coordinator_is_run_again_elsewhere() {
+    for way in [Way::InAStep, Way::OutsideOfSteps, Way::AllTheSame] {
+        let (fleet, shop) = (Fleet::on_memory(), Shop::default());
+        let printer = Printer::stops_with_use(2);
+        let busy = Shop::default();
+        let one = process(&fleet, &busy, &printer).await;
+        // Something else is under way, so that a shutdown takes its time.
+        let door = Door::default();
+        busy.order("send", Does::Waits(door.clone()));
+        let _sends = Postcard { id: 1 }.start_with(&one).unwrap();
+        door.reached().await;
+        let ended = postcard(&one, &shop, &printer, way).await;
+        assert!(is_shut_down(&ended), "{way:?}: {ended:?}");
+        one.shutdown().await;
+        let other = process(&fleet, &shop, &printer).await;
+        let history = other.sagas().history("closures/postcard:1").await.unwrap();
+        assert_eq!(history.unwrap().summary.state, SagaState::Running);
+        assert_eq!(postcard(&other, &shop, &printer, way).await.unwrap(), 1);
+        // The end of the payment is stored with the beginning of what comes next.
+        let paid = if way == Way::OutsideOfSteps { 2 } else { 1 };
+        assert_eq!(shop.asked(), vec!["pay"; paid], "{way:?}");
+    }
+}
