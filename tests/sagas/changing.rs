@@ -1,9 +1,10 @@
 //! Code that changes while sagas are under way.
 
 use coord::__private::{
-    Call, Error, Finished, InputCodec, Key, Saga, SagaInput, Step, StepResult, run_saga, start_saga,
+    Call, Error, Failed, Finished, InputCodec, Key, Saga, SagaInput, Step, StepResult, Stored,
+    run_saga, start_saga,
 };
-use coord::saga::SagaState;
+use coord::saga::{ClosureSaga, SagaState};
 use coord::{Coordinator, SagaError};
 use coord_tests::fleet::Fleet;
 use serde::{Deserialize, Serialize};
@@ -235,4 +236,149 @@ pub(crate) async fn code_with_fewer_items_than_were_begun_is_refused(fleet: &Fle
     let ended = run_saga(Some(&coord), version::<TWO_ITEMS>()).await;
     ended.unwrap();
     assert_eq!(shop.asked(), ["charge", "charge", "ship", "ship"]);
+}
+
+/// Two versions of one saga, whose first step puts out what is called the same and is not.
+macro_rules! receipted {
+    ($version:ident, $amount:ty) => {
+        mod $version {
+            use super::*;
+
+            #[derive(Serialize, Deserialize)]
+            pub(super) struct Receipt {
+                amount: $amount,
+            }
+
+            #[derive(Serialize, Deserialize)]
+            pub(super) struct Receipted {}
+
+            type Charged = Result<Receipt, String>;
+
+            impl Saga for Receipted {
+                const NAME: &'static str = "Receipted";
+                type Outputs = ();
+
+                fn codec() -> InputCodec<Self> {
+                    SagaInput::codec()
+                }
+
+                fn key(&self) -> Result<Key, Error> {
+                    Key::new("7")
+                }
+
+                fn steps() -> Vec<Step<Self>> {
+                    vec![
+                        Step::new(<Charged as StepResult>::into_result, "charge", |_, call| {
+                            Box::pin(charge(call))
+                        })
+                        .undo(does!("refund")),
+                        Step::new(<Returned as StepResult>::into_result, "ship", |_, call| {
+                            Box::pin(ship(call))
+                        }),
+                    ]
+                }
+
+                fn outputs(_: &Finished<'_>) -> Result<(), Error> {
+                    Ok(())
+                }
+            }
+
+            async fn charge(call: Call<'_>) -> Result<Stored, Failed> {
+                let served = call.dep::<Shop>()?.serves("charge", call.context()).await;
+                let amount = served.map(|_| Receipt {
+                    amount: "7".parse().unwrap(),
+                });
+                call.finish(StepResult::into_result, amount)
+            }
+
+            async fn ship(call: Call<'_>) -> Result<Stored, Failed> {
+                call.output(<Charged as StepResult>::read, 0)?;
+                let served = call.dep::<Shop>()?.serves("ship", call.context()).await;
+                call.finish(StepResult::into_result, served)
+            }
+        }
+    };
+}
+
+receipted!(in_numbers, u64);
+receipted!(in_text, String);
+
+coord::__private::inventory::submit! { coord::__private::Registered::of::<in_numbers::Receipted>() }
+
+pub(crate) async fn an_output_that_is_read_as_another_is_refused_and_left_to_its_own_code(
+    fleet: &Fleet,
+) {
+    let shop = Shop::default();
+    let coord = after_a_death(fleet, &shop, in_numbers::Receipted {}, "ship").await;
+    for _ in 0..2 {
+        let ended = run_saga(Some(&coord), in_text::Receipted {}).await;
+        assert!(
+            matches!(&ended, Err(SagaError::Incompatible { difference, .. })
+                if difference.contains("the stored output cannot be read")),
+            "{ended:?}"
+        );
+    }
+    let left = coord.recover().await.unwrap();
+    assert_eq!((left.resumed, left.failed), (0, 0), "it has said so");
+    let other = process(fleet, &shop).await;
+    let recovered = other.recover().await.unwrap();
+    assert_eq!((recovered.resumed, recovered.failed), (1, 0));
+    let done = run_saga(Some(&other), in_numbers::Receipted {}).await;
+    done.expect("this code reads it");
+    assert_eq!(shop.asked(), ["charge", "ship", "ship"]);
+}
+
+trait FromAmount {
+    fn from_amount(amount: u64) -> Self;
+}
+
+impl FromAmount for u64 {
+    fn from_amount(amount: u64) -> Self {
+        amount
+    }
+}
+
+impl FromAmount for String {
+    fn from_amount(amount: u64) -> Self {
+        amount.to_string()
+    }
+}
+
+/// Charges, which gives a receipt of this type, and ships.
+async fn charges<R>(coord: &Coordinator, shop: &Shop) -> Result<String, SagaError>
+where
+    R: FromAmount + Serialize + for<'de> Deserialize<'de> + Send,
+{
+    let body = async |saga: &ClosureSaga| {
+        let charge = async || shop.does("charge", 1).await.map(|_| R::from_amount(7));
+        let refund = async |_: R| shop.does("refund", 1).await.map(drop);
+        saga.step("charge", charge).compensate(refund).await?;
+        saga.step("ship", async || shop.does("ship", 1).await).await
+    };
+    coord.saga("receipt:7").run(body).await
+}
+
+pub(crate) async fn an_output_of_a_closure_that_is_read_as_another_is_refused_and_left_to_its_own_code(
+    fleet: &Fleet,
+) {
+    let shop = Shop::default();
+    let coord = process(fleet, &shop).await;
+    let door = Door::default();
+    shop.order("ship", Does::Waits(door.clone()));
+    tokio::select! {
+        ended = charges::<u64>(&coord, &shop) => panic!("{ended:?}"),
+        () = door.reached() => {}
+    }
+    let refused = |ended: Result<String, SagaError>| {
+        assert!(
+            matches!(&ended, Err(SagaError::Incompatible { difference, .. })
+                if difference.contains("the stored output of `charge` cannot be read")),
+            "{ended:?}"
+        );
+    };
+    refused(charges::<String>(&coord, &shop).await);
+    let done = charges::<u64>(&process(fleet, &shop).await, &shop).await;
+    assert_eq!(done.unwrap(), "ship 1");
+    refused(charges::<String>(&coord, &shop).await);
+    assert_eq!(shop.asked(), ["charge", "ship", "ship"]);
 }

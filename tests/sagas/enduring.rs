@@ -2,11 +2,12 @@
 //! waits for it.
 
 use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
 use std::time::Duration;
 
 use coord::__private::{SagaHandle, run_saga, start_saga};
 use coord::saga::{ClosureSaga, HistoryKind};
-use coord::store::{AppendRequest, ListRequest, PutRequest};
+use coord::store::{AppendRequest, ListRequest, PutRequest, Store};
 use coord::testing::{Fault, Operation, Rule};
 use coord::{Coordinator, Error, Jitter, RetryPolicy, SagaError, saga};
 use coord_tests::fleet::Fleet;
@@ -233,6 +234,44 @@ async fn a_request_that_the_store_will_never_do_ends_the_call() {
             matches!(refused, Err(SagaError::Coordination(Error::Store(_)))),
             "{refused:?}"
         );
+    }
+}
+
+/// A step that puts out so many bytes before and behind another.
+#[saga("speech:<first>:<last>")]
+#[derive(Serialize, Deserialize)]
+struct Speech {
+    first: usize,
+    last: usize,
+}
+
+#[saga]
+impl Speech {
+    #[step]
+    async fn begin(&self) -> Result<String, String> {
+        std::future::ready(Ok("x".repeat(self.first))).await
+    }
+
+    #[step]
+    async fn end(&self) -> Result<String, String> {
+        std::future::ready(Ok("x".repeat(self.last))).await
+    }
+}
+
+/// This process cannot go on with it; another one may.
+#[tokio::test(start_paused = true)]
+async fn a_saga_that_the_store_refuses_on_the_way_is_left_to_others() {
+    for (first, last) in [(150_000, 1), (1, 150_000)] {
+        let store: Arc<dyn Store> = Arc::new(SmallStore::unaware(100_000));
+        let process = || Coordinator::builder().store(Arc::clone(&store)).build();
+        let (one, other) = (process(), process());
+        let refused = Speech { first, last }.run_with(&one).await.map(drop);
+        assert!(
+            matches!(refused, Err(SagaError::Coordination(Error::Store(_)))),
+            "{refused:?}"
+        );
+        assert_eq!(one.recover().await.unwrap().resumed, 0, "it has said so");
+        assert_eq!(other.recover().await.unwrap().resumed, 1);
     }
 }
 

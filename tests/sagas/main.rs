@@ -106,6 +106,8 @@ coord_tests::over_every_store! {
         a_step_that_was_left_out_is_not_asked_for_later
         recovery_leaves_a_saga_of_other_code_to_that_code
         code_with_fewer_items_than_were_begun_is_refused
+        an_output_that_is_read_as_another_is_refused_and_left_to_its_own_code
+        an_output_of_a_closure_that_is_read_as_another_is_refused_and_left_to_its_own_code
     }
     costing {
         every_step_costs_one_round_trip_and_a_saga_three_however_long_it_is

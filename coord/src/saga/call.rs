@@ -14,7 +14,8 @@ use super::step::{Failed, Stored};
 use crate::coordinator::Dependencies;
 
 /// One attempt of a step or a compensation, as generated code sees it: from it come the arguments of the user's
-/// method. Each argument that cannot be had is a [`Failed`] for good, to be passed on with `?`.
+/// method. Each argument that cannot be had is a [`Failed`] for good, to be passed on with `?`; one that is stored and cannot
+/// be read says so, and the saga is left to the code that can.
 ///
 /// Steps are named by their place in the definition, from 0.
 #[derive(Clone, Copy)]
@@ -173,6 +174,6 @@ impl<'a> Call<'a> {
 
 impl From<Unreadable> for Failed {
     fn from(Unreadable(problem): Unreadable) -> Self {
-        Self::for_good(StepError::of_text(problem))
+        Self::incompatible(problem)
     }
 }

@@ -20,7 +20,7 @@ use super::drive::{Drive, Ended};
 use super::error::SagaError;
 use super::head::Head;
 use super::journal::{Journal, Stop, insist};
-use super::membership::{Member, Slot};
+use super::membership::{Member, Slot, list_orphan};
 use super::progress::Progress;
 use super::spot::{self, Spot};
 use crate::clock::{Deadline, Moment};
@@ -87,7 +87,10 @@ impl Conduct {
                 }
                 Ok(Found::Ours(mut journal)) => match self.drive.to_the_end(&mut journal).await {
                     Ok(ended) => return (ended, Some(journal)),
-                    Err(stop) => stop,
+                    Err(stop) => {
+                        self.give_up(&mut journal, &stop).await;
+                        stop
+                    }
                 },
                 Err(stop) => stop,
             };
@@ -219,6 +222,17 @@ impl Conduct {
         journal.head.about.steps = self.drive.definition.stored_steps();
         journal.own().await?;
         Ok(Found::Ours(Box::new(journal)))
+    }
+
+    /// Lets others have a saga of ours that this process cannot go on with.
+    async fn give_up(&self, journal: &mut Journal<Progress>, stop: &Stop) {
+        if matches!(stop, Stop::Lost) {
+            return;
+        }
+        let (coordinator, run) = (&self.spot().coordinator, journal.head.about.run);
+        let orphan = list_orphan(coordinator, run, &self.spot().head_key);
+        // If that cannot be done, they have it when this membership ends.
+        let _ = journal.give_up(&orphan).await;
     }
 
     async fn read_history(&self, journal: &mut Journal<Progress>) -> Result<(), Stop> {

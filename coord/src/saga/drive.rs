@@ -216,12 +216,12 @@ impl Drive {
                 return Ok(After::Over(None));
             }
             Attempted::NotMade => return Ok(After::Over(None)),
-            Attempted::Failed(failed) => failed,
+            Attempted::Failed(failed) => failed.of_the_step()?,
         };
         let progress = journal.fold.run(run);
         let failures = progress.failures + 1;
         let may_retry = may_retry || progress.is_in_doubt();
-        let delay = (failed.is_worth_retrying && may_retry)
+        let delay = (failed.is_worth_retrying() && may_retry)
             .then(|| {
                 let step = &self.definition.steps[run.0];
                 step.retry_delay(failures + 1, journal.fold.past_pivot)
@@ -282,9 +282,10 @@ impl Drive {
                     return Ok(None);
                 }
                 Attempted::Failed(failed) => {
+                    let failed = failed.of_the_step()?;
                     let failures = journal.fold.run(run).undo_failures + 1;
                     let delay = failed
-                        .is_worth_retrying
+                        .is_worth_retrying()
                         .then(|| self.definition.steps[run.0].undo_delay(failures + 1))
                         .flatten();
                     note_failure(journal, Kind::UndoFailed, run, &failed.error, delay);
@@ -329,7 +330,7 @@ impl FailedPlan {
     fn into_failure(self) -> Result<Failure, Stop> {
         Ok(Failure {
             run: (self.step, 0),
-            error: self.failed.error,
+            error: self.failed.of_the_step()?.error,
         })
     }
 }

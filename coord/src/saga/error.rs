@@ -111,7 +111,7 @@ pub enum SagaError {
         reason: Cow<'static, str>,
     },
 
-    /// The saga is under way, and was begun by code with other steps.
+    /// The saga was begun by code with other steps, or whose steps put out what this code cannot read.
     #[error(
         "the saga `{saga}` was begun by code with other steps: {difference}; let a process with the old code \
          finish it, or keep the id of the step with `#[step(id = …)]`"

@@ -308,6 +308,22 @@ impl<F: Fold> Journal<F> {
             .listed()
     }
 
+    /// Leaves the saga, as it is stored, to whoever can go on with it; `orphan` lists it as one that nobody has.
+    pub(super) async fn give_up(&mut self, orphan: &PutRequest) -> Result<(), Stop> {
+        let head = &mut self.head;
+        // An end that the store has refused may be noted there.
+        head.state = SagaState::Running;
+        head.last = Bytes::new();
+        head.about.ended = None;
+        head.about.failure = None;
+        head.about.owner = None;
+        self.put_head(None).await?;
+        insist(&self.member, || self.store.put_record(orphan)).await?;
+        // Until then it leads there if this process dies.
+        self.give_up_slot();
+        Ok(())
+    }
+
     async fn put_head(&mut self, ttl: Option<Duration>) -> Result<(), Stop> {
         loop {
             let request = PutRequest::new(&*self.head_key, self.head.write())

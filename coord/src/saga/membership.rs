@@ -127,6 +127,12 @@ impl Slot {
     }
 }
 
+/// What lists a saga that nobody has: that of this run, with this head.
+pub(super) fn list_orphan(coordinator: &Coordinator, run: u128, head: &str) -> PutRequest {
+    let name = format!("{}none/{run:032x}", coordinator.prefix(OWNED));
+    PutRequest::new(name, head.as_bytes().to_vec()).listed()
+}
+
 /// Whether the executor of this id has its lease.
 pub(super) async fn is_alive(coordinator: &Coordinator, id: &str) -> Result<bool, StoreError> {
     let Ok(key) = key(id) else {

@@ -286,6 +286,9 @@ impl<'a> Look<'a> {
             }
             return self.unlist(list, slot, listed).await;
         }
+        if head.about.owner.is_none() && executor.has_left(head_key) {
+            return Ok(());
+        }
         if let Some(owner) = &head.about.owner
             && owner != list.id
             && self

@@ -12,6 +12,7 @@ use serde_json::value::{RawValue, to_raw_value};
 
 use super::call::Call;
 use super::error::StepError;
+use super::journal::Stop;
 use super::log::Kind;
 use crate::coordinator::Dependency;
 use crate::idempotency::Exact;
@@ -29,10 +30,20 @@ pub struct Stored(pub(super) Box<RawValue>);
 /// Why an attempt has no output.
 pub struct Failed {
     pub(super) error: StepError,
-    /// Whether another attempt may do better.
-    pub(super) is_worth_retrying: bool,
-    /// Whether it was done all the same, and only its output cannot be stored.
-    pub(super) is_done: bool,
+    meaning: Meaning,
+}
+
+/// What a failure means for the saga.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Meaning {
+    /// Another attempt may do better.
+    Again,
+    /// No other attempt can do better.
+    ForGood,
+    /// It was done all the same, and only its output cannot be stored.
+    Done,
+    /// Nothing was done: what is stored is of other code, and this one cannot go on with it.
+    Incompatible,
 }
 
 /// The input of a saga of any type.
@@ -275,8 +286,7 @@ impl Failed {
     pub(super) fn in_this_attempt(error: StepError) -> Self {
         Self {
             error,
-            is_worth_retrying: true,
-            is_done: false,
+            meaning: Meaning::Again,
         }
     }
 
@@ -284,22 +294,42 @@ impl Failed {
     pub(super) fn for_good(error: StepError) -> Self {
         Self {
             error,
-            is_worth_retrying: false,
-            is_done: false,
+            meaning: Meaning::ForGood,
+        }
+    }
+
+    /// What is stored of an earlier step cannot be read.
+    pub(super) fn incompatible(problem: String) -> Self {
+        Self {
+            error: StepError::of_text(problem),
+            meaning: Meaning::Incompatible,
         }
     }
 
     /// What it put out cannot be stored.
     fn to_store(problem: String) -> Self {
         Self {
-            is_done: true,
-            ..Self::for_good(StepError::of_text(problem))
+            error: StepError::of_text(problem),
+            meaning: Meaning::Done,
         }
+    }
+
+    /// Whether another attempt may do better.
+    pub(super) fn is_worth_retrying(&self) -> bool {
+        self.meaning == Meaning::Again
+    }
+
+    /// The same, unless it is no failure of the step, but this code cannot go on with the saga.
+    pub(super) fn of_the_step(self) -> Result<Self, Stop> {
+        if self.meaning == Meaning::Incompatible {
+            return Err(Stop::Incompatible(self.error.to_string()));
+        }
+        Ok(self)
     }
 
     /// What happened to the run.
     pub(super) fn kind(&self) -> Kind {
-        if self.is_done {
+        if self.meaning == Meaning::Done {
             Kind::Unstored
         } else {
             Kind::Failed

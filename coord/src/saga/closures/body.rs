@@ -1,5 +1,6 @@
 //! What the body of a saga of closures is given, and its steps.
 
+use std::any::type_name;
 use std::fmt::Display;
 use std::future::{Future, IntoFuture};
 use std::pin::{Pin, pin};
@@ -59,6 +60,13 @@ pub(super) enum End {
     CutOff(SagaError),
     Undone,
     UndoFailed(StepError),
+}
+
+/// Why a step that has run gives nothing.
+enum NoOutput {
+    Failed(SagaError),
+    /// What it has put out is stored, and this code reads another type.
+    Unreadable(String),
 }
 
 /// A step that the body awaits. One that it does not await to its end is cut off: that ends the body with a failure in
@@ -279,12 +287,23 @@ impl ClosureSaga {
                         None => End::Stopped(Stop::Lost),
                     }
                 }
-                (Err(error), Some(_)) => End::UndoFailed(StepError::of_text(error.to_string())),
+                (Err(NoOutput::Failed(error)), Some(_)) => {
+                    End::UndoFailed(StepError::of_text(error.to_string()))
+                }
+                (Err(NoOutput::Unreadable(problem)), Some(_)) => {
+                    End::Stopped(Stop::Incompatible(problem))
+                }
             };
             return Err(self.end(state, end));
         }
         if at < state.journal.fold.steps.len() {
-            return state.stored(at);
+            return match state.stored(at) {
+                Ok(output) => Ok(output),
+                Err(NoOutput::Failed(error)) => Err(error),
+                Err(NoOutput::Unreadable(problem)) => {
+                    Err(self.end(state, End::Stopped(Stop::Incompatible(problem))))
+                }
+            };
         }
         if let Err(stop) = state.journal.flush().await {
             return Err(self.end(state, End::Stopped(stop)));
@@ -361,17 +380,19 @@ impl State {
     }
 
     /// What a step that has run gives.
-    fn stored<T: DeserializeOwned>(&self, at: usize) -> Result<T, SagaError> {
+    fn stored<T: DeserializeOwned>(&self, at: usize) -> Result<T, NoOutput> {
         let Some(step) = self.journal.fold.steps.get(at) else {
-            return Err(SagaError::Cancelled);
+            return Err(NoOutput::Failed(SagaError::Cancelled));
         };
         let Some(output) = &step.output else {
-            let error = step.error.clone().unwrap_or_default();
-            return Err(failed(&step.id, StepError::of_text(error)));
+            let error = StepError::of_text(step.error.clone().unwrap_or_default());
+            return Err(NoOutput::Failed(failed(&step.id, error)));
         };
         serde_json::from_str(output.get()).map_err(|problem| {
-            let problem = format!("the stored output cannot be read ({problem})");
-            failed(&step.id, StepError::of_text(problem))
+            let (id, expected) = (&step.id, type_name::<T>());
+            NoOutput::Unreadable(format!(
+                "the stored output of `{id}` cannot be read as `{expected}` ({problem})"
+            ))
         })
     }
 

@@ -91,7 +91,7 @@ impl SagaBuilder {
     /// # Errors
     ///
     /// [`SagaError::Compensated`] if a step failed, [`SagaError::Incompatible`] if the body came to other steps
-    /// than those that are stored, [`SagaError::Stuck`] if a compensation failed for good: when the cause is
+    /// than those that are stored or reads an output as another type, [`SagaError::Stuck`] if a compensation failed for good: when the cause is
     /// mended, [`Sagas::resume`](crate::saga::Sagas::resume) it and run it again. See [`SagaError`] for the
     /// others.
     pub async fn run<Body, T>(self, body: Body) -> Result<T, SagaError>
