@@ -86,7 +86,7 @@ use proc_macro::TokenStream;
 /// | `shared` | the reader's side of a read/write lock: readers run together, but not with an exclusive call | exclusive |
 /// | `exclusive` | the writer's side; says what is so anyway | |
 /// | `permits = 5` | so many calls of one key run at once; a `u32`, and not zero | one |
-/// | `skip` | if another call has the lock, returns `Ok(Default::default())` at once without running the body | waits |
+/// | `skip` | if another call has the lock, returns `Ok(Default::default())` at once without running the body; not below `#[idempotent]`, which would store that | waits |
 /// | `lease = name` | binds `name: &Lease` for the body | |
 /// | `coord = self.coord` | the coordinator to lock with, any expression that borrows as `&Coordinator` | the current one |
 /// | `crate = path` | where the `coord` crate is, if it is not `::coord` | |

@@ -15,7 +15,7 @@ use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, quote};
 use syn::Type;
 
-use crate::args::{self, DurationArg, ExprArg};
+use crate::args::{self, DurationArg, ExprArg, Word};
 use crate::diagnose::Mistakes;
 use crate::locked_args::LockedArgs;
 use crate::paths::Paths;
@@ -102,6 +102,11 @@ impl Locked {
         let name = self.lease_name().filter(|name| !scope.has(name));
         name.map(|name| quote!(let #name: &#ty = ::core::unreachable!();))
             .unwrap_or_default()
+    }
+
+    /// That a call returns without its body if another has the lock.
+    pub(crate) fn skip(&self) -> Option<&Word> {
+        self.args.skip.as_ref()
     }
 
     /// What to say about a second `#[locked]`.

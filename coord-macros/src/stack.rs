@@ -12,6 +12,7 @@ use quote::{ToTokens, quote};
 use syn::ext::IdentExt as _;
 use syn::{Attribute, Meta, Path, Type};
 
+use crate::args::Word;
 use crate::circuit_breaker::CircuitBreaker;
 use crate::diagnose::Mistakes;
 use crate::function::Function;
@@ -162,6 +163,14 @@ impl Stacked {
         }
     }
 
+    /// The `skip` of a lock.
+    fn skip(&self) -> Option<&Word> {
+        match self {
+            Self::Locked(locked) => locked.skip(),
+            Self::Idempotent(_) | Self::Retry(_) | Self::CircuitBreaker(_) => None,
+        }
+    }
+
     /// What to say about a second attribute of this kind.
     fn repeated(&self, second: &Self) -> String {
         match (self, second) {
@@ -183,6 +192,7 @@ pub(crate) fn expand(first: Kind, args: TokenStream, item: &TokenStream) -> Toke
     };
     check_order(first, &function, &mut mistakes);
     let absorbed = absorb(&mut function, &mut stack, &mut mistakes);
+    check_skip(&stack, &mut mistakes);
     let scope = Scope::new(function.bindings());
     let found: Vec<_> = stack
         .iter()
@@ -251,6 +261,20 @@ fn check_order(first: Kind, function: &Function, mistakes: &mut Mistakes) {
                  their order would be turned around: write `#[coord::{}]`",
                 first.name()
             ),
+        );
+    }
+}
+
+/// What a call that is skipped returns would be stored as what the body has returned, and replayed for as long as that is.
+fn check_skip(stack: &[Attached], mistakes: &mut Mistakes) {
+    let mut below = stack
+        .iter()
+        .skip_while(|attribute| attribute.kind() != Kind::Idempotent);
+    if let Some(skip) = below.find_map(|attribute| attribute.skip()) {
+        mistakes.under(
+            &skip.0,
+            "a call that is skipped would be stored as done, and its body never run: put `#[locked]` above \
+             `#[idempotent]`, or leave `skip` out",
         );
     }
 }
