@@ -81,6 +81,15 @@ impl Idempotent {
         }
     }
 
+    pub(crate) fn paths(&self) -> &Paths {
+        &self.paths
+    }
+
+    /// Whether an error that the body returns is stored and replayed.
+    pub(crate) fn remembers_errors(&self) -> bool {
+        self.args.remember_errors.is_some()
+    }
+
     /// What to say about a second `#[idempotent]`.
     pub(crate) fn repeated() -> String {
         "this function is `#[idempotent]` already; keep one of the two".to_owned()
@@ -159,9 +168,7 @@ impl Idempotent {
     /// `from_error, codec,`
     fn arguments(&self, output: &Type) -> TokenStream {
         let from_error = self.paths.error_conversion(output);
-        let codec = self
-            .paths
-            .codec(output, self.args.remember_errors.is_some());
+        let codec = self.paths.codec(output, self.remembers_errors());
         quote!(#from_error, #codec,)
     }
 

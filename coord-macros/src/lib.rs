@@ -199,7 +199,7 @@ pub fn locked(args: TokenStream, item: TokenStream) -> TokenStream {
 /// | `wait = "5s"` | how long to wait for a call that is running | as long as it takes |
 /// | `fingerprint(amount, currency)` | a call with the same key and others of these arguments fails with `Error::FingerprintMismatch` | not compared |
 /// | `fingerprint` | the same with all arguments that are not, as a whole, in the key | not compared |
-/// | `remember_errors` | an error is stored too, and replayed | the next call runs the body |
+/// | `remember_errors` | an error is stored too, and replayed; not one of an attribute below, such as a lock that was not free | the next call runs the body |
 /// | `context = name` | binds `name: &IdempotencyContext` for the body | |
 /// | `coord = self.coord` | the coordinator to use, any expression that borrows as `&Coordinator` | the current one |
 /// | `crate = path` | where the `coord` crate is, if it is not `::coord` | |

@@ -154,10 +154,15 @@ impl Stacked {
         }
     }
 
-    /// Where the runtime is, if this is a policy: it looks at errors, and has to tell ours from the body's.
-    fn policy(&self) -> Option<&Paths> {
+    /// Where the runtime is, if this has to tell errors of ours from the body's: a policy, which looks at errors, and
+    /// what remembers them, which is not to remember those of the layers inside of it.
+    fn tells_errors_apart(&self, is_innermost: bool) -> Option<&Paths> {
         match self {
-            Self::Locked(_) | Self::Idempotent(_) => None,
+            Self::Locked(_) => None,
+            Self::Idempotent(idempotent) => idempotent
+                .remembers_errors()
+                .then(|| idempotent.paths())
+                .filter(|_| !is_innermost),
             Self::Retry(retry) => Some(retry.paths()),
             Self::CircuitBreaker(breaker) => Some(breaker.paths()),
         }
@@ -213,7 +218,7 @@ pub(crate) fn expand(first: Kind, args: TokenStream, item: &TokenStream) -> Toke
     }
     match (mistakes.finish(), shape) {
         (None, Some(shape)) => {
-            let raising = stack.iter().find_map(|attribute| attribute.policy());
+            let raising = raising(&stack);
             let output = nameable(shape.output());
             let raised = raising.map(|paths| paths.raised_output(&output));
             let site = Site {
@@ -244,6 +249,13 @@ pub(crate) fn expand(first: Kind, args: TokenStream, item: &TokenStream) -> Toke
             quote!(#function #errors)
         }
     }
+}
+
+/// Where the runtime is, if errors of ours are told from the body's between the layers of this stack.
+fn raising(stack: &[Attached]) -> Option<&Paths> {
+    let innermost = stack.len() - 1;
+    let mut attributes = stack.iter().enumerate();
+    attributes.find_map(|(index, attribute)| attribute.tells_errors_apart(index == innermost))
 }
 
 /// If one of ours has expanded on the function already, it stands above and did not know this one under its name.

@@ -3,7 +3,7 @@
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use coord::{Coordinator, Error, idempotent};
+use coord::{Coordinator, Error, idempotent, locked};
 use coord_tests::fleet::Fleet;
 use serde::{Deserialize, Serialize};
 
@@ -246,6 +246,49 @@ pub(crate) async fn errors_are_remembered_when_asked_to(fleet: &Fleet) {
     for _ in 0..2 {
         let failed = coord.scope(hook(7, &calls)).await;
         assert_eq!(failed, Err(HookError::Refused(0)));
+    }
+}
+
+#[idempotent("hook:<id>", ttl = "7d", remember_errors)]
+#[locked("account:<account>", wait = "0s")]
+async fn book(id: u64, account: u64, calls: &AtomicU64) -> Result<u64, BookError> {
+    let call = calls.fetch_add(1, Ordering::SeqCst);
+    if id == 0 {
+        return Err(BookError::Refused(call));
+    }
+    Ok(call)
+}
+
+/// Which stores its errors of ours as well, should they be the body's.
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+enum BookError {
+    Refused(u64),
+    Coordination(String),
+}
+
+impl From<Error> for BookError {
+    fn from(error: Error) -> Self {
+        Self::Coordination(error.to_string())
+    }
+}
+
+/// The body has not run, so there is nothing to remember.
+pub(crate) async fn an_error_of_a_lock_inside_is_not_remembered(fleet: &Fleet) {
+    let (coord, other) = fleet.two().await;
+    let calls = AtomicU64::new(0);
+    let busy = other.lock("account:9").acquire().await.unwrap();
+    let refused = coord.scope(book(7, 9, &calls)).await;
+    assert!(
+        matches!(refused, Err(BookError::Coordination(_))),
+        "{refused:?}"
+    );
+    busy.release().await.unwrap();
+    for _ in 0..2 {
+        assert_eq!(coord.scope(book(7, 9, &calls)).await, Ok(0));
+    }
+    for _ in 0..2 {
+        let failed = coord.scope(book(0, 9, &calls)).await;
+        assert_eq!(failed, Err(BookError::Refused(1)), "its own errors are");
     }
 }
 

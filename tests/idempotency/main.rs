@@ -114,6 +114,7 @@ coord_tests::over_every_store! {
         fingerprints_compare_the_arguments_that_they_name
         a_fingerprint_of_all_arguments_leaves_out_the_key
         errors_are_remembered_when_asked_to
+        an_error_of_a_lock_inside_is_not_remembered
         the_context_is_that_of_the_call
         stacked_attributes_run_in_the_order_written
         a_call_that_is_not_polled_runs_nothing
