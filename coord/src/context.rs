@@ -3,6 +3,9 @@
 use std::future::Future;
 use std::panic::Location;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use futures_util::FutureExt as _;
 
 mod waits;
 
@@ -34,6 +37,8 @@ pub struct Context {
 /// One thing that the current code runs inside of; the ones around that follow in `outer`.
 #[derive(Debug)]
 struct Held {
+    /// Whether the body that ran inside of it has ended. Contexts are cloned, and may outlive it.
+    ended: AtomicBool,
     resource: Arc<str>,
     /// Which store it is in.
     store: StoreId,
@@ -52,6 +57,76 @@ impl Held {
     /// Locks of different stores have nothing to do with each other, whatever they are called.
     fn is(&self, store: StoreId, resource: &str) -> bool {
         self.store == store && &*self.resource == resource
+    }
+
+    fn has_ended(&self) -> bool {
+        self.ended.load(Ordering::Relaxed)
+    }
+
+    /// From the innermost outwards.
+    fn chain(innermost: Option<&Self>) -> impl Iterator<Item = &Self> {
+        std::iter::successors(innermost, |held| held.outer.as_deref())
+    }
+}
+
+/// The context of one body, which is inside of something that the code around it is not inside of.
+#[derive(Debug)]
+pub(crate) struct Inside {
+    context: Context,
+    /// How many things that is.
+    things: usize,
+}
+
+impl Inside {
+    /// One more thing.
+    fn and(
+        mut self,
+        (store, resource): (StoreId, Arc<str>),
+        lock: Option<(Arc<str>, LockName)>,
+        saga: Option<(Arc<str>, Arc<Waits>)>,
+    ) -> Self {
+        let mut outer = self.context.held.take();
+        // What goes on and on in tasks that each spawn the next does not pile up.
+        while let Some(ended) = outer.take_if(|held| held.has_ended()) {
+            outer.clone_from(&ended.outer);
+        }
+        self.things += 1;
+        self.context.held = Some(Arc::new(Held {
+            ended: AtomicBool::new(false),
+            resource,
+            store,
+            lock,
+            saga,
+            outer,
+        }));
+        self
+    }
+
+    /// Runs the body in this context. When it has ended or is dropped, it is inside of nothing any more, whoever has its
+    /// context.
+    pub(crate) fn scope<F: Future>(self, body: F) -> impl Future<Output = F::Output> + use<F> {
+        let ends = Ends {
+            innermost: self.context.held.clone(),
+            things: self.things,
+        };
+        self.context.enter(body.map(move |output| {
+            drop(ends);
+            output
+        }))
+    }
+}
+
+/// Dropped, it ends what a body was inside of.
+struct Ends {
+    innermost: Option<Arc<Held>>,
+    things: usize,
+}
+
+impl Drop for Ends {
+    fn drop(&mut self) {
+        for held in Held::chain(self.innermost.as_deref()).take(self.things) {
+            held.ended.store(true, Ordering::Relaxed);
+        }
     }
 }
 
@@ -88,10 +163,11 @@ impl Context {
     }
 
     /// Runs `future`, and what it awaits, in this context. Inside the body of a lock it still is: a context that was made
-    /// elsewhere changes the correlation id, and not what is held.
+    /// elsewhere changes the correlation id, and not what is held. In a spawned task it is inside the bodies that this
+    /// context was taken in, until they end.
     pub fn scope<F: Future>(mut self, future: F) -> impl Future<Output = F::Output> + use<F> {
-        if self.held.is_none() {
-            self.held = Self::current().and_then(|current| current.held);
+        if let Some(current) = Self::current().filter(Self::is_inside) {
+            self.held = current.held;
         }
         self.enter(future)
     }
@@ -123,12 +199,12 @@ impl Context {
     /// The current context, or a new one, inside the body of a lock of `resources`, each with its key and name.
     pub(crate) fn holding(
         resources: impl IntoIterator<Item = (Arc<str>, Arc<str>, LockName)>,
-    ) -> Self {
+    ) -> Inside {
         let context = Self::current().unwrap_or_else(Self::create);
         resources
             .into_iter()
-            .fold(context, |context, (resource, key, name)| {
-                context.within((name.store, resource), Some((key, name)), None)
+            .fold(context.outside(), |inside, (resource, key, name)| {
+                inside.and((name.store, resource), Some((key, name)), None)
             })
     }
 
@@ -139,8 +215,8 @@ impl Context {
     }
 
     /// This context inside the body of an idempotent call whose record is `resource`.
-    pub(crate) fn inside(self, store: StoreId, resource: Arc<str>) -> Self {
-        self.within((store, resource), None, None)
+    pub(crate) fn inside(self, store: StoreId, resource: Arc<str>) -> Inside {
+        self.outside().and((store, resource), None, None)
     }
 
     /// This context inside a step of the saga `id`, whose head is `resource`.
@@ -149,8 +225,9 @@ impl Context {
         (store, resource): (StoreId, Arc<str>),
         id: Arc<str>,
         waits: Arc<Waits>,
-    ) -> Self {
-        self.within((store, resource), None, Some((id, waits)))
+    ) -> Inside {
+        let saga = Some((id, waits));
+        self.outside().and((store, resource), None, saga)
     }
 
     /// Whether the current code is inside the body of a lock of `resource`. If it is not, `outer` is shown the locks
@@ -179,24 +256,20 @@ impl Context {
             .unwrap_or(false)
     }
 
-    fn within(
-        mut self,
-        (store, resource): (StoreId, Arc<str>),
-        lock: Option<(Arc<str>, LockName)>,
-        saga: Option<(Arc<str>, Arc<Waits>)>,
-    ) -> Self {
-        self.held = Some(Arc::new(Held {
-            resource,
-            store,
-            lock,
-            saga,
-            outer: self.held.take(),
-        }));
-        self
+    /// What a body is inside of is added to this.
+    fn outside(self) -> Inside {
+        Inside {
+            context: self,
+            things: 0,
+        }
     }
 
-    /// From the innermost outwards.
+    fn is_inside(&self) -> bool {
+        self.chain().next().is_some()
+    }
+
+    /// What this is inside of, from the innermost outwards.
     fn chain(&self) -> impl Iterator<Item = &Held> {
-        std::iter::successors(self.held.as_deref(), |held| held.outer.as_deref())
+        Held::chain(self.held.as_deref()).filter(|held| !held.has_ended())
     }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use coord::testing::Operation;
 use coord::{Context, Coordinator, Error, IdempotencyContext, Outcome};
 use coord_tests::fleet::{Dropped, Fleet, LONG};
+use tokio::sync::oneshot;
 
 use crate::records::{KEY, pays, stands_in_its_body, stored, until_not_running};
 
@@ -121,6 +122,25 @@ pub(crate) async fn a_deadlock_is_found_through_other_calls(fleet: &Fleet) {
     });
     let error = call.await.unwrap_err();
     assert!(matches!(error, Error::WouldDeadlock { .. }), "{error:?}");
+}
+
+pub(crate) async fn what_a_body_spawned_in_its_context_may_call_when_it_has_ended(fleet: &Fleet) {
+    let coord = fleet.process().await;
+    let (ended, end) = oneshot::channel();
+    let (spawned, task) = oneshot::channel();
+    let call = coord.idempotency(KEY).run(async || {
+        let (context, inside) = (Context::current().unwrap(), coord.clone());
+        let follows = context.scope(async move {
+            end.await.unwrap();
+            pays(&inside, 8).await
+        });
+        spawned.send(tokio::spawn(follows)).unwrap();
+        Ok::<u64, Error>(7)
+    });
+    call.await.unwrap();
+    ended.send(()).unwrap();
+    let follows = task.await.unwrap().await.unwrap();
+    assert_eq!(follows.unwrap(), Outcome::Replayed(7));
 }
 
 pub(crate) async fn a_body_keeps_its_correlation(fleet: &Fleet) {

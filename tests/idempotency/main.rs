@@ -58,6 +58,7 @@ coord_tests::over_every_store! {
         a_body_that_panics_releases_the_key
         calling_again_inside_would_deadlock_and_says_so
         a_deadlock_is_found_through_other_calls
+        what_a_body_spawned_in_its_context_may_call_when_it_has_ended
         a_body_keeps_its_correlation
         shutting_down_drops_the_body_and_releases_the_key
         those_who_wait_for_a_result_are_turned_away_by_shutting_down

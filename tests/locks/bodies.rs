@@ -2,7 +2,8 @@
 
 use std::future::pending;
 
-use coord::{Context, Coordinator, Error};
+use coord::{Context, Coordinator, Error, Lease};
+use tokio::sync::oneshot;
 
 use crate::fleet::{Dropped, Fleet, LONG, SHORT};
 
@@ -191,6 +192,73 @@ pub(crate) async fn a_spawned_task_queues_as_others_do(fleet: &Fleet) {
     });
     let task = out.await.unwrap();
     assert!(task.await.unwrap().unwrap().is_held());
+}
+
+/// A context taken in a body carries on what the body is inside of, and not beyond its end.
+pub(crate) async fn what_a_body_spawned_in_its_context_may_lock_when_it_has_ended(fleet: &Fleet) {
+    let coord = fleet.process().await;
+    let (ended, end) = oneshot::channel();
+    let (asked, ask) = oneshot::channel();
+    let (inside, outside) = (coord.clone(), coord.clone());
+    let body = async |_: &Lease| {
+        let context = Context::current().unwrap();
+        let task = tokio::spawn(context.scope(async move {
+            for key in ["a", "b"] {
+                assert!(deadlocks(&inside.lock(key).acquire().await));
+            }
+            asked.send(()).unwrap();
+            end.await.unwrap();
+            assert_eq!(Context::current().unwrap().lock_key(), None);
+            let both = inside.lock_all(["a", "b"]);
+            both.run(async |_| Ok::<_, Error>(())).await
+        }));
+        ask.await.unwrap();
+        Ok::<_, Error>(task)
+    };
+    let task = outside.lock_all(["b", "a"]).run(body).await.unwrap();
+    ended.send(()).unwrap();
+    task.await.unwrap().unwrap();
+}
+
+pub(crate) async fn what_a_dropped_body_spawned_in_its_context_may_lock(fleet: &Fleet) {
+    let coord = fleet.process().await;
+    let (ended, end) = oneshot::channel::<()>();
+    let (spawned, task) = oneshot::channel();
+    let (inside, outside) = (coord.clone(), coord.clone());
+    let body = tokio::spawn(async move {
+        let body = async |_: &Lease| {
+            let context = Context::current().unwrap();
+            let follows = context.scope(async move {
+                end.await.unwrap();
+                inside.lock("a").acquire().await
+            });
+            spawned.send(tokio::spawn(follows)).unwrap();
+            pending::<Result<(), Error>>().await
+        };
+        outside.lock("a").run(body).await
+    });
+    let task = task.await.unwrap();
+    body.abort();
+    assert!(body.await.unwrap_err().is_cancelled());
+    ended.send(()).unwrap();
+    assert!(task.await.unwrap().unwrap().is_held());
+}
+
+pub(crate) async fn a_context_from_an_outer_body_does_not_hide_the_inner_one(fleet: &Fleet) {
+    let coord = fleet.process().await;
+    let out = coord.lock("a").run(async |_| {
+        let outer = Context::with_correlation_id("request-7").scope(async { Context::current() });
+        let outer = outer.await.unwrap();
+        let inner = coord.lock("b").run(async |_| {
+            let out = outer.scope(async {
+                assert_eq!(Context::current().unwrap().correlation_id(), "request-7");
+                coord.lock("b").acquire().await
+            });
+            Ok::<_, Error>(deadlocks(&out.await))
+        });
+        inner.await
+    });
+    assert!(Box::pin(out).await.unwrap(), "the inner lock is not seen");
 }
 
 pub(crate) async fn a_body_knows_its_key_and_keeps_its_correlation(fleet: &Fleet) {

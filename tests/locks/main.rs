@@ -92,6 +92,9 @@ coord_tests::over_every_store! {
         a_deadlock_is_found_in_semaphores_and_elections
         an_attempt_inside_the_own_body_gets_nothing
         a_spawned_task_queues_as_others_do
+        what_a_body_spawned_in_its_context_may_lock_when_it_has_ended
+        what_a_dropped_body_spawned_in_its_context_may_lock
+        a_context_from_an_outer_body_does_not_hide_the_inner_one
         a_body_knows_its_key_and_keeps_its_correlation
     }
     keeping {

@@ -9,7 +9,7 @@ use super::NAME;
 use super::body::ClosureSaga;
 use super::replay::Replay;
 use crate::clock::Moment;
-use crate::context::{Context, WaitedFor, Waits};
+use crate::context::{Context, Inside, WaitedFor, Waits};
 use crate::coordinator::Coordinator;
 use crate::error::Error;
 use crate::key::Key;
@@ -122,7 +122,7 @@ impl Claim {
     }
 
     /// The context of the body.
-    pub(super) fn context(&self, saga: &ClosureSaga) -> Context {
+    pub(super) fn context(&self, saga: &ClosureSaga) -> Inside {
         let inside = self.context.clone().correlated(&*saga.correlation);
         let (store, name) = (self.spot.coordinator.store_id(), &self.spot.head_key);
         let (id, waits) = (Arc::clone(&saga.id), Arc::clone(&self.waits));
