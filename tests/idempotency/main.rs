@@ -73,6 +73,8 @@ coord_tests::over_every_store! {
         a_body_is_dropped_in_time_when_a_renewal_is_not_answered
         a_body_is_dropped_when_its_record_is_gone
         a_lost_wake_up_delays_a_waiter_and_no_more
+        a_call_whose_beginning_is_answered_too_late_begins_anew
+        a_call_whose_beginning_is_answered_too_late_gets_the_result_of_another
     }
     finishing {
         a_result_that_is_too_late_gives_way_to_the_winners

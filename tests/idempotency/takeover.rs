@@ -1,6 +1,6 @@
 //! A call whose process dies, or that cannot reach the store, gives way to the next one.
 
-use coord::testing::{Fault, FaultStore, Operation};
+use coord::testing::{Fault, FaultStore, Operation, Rule};
 use coord::{Coordinator, Error, IdempotencyContext, Outcome};
 use coord_tests::fleet::{Dropped, Fleet, SHORT};
 
@@ -137,4 +137,46 @@ pub(crate) async fn a_lost_wake_up_delays_a_waiter_and_no_more(fleet: &Fleet) {
     door.open();
     assert_eq!(call.await.unwrap().unwrap(), 7);
     assert_eq!(waiter.await.unwrap().unwrap(), Outcome::Replayed(7));
+}
+
+/// Starts a call whose beginning is answered when its record has lapsed and `meanwhile` is done.
+async fn begins_late(fleet: &Fleet, meanwhile: impl AsyncFnOnce()) -> Result<Outcome<u64>, Error> {
+    let (store, coord) = fleet.faulty().await;
+    let held = store.hold_reply(Rule::on(Operation::Put).times(1));
+    let call = coord.idempotency(KEY).lease(SHORT);
+    let call = tokio::spawn(call.outcome(async || Ok::<u64, Error>(7)));
+    held.reached().await;
+    fleet.let_pass(SHORT * 2).await;
+    meanwhile().await;
+    held.release();
+    call.await.unwrap()
+}
+
+pub(crate) async fn a_call_whose_beginning_is_answered_too_late_begins_anew(fleet: &Fleet) {
+    let other = fleet.process().await;
+    let late = begins_late(fleet, async || {});
+    assert_eq!(late.await.unwrap(), Outcome::Executed(7));
+    assert_eq!(pays(&other, 8).await.unwrap(), Outcome::Replayed(7));
+}
+
+pub(crate) async fn a_call_whose_beginning_is_answered_too_late_gets_the_result_of_another(
+    fleet: &Fleet,
+) {
+    let other = fleet.process().await;
+    let late = begins_late(fleet, async || {
+        assert_eq!(pays(&other, 8).await.unwrap(), Outcome::Executed(8));
+    });
+    assert_eq!(late.await.unwrap(), Outcome::Replayed(8));
+}
+
+/// It never can be in time, and is not tried for ever.
+#[tokio::test(start_paused = true)]
+async fn a_lease_that_is_shorter_than_the_way_to_the_store_is_lost() {
+    let fleet = Fleet::on_memory();
+    let (store, coord) = fleet.faulty().await;
+    store.inject(Operation::Put, Fault::Delay(SHORT * 2));
+    let call = coord.idempotency(KEY).lease(SHORT);
+    let call = call.run(async || -> Result<u64, Error> { panic!("it ran") });
+    let error = call.await.unwrap_err();
+    assert!(matches!(error, Error::LockLost { .. }), "{error:?}");
 }

@@ -68,6 +68,17 @@ impl<'c> Mine<'c> {
         self.left = Left::Nothing;
     }
 
+    /// Releases the record, so that the next call begins at once.
+    pub(super) async fn give_up(&mut self) {
+        let keeper = &self.call.keeper;
+        keeper.forget(&self.running);
+        self.running.end();
+        let request = self.running.release();
+        if keeper.store.delete_record(&request).await.is_ok() {
+            self.left = Left::Nothing;
+        }
+    }
+
     /// Runs the body and stores what it returns. If another run has taken over by then, its result counts if
     /// this call waits for others.
     pub(super) async fn execute<Output, Start, Body>(
@@ -183,14 +194,9 @@ impl<'c> Mine<'c> {
 
     /// Lets the next call run the body, since this one has failed with `output`.
     async fn release<Output>(&mut self, output: Output) -> Outcome<Output> {
-        let call = self.call;
         self.left = Left::Release;
-        call.keeper.forget(&self.running);
-        self.running.end();
-        let request = self.running.release();
-        if call.keeper.store.delete_record(&request).await.is_ok() {
-            self.left = Left::Nothing;
-        }
+        self.give_up().await;
+        let call = self.call;
         call.span.record("outcome", "failed");
         emit(call.template, IdempotencyEvent::Failed);
         Outcome::Executed(output)

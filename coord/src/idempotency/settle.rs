@@ -11,6 +11,8 @@
 //! | running, and ours: the answer to an earlier copy of the put got lost | run the body |
 //! | running, and another's | wait for it to change or to lapse, or `InProgress` |
 //!
+//! An answer may take so long that our record has lapsed by then. Nothing has begun under it, so this call looks again.
+//!
 //! A waiter subscribes first, looks again second, and waits third; and never for longer than until the
 //! record lapses, so a lost wake-up costs time and nothing else.
 
@@ -31,6 +33,9 @@ use crate::store::{Entry, OwnerId, Put, PutRequest, Version, Watch};
 
 /// For how long a store that fails is tried again before the failure is told.
 const PATIENCE: Duration = Duration::from_secs(3);
+/// How often a record may be over when the answer to its put comes. A lease that is shorter than the way to the store
+/// always is: then the call is lost.
+const LATE_AT_MOST: u32 = 3;
 /// A waiter looks this much later than the record lapses, so that the store agrees that it has.
 const AFTER_LAPSE: Duration = Duration::from_millis(1);
 /// How soon to look again at a record that, against the rules, does not lapse.
@@ -59,9 +64,16 @@ pub(super) async fn settle(call: &Call) -> Result<Settled<'_>, Error> {
         return Ok(Settled::Finished(entry));
     }
     let mut looker = Looker::new(call);
+    let mut late = 0;
     loop {
         match looker.look().await? {
-            Found::Nothing(mine) | Found::RunningHere(mine) => return Ok(Settled::Ours(mine)),
+            Found::Nothing(mut mine) | Found::RunningHere(mut mine) => {
+                if late == LATE_AT_MOST || mine.running().is_ours() {
+                    return Ok(Settled::Ours(mine));
+                }
+                late += 1;
+                Box::pin(mine.give_up()).await;
+            }
             Found::Finished(entry) => return Ok(Settled::Finished(entry)),
             // On the heap, so that a call that meets nobody carries no room for it.
             Found::RunningElsewhere { lapses_in } => Box::pin(looker.wait(lapses_in)).await?,
