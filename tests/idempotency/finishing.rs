@@ -20,15 +20,19 @@ async fn is_late(
     let held = store.hold(Operation::Put);
     door.open();
     held.reached().await;
+    lapses(fleet).await;
+    meanwhile().await;
+    held.release();
+    call.await.unwrap()
+}
+
+async fn lapses(fleet: &Fleet) {
     coord_tests::until("the record to lapse", async || {
         // On a paused clock, this lets time pass.
         tokio::time::sleep(SHORT / 4).await;
         stored(fleet, KEY).await.is_none().then_some(())
     })
     .await;
-    meanwhile().await;
-    held.release();
-    call.await.unwrap()
 }
 
 pub(crate) async fn a_result_that_is_too_late_gives_way_to_the_winners(fleet: &Fleet) {
@@ -109,6 +113,28 @@ pub(crate) async fn a_completion_whose_reply_is_lost_is_done(fleet: &Fleet) {
     let call = coord.idempotency("b").reject();
     let call = call.outcome(async || Ok::<u64, Error>(7));
     assert_eq!(call.await.unwrap(), Outcome::Executed(7));
+}
+
+/// The put that began the call is sent twice, and its first copy arrives when the record has lapsed. Some stores do it
+/// anew.
+pub(crate) async fn a_late_copy_of_the_beginning_is_not_taken_for_the_result(fleet: &Fleet) {
+    let other = fleet.process().await;
+    let (store, coord) = fleet.faulty().await;
+    store.fail_next(Operation::Put, Fault::AfterSend);
+    let call = coord.idempotency(KEY).lease(SHORT);
+    let (door, call) = stands_in_its_body(call, 7).await;
+    let held = store.hold(Operation::Put);
+    door.open();
+    held.reached().await;
+    lapses(fleet).await;
+    // The result finds no record, and is sent on condition that there is none.
+    let anew = store.hold(Operation::Put);
+    held.release();
+    anew.reached().await;
+    assert_eq!(store.deliver().await, 1);
+    anew.release();
+    assert_eq!(call.await.unwrap().unwrap(), Outcome::Executed(7));
+    assert_eq!(pays(&other, 8).await.unwrap(), Outcome::Replayed(7));
 }
 
 pub(crate) async fn a_store_that_stays_away_is_told_of(fleet: &Fleet) {

@@ -83,6 +83,7 @@ coord_tests::over_every_store! {
         a_lapsed_record_that_nobody_took_gets_its_result
         a_completion_that_fails_is_made_again
         a_completion_whose_reply_is_lost_is_done
+        a_late_copy_of_the_beginning_is_not_taken_for_the_result
         a_store_that_stays_away_is_told_of
     }
     cancelling {

@@ -178,18 +178,23 @@ impl<'c> Mine<'c> {
                     call.cache(&value, sent, Some(call.ttl));
                     return Ok(Completed::Stored);
                 }
-                Put::Conflict(Some(entry)) if self.is_ours(&entry) => return Ok(Completed::Stored),
-                Put::Conflict(Some(entry)) => return Ok(Completed::Superseded(entry)),
+                Put::Conflict(Some(entry)) => match self.state_of_ours(&entry) {
+                    None => return Ok(Completed::Superseded(entry)),
+                    // A late copy of the put that began it has made it anew.
+                    Some(State::Running) => condition = Condition::Value(entry.value),
+                    // The answer to the put of our result got lost.
+                    Some(_) => return Ok(Completed::Stored),
+                },
                 Put::Conflict(None) if was_absent => return Err(call.lost()),
                 Put::Conflict(None) => condition = Condition::Absent,
             }
         }
     }
 
-    /// Whether a record that stands in the way of our result is our result: the answer to its put got lost.
-    fn is_ours(&self, entry: &Entry) -> bool {
-        let record = self.call.read(entry);
-        record.is_ok_and(|record| record.head.owner == self.running.head().owner)
+    /// The state of a record that stands in the way of our result, if it is of this very call.
+    fn state_of_ours(&self, entry: &Entry) -> Option<State> {
+        let record = self.call.read(entry).ok()?;
+        (record.head.owner == self.running.head().owner).then_some(record.state)
     }
 
     /// Lets the next call run the body, since this one has failed with `output`.
