@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use coord::testing::Operation;
-use coord::{Context, Coordinator, Error, IdempotencyContext, Outcome};
+use coord::{Context, Coordinator, Error, IdempotencyContext, Outcome, SagaError, saga};
 use coord_tests::fleet::{Dropped, Fleet, LONG};
+use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 
 use crate::records::{KEY, pays, stands_in_its_body, stored, until_not_running};
@@ -122,6 +123,37 @@ pub(crate) async fn a_deadlock_is_found_through_other_calls(fleet: &Fleet) {
     });
     let error = call.await.unwrap_err();
     assert!(matches!(error, Error::WouldDeadlock { .. }), "{error:?}");
+}
+
+/// Its step asks for the call.
+#[saga("refund:<id>")]
+#[derive(Serialize, Deserialize)]
+struct Refund {
+    id: u64,
+}
+
+#[saga]
+impl Refund {
+    #[step]
+    async fn pay(&self) -> Result<u64, Error> {
+        let coord = Coordinator::current()?;
+        pays(&coord, self.id).await.map(Outcome::into_inner)
+    }
+}
+
+pub(crate) async fn a_saga_that_asks_for_the_call_that_waits_for_it_would_deadlock(fleet: &Fleet) {
+    let coord = fleet.process().await;
+    let call = coord.idempotency(KEY).run(async || {
+        match Box::pin(Refund { id: 8 }.run_with(&coord)).await {
+            Err(SagaError::Coordination(error)) => Err(error),
+            other => panic!("{:?}", other.map(|refund| refund.pay)),
+        }
+    });
+    let refused = tokio::time::timeout(LONG, Box::pin(call)).await;
+    let error: Error = refused.expect("it ends").map(|()| "").unwrap_err();
+    assert!(matches!(error, Error::WouldDeadlock { .. }), "{error:?}");
+    let done = Refund { id: 8 }.run_with(&coord).await.unwrap();
+    assert_eq!(done.pay, 8, "it went on when the body had ended");
 }
 
 pub(crate) async fn what_a_body_spawned_in_its_context_may_call_when_it_has_ended(fleet: &Fleet) {

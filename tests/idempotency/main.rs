@@ -58,6 +58,7 @@ coord_tests::over_every_store! {
         a_body_that_panics_releases_the_key
         calling_again_inside_would_deadlock_and_says_so
         a_deadlock_is_found_through_other_calls
+        a_saga_that_asks_for_the_call_that_waits_for_it_would_deadlock
         what_a_body_spawned_in_its_context_may_call_when_it_has_ended
         a_body_keeps_its_correlation
         shutting_down_drops_the_body_and_releases_the_key

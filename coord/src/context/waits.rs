@@ -1,7 +1,7 @@
 //! What the steps of a saga wait for. They run in a task of their own, so what the one who waits for the saga holds is not
 //! in their context: it is that one who finds out that they wait for it.
 //!
-//! 1. Whoever queues in a step says so to every saga around, and takes it back however the queueing ends.
+//! 1. Whoever queues in a step, or waits for the result of a call, says so to every saga around, and takes it back however the queueing ends.
 //! 2. Whoever waits for a saga in a step of another waits for that saga, and for what its steps wait for. So a circle is
 //!    found by somebody in it, however many sagas it goes through.
 
@@ -18,7 +18,7 @@ pub(crate) struct Waits {
     changed: Notify,
 }
 
-/// A lock, or a saga.
+/// A lock, an idempotent call, or a saga.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct WaitedFor {
     pub(crate) store: StoreId,

@@ -99,7 +99,7 @@ pub enum Error {
     },
 
     /// The caller waits for something that it holds itself: a lock or an idempotent call inside its own body, or, inside
-    /// the body of a lock, a saga one of whose steps queues for that lock.
+    /// that body, a saga one of whose steps waits for that lock or call.
     #[error(
         "`{template}` is asked for inside its own body, or by a saga that is waited for there, and would wait for \
          itself: pass down what that body has instead of asking again, or wait for the saga outside"

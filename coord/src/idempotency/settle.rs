@@ -27,6 +27,7 @@ use super::execute::Mine;
 use super::record::{Head, Known, State};
 use super::running::Running;
 use crate::clock::{Deadline, Moment};
+use crate::context::{WaitedFor, Waiting};
 use crate::error::{Error, StoreError};
 use crate::lock::persist;
 use crate::store::{Entry, OwnerId, Put, PutRequest, Version, Watch};
@@ -181,9 +182,15 @@ impl<'c> Looker<'c> {
             Watching::NotYet => self.watching = Watching::FromTheNextLook,
             Watching::FromTheNextLook => {}
             Watching::Since(watch) => {
+                let call = self.call;
+                let _waiting = Waiting::now(WaitedFor {
+                    store: call.store,
+                    resource: Arc::clone(&call.name),
+                    template: call.template,
+                });
                 tokio::select! {
                     biased;
-                    () = self.call.keeper.closing() => return Err(Error::ShutDown),
+                    () = call.keeper.closing() => return Err(Error::ShutDown),
                     _ = watch.changed() => {}
                     () = tokio::time::sleep(lapses_in + AFTER_LAPSE) => {}
                 }

@@ -123,8 +123,8 @@ impl<S: Saga> SagaHandle<S> {
     ///
     /// # Errors
     ///
-    /// See [`SagaError`]. [`Error::WouldDeadlock`] in a step of the same saga, and as soon as a step in this process queues
-    /// for a lock inside whose body this is awaited: the saga goes on when that body has ended.
+    /// See [`SagaError`]. [`Error::WouldDeadlock`] in a step of the same saga, and as soon as a step in this process waits
+    /// for a lock or an idempotent call inside whose body this is awaited: the saga goes on when that body has ended.
     pub async fn wait(&self) -> Result<S::Outputs, SagaError> {
         if self.coordinator.is_inside(&self.head_key) {
             let template = self.template;
