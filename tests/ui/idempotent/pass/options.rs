@@ -112,6 +112,17 @@ async fn remembers_errors(order: u64) -> Result<u64, PayError> {
     Ok(order)
 }
 
+#[idempotent("payment:<order>", remember_errors)]
+#[coord::locked("order:<order>")]
+async fn remembers_errors_of_the_body_alone(order: u64) -> Result<u64, PayError> {
+    if order == 0 {
+        return Err(PayError::Refused {
+            reason: String::new(),
+        });
+    }
+    Ok(order)
+}
+
 #[idempotent("payment:<order>", context = ctx)]
 async fn context(order: u64) -> Result<String, Error> {
     let ctx: &IdempotencyContext = ctx;
