@@ -6,6 +6,7 @@ use futures_util::FutureExt;
 
 use super::super::super::{ListRequest, Page, Result};
 use super::Inner;
+use super::ask::Attempt;
 use super::decide::Verdict;
 use super::state::{Content, Live, Seen};
 use crate::error::{StoreError, StoreErrorKind};
@@ -91,11 +92,10 @@ impl Inner {
     pub(super) async fn merge(&self, request: &ListRequest) -> Result<Merged> {
         self.founded().await?;
         let mut pages = self.pages(request).await;
-        if pages.iter().filter(|(_, counts)| *counts).count() < self.majority() {
+        if pages.len() < self.majority() {
             self.find_out().await?;
             pages = self.pages(request).await;
         }
-        pages.retain(|(_, counts)| *counts);
         let asked = pages.len();
         if asked < self.majority() {
             return Err(StoreError::new(
@@ -105,9 +105,9 @@ impl Inner {
                  more are back",
             ));
         }
-        let bound = pages.iter().filter_map(|(page, _)| page.next.clone()).min();
+        let bound = pages.iter().filter_map(|page| page.next.clone()).min();
         let mut found: BTreeMap<String, Vec<Seen>> = BTreeMap::new();
-        for (page, _) in pages {
+        for page in pages {
             for (key, entry) in page.entries {
                 let is_within = bound.as_ref().is_none_or(|bound| key <= *bound);
                 // What somebody else has written there is none of ours.
@@ -123,8 +123,15 @@ impl Inner {
         })
     }
 
-    async fn pages(&self, request: &ListRequest) -> Vec<(Page, bool)> {
-        self.all_who_answer(|member| member.list(request).boxed())
-            .await
+    /// What those list whose word counts. Those whose word does not count may be the first to answer.
+    async fn pages(&self, request: &ListRequest) -> Vec<Page> {
+        let calls = self.each(|member| member.list(request).boxed());
+        let counts = |(_, (page, counts)): (usize, (Page, bool))| counts.then_some(page);
+        let enough = |answers: &Vec<(usize, (Page, bool))>| {
+            self.nearly(answers.iter().filter(|(_, (_, counts))| *counts).count())
+        };
+        let mut attempt = Attempt::at("list", "", self.limit);
+        let answers = self.gather(calls, enough, &mut attempt).await;
+        answers.into_iter().filter_map(counts).collect()
     }
 }
