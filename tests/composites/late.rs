@@ -1,13 +1,42 @@
 //! A quorum whose stores are not equally fast, and miss what they are too late for.
 
-use coord::store::{AppendRequest, ListRequest, Store};
+use std::sync::Arc;
+use std::time::Duration;
+
+use coord::store::{AppendRequest, DeleteRequest, ListRequest, Quorum, Store};
+use coord::testing::{Fault, FaultStore, Operation, Rule};
+use tokio::time::sleep;
 
 use crate::network::process;
+use crate::quorum::FORGOTTEN;
 use crate::server::Server;
-use crate::set;
+use crate::{another, get, set, some};
+
+/// Longer than a pause of a store that nobody waits for, in milliseconds.
+const PAUSE: u64 = 60;
+const MINUTE: Duration = Duration::from_secs(60);
 
 fn three() -> Vec<Server> {
     (0..3).map(|_| Server::new()).collect()
+}
+
+async fn delete(store: &impl Store, key: &str) {
+    let deleted = store.delete_record(&DeleteRequest::new(key)).await;
+    assert!(deleted.expect("a majority answers"), "it is there");
+}
+
+/// Whether a record of this value is kept by a server, as the quorum has written it.
+async fn keeps(server: &Server, key: &str, value: &str) -> bool {
+    let entry = server.get_record(key).await.expect("it is up");
+    entry.is_some_and(|entry| entry.value.ends_with(value.as_bytes()))
+}
+
+/// Nobody brings a deleted record back when the deletion has been forgotten and one of those that knew it is down.
+async fn stays_deleted(servers: &[Server], key: &str) {
+    sleep(FORGOTTEN).await;
+    servers[0].goes_down();
+    assert_eq!(get(&another(servers), key).await.unwrap(), None);
+    servers[0].comes_back();
 }
 
 #[tokio::test(start_paused = true)]
@@ -30,4 +59,181 @@ async fn an_emptied_store_that_answers_first_keeps_nobody_from_listing_what_a_sl
         let repaired = quorum.repair().await.unwrap();
         assert_eq!(repaired.stores_left_out, 0, "{late} ms late: {repaired:?}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_deleted_record_stays_deleted_when_one_that_knows_is_slower_than_one_that_does_not() {
+    for is_read in [true, false] {
+        let servers = three();
+        let (quorum, links) = process(&servers);
+        set(&quorum, "a", "one").await;
+        servers[2].goes_down();
+        delete(&quorum, "a").await;
+        sleep(FORGOTTEN).await;
+        links[0].takes(30);
+        servers[2].comes_back();
+        if is_read {
+            assert_eq!(get(&quorum, "a").await.unwrap(), None);
+        }
+        // The repair in the background makes nothing else of it.
+        set(&quorum, "b", "wakes it up").await;
+        sleep(MINUTE).await;
+        links[0].takes(0);
+        assert_eq!(get(&quorum, "a").await.unwrap(), None);
+        stays_deleted(&servers, "a").await;
+    }
+}
+
+/// Two have accepted the deletion one after the other, and forget it one after the other.
+#[tokio::test(start_paused = true)]
+async fn a_deletion_that_only_one_store_remembers_still_is_one() {
+    let servers = three();
+    let (quorum, links) = process(&servers);
+    set(&quorum, "a", "one").await;
+    servers[2].goes_down();
+    links[1].takes(100);
+    delete(&quorum, "a").await;
+    links[1].takes(0);
+    let is_kept_by = async |index: usize| servers[index].get_record("a").await.unwrap().is_some();
+    while is_kept_by(0).await {
+        sleep(Duration::from_millis(1)).await;
+    }
+    assert!(is_kept_by(1).await, "it was the last to accept");
+    servers[2].comes_back();
+    assert_eq!(get(&quorum, "a").await.unwrap(), None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_process_has_not_brought_to_a_store_when_it_ends_is_brought_by_the_next() {
+    let servers = three();
+    let (quorum, links) = process(&servers);
+    set(&quorum, "a", "one").await;
+    sleep(MINUTE).await;
+    links[2].takes(PAUSE);
+    delete(&quorum, "a").await;
+    drop(quorum);
+    assert!(keeps(&servers[2], "a", "one").await, "it has missed it");
+    let next = another(&servers);
+    set(&next, "b", "").await;
+    sleep(MINUTE).await;
+    stays_deleted(&servers, "a").await;
+}
+
+/// It is one that has long been there.
+#[tokio::test(start_paused = true)]
+async fn what_a_reader_hears_that_a_store_lacks_is_brought_to_it() {
+    let servers = three();
+    let (reader, ways) = process(&servers);
+    let (quorum, links) = process(&servers);
+    set(&quorum, "a", "one").await;
+    assert_eq!(get(&reader, "a").await.unwrap(), some("one"));
+    sleep(MINUTE).await;
+    links[2].takes(PAUSE);
+    delete(&quorum, "a").await;
+    drop(quorum);
+    // So it hears the one that has missed it before there is a majority.
+    ways[0].takes(4);
+    assert_eq!(get(&reader, "a").await.unwrap(), None);
+    sleep(MINUTE).await;
+    stays_deleted(&servers, "a").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_write_that_a_store_misses_during_a_repair_is_brought_to_it_as_well() {
+    const RECORDS: usize = 300;
+    let servers = three();
+    let (quorum, links) = process(&servers);
+    let key = |index: usize| format!("{index:03}");
+    for index in 0..RECORDS {
+        set(&quorum, &key(index), "one").await;
+    }
+    sleep(MINUTE).await;
+    links[2].takes(PAUSE);
+    for index in 0..RECORDS {
+        set(&quorum, &key(index), "two").await;
+    }
+    for link in &links {
+        link.takes(2);
+    }
+    sleep(Duration::from_millis(1_100)).await;
+    set(&quorum, "other", "wakes it up").await;
+    // The repair begins with the first.
+    while !keeps(&servers[2], &key(RECORDS / 2), "two").await {
+        sleep(Duration::from_millis(1)).await;
+    }
+    links[2].takes(PAUSE);
+    delete(&quorum, &key(0)).await;
+    links[2].takes(2);
+    sleep(MINUTE).await;
+    stays_deleted(&servers, &key(0)).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_write_whose_caller_is_gone_before_all_have_it_is_brought_to_all() {
+    let servers = three();
+    let links: Vec<_> = servers.iter().cloned().map(FaultStore::new).collect();
+    let quorum = Arc::new(Quorum::of(links.clone()));
+    set(&*quorum, "a", "one").await;
+    sleep(MINUTE).await;
+    // Promises come first.
+    let last = links[2].hold(Rule::on(Operation::Put).key_containing("a").skipping(1));
+    let deleting = Arc::clone(&quorum);
+    let deletion = tokio::spawn(async move { delete(&*deleting, "a").await });
+    last.reached().await;
+    deletion.abort();
+    assert!(deletion.await.is_err(), "it waits a little for the last");
+    drop(last);
+    assert!(keeps(&servers[2], "a", "one").await, "it has missed it");
+    sleep(MINUTE).await;
+    stays_deleted(&servers, "a").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_is_always_slower_than_the_others_gets_every_write() {
+    for (near, far) in [(0, 30), (1, 8), (5, 25), (20, 90)] {
+        let servers = three();
+        let (quorum, links) = process(&servers);
+        for (link, late) in links.iter().zip([near, near, far]) {
+            link.takes(late);
+        }
+        for round in ["one", "two"] {
+            for index in 0..20 {
+                set(&quorum, &format!("{index}"), round).await;
+            }
+            sleep(MINUTE).await;
+            for index in 0..20 {
+                let key = format!("{index}");
+                assert!(
+                    keeps(&servers[2], &key, round).await,
+                    "{key}, {far} ms late"
+                );
+            }
+        }
+        let repaired = quorum.repair().await.unwrap();
+        assert_eq!((repaired.records, repaired.brought_up_to_date), (20, 0));
+        assert_eq!(repaired.stores_left_out, 0);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_repair_tells_of_a_store_that_still_lacks_something() {
+    let servers = three();
+    set(&another(&servers), "a", "one").await;
+    servers[2].goes_down();
+    set(&another(&servers), "a", "two").await;
+    servers[2].comes_back();
+    let links: Vec<_> = servers.iter().cloned().map(FaultStore::new).collect();
+    links[2].inject(Rule::on(Operation::Put), Fault::BeforeSend);
+    let quorum = Quorum::of(links.clone());
+    let repaired = quorum.repair().await.unwrap();
+    assert_eq!(
+        (repaired.brought_up_to_date, repaired.stores_left_out),
+        (0, 1)
+    );
+    links[2].heal();
+    let repaired = quorum.repair().await.unwrap();
+    assert_eq!(
+        (repaired.brought_up_to_date, repaired.stores_left_out),
+        (1, 0)
+    );
 }

@@ -13,7 +13,7 @@ use crate::server::Server;
 use crate::{LONG, acquired, all_kinds_work, another, get, put, quorum_of, set, some};
 
 /// Longer than a deleted record is remembered.
-const FORGOTTEN: Duration = Duration::from_secs(700);
+pub(crate) const FORGOTTEN: Duration = Duration::from_secs(700);
 
 fn go_down(servers: &[Server], which: &[usize]) {
     for index in which {

@@ -10,6 +10,7 @@ use tokio::time::{Instant, timeout_at};
 use super::super::super::Result;
 use super::Inner;
 use super::member::Member;
+use super::owed::Debt;
 use super::state::Seen;
 use crate::error::{StoreError, StoreErrorKind};
 
@@ -22,6 +23,8 @@ const LIMITS: u32 = 5;
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Enough {
     No,
+    /// Yes, if no other can answer.
+    Barely,
     /// Yes, though more would be welcome.
     Nearly,
     Yes,
@@ -33,6 +36,8 @@ pub(super) struct Attempt<'a> {
     pub(super) key: &'a str,
     /// Whether nobody need be woken.
     pub(super) quiet: bool,
+    /// Whether slow members are waited for as well.
+    patient: bool,
     /// Whether a proposal was sent that may be decided.
     pub(super) proposed: bool,
     until: Instant,
@@ -91,19 +96,25 @@ impl Inner {
         let mut answers = Vec::new();
         let mut linger = None;
         loop {
-            let next = match (enough(&answers), linger) {
-                (Enough::Yes, _) => break,
-                (Enough::No, _) => calls.next().await,
-                (Enough::Nearly, None) => {
-                    let until = Instant::now() + began.elapsed().max(LINGER);
-                    linger = Some(until);
-                    continue;
+            let all_are =
+                |is: fn(&Member) -> bool| outstanding.iter().all(|index| is(&self.members[*index]));
+            let until = match enough(&answers) {
+                Enough::Yes => break,
+                Enough::No => None,
+                Enough::Nearly if !attempt.patient => {
+                    let until =
+                        *linger.get_or_insert_with(|| Instant::now() + began.elapsed().max(LINGER));
+                    Some(if all_are(Member::is_slow) {
+                        Instant::now()
+                    } else {
+                        until
+                    })
                 }
-                (Enough::Nearly, Some(until)) => {
-                    let waits = outstanding
-                        .iter()
-                        .any(|index| !self.members[*index].is_slow());
-                    let until = if waits { until } else { Instant::now() };
+                Enough::Barely | Enough::Nearly => all_are(Member::is_down).then(Instant::now),
+            };
+            let next = match until {
+                None => calls.next().await,
+                Some(until) => {
                     let Ok(next) = timeout_at(until, calls.next()).await else {
                         for index in outstanding {
                             self.members[index].is_left_behind();
@@ -115,20 +126,23 @@ impl Inner {
             };
             let Some((index, answer)) = next else { break };
             outstanding.retain(|other| *other != index);
+            self.note_answer(index, &answer);
             match answer {
-                Ok(answer) => {
-                    if self.members[index].is_back() {
-                        self.repair_later();
-                    }
-                    answers.push((index, answer));
-                }
-                Err(error) => {
-                    self.members[index].has_failed();
-                    attempt.last_error = Some(error);
-                }
+                Ok(answer) => answers.push((index, answer)),
+                Err(error) => attempt.last_error = Some(error),
             }
         }
         answers
+    }
+
+    /// Notes whether a member answers. One that does so again may lack anything.
+    pub(super) fn note_answer<T>(&self, index: usize, answer: &Result<T>) {
+        let member = &self.members[index];
+        match answer {
+            Ok(_) if member.is_back() => self.owe(Debt::Everything),
+            Ok(_) => {}
+            Err(_) => member.has_failed(),
+        }
     }
 }
 
@@ -139,6 +153,7 @@ impl<'a> Attempt<'a> {
             operation,
             key,
             quiet: false,
+            patient: false,
             proposed: false,
             until: Instant::now() + limit * LIMITS,
             last_error: None,
@@ -147,6 +162,12 @@ impl<'a> Attempt<'a> {
 
     pub(super) fn quiet(mut self, quiet: bool) -> Self {
         self.quiet = quiet;
+        self
+    }
+
+    /// Waits for all members that can answer, however slow they are.
+    pub(super) fn patient(mut self) -> Self {
+        self.patient = true;
         self
     }
 

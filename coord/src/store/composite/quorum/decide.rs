@@ -8,13 +8,16 @@
 //! 3. So one order of all writes explains all answers, whichever members answer, as long as every majority of them has
 //!    one that keeps what was decided.
 //! 4. What fewer have accepted than could have been a majority, together with all that did not answer, was never
-//!    decided, and is dropped. That is how a deleted record stays deleted when a store comes back that had it.
+//!    decided, and is dropped. That is how a deleted record stays deleted when a store comes back that had it. So those
+//!    that are merely slow are waited for while it depends on them. A deletion is not dropped: those that have it no more
+//!    may have forgotten it.
 //! 5. What a majority says alike, it has decided, so reading it takes no writing.
 //! 6. A record expires when the first of those members that tell of it says so. Each counts from when it was written,
 //!    so that is not before its owner believes; and it is decided, as a deletion is, before anybody is told.
 //! 7. Ballots follow the time, so that one that is made after a record was forgotten is greater than those that the
 //!    record had, even if one member still has it.
 
+use std::cmp::Reverse;
 use std::time::Duration;
 
 use futures_util::{FutureExt, TryFutureExt};
@@ -24,6 +27,7 @@ use super::Inner;
 use super::ask::{Attempt, Enough, Words};
 use super::ballot::Ballot;
 use super::member::Promise;
+use super::owed::{Bringing, Debt};
 use super::state::{Content, Seen, State};
 
 /// How often it is looked again at a record that is just being written, before taking part.
@@ -110,10 +114,19 @@ impl Inner {
             Verdict::TooFew => Enough::No,
         };
         let words = self.gather(calls, enough, attempt).await;
+        self.notice(key, &words);
+        words
+    }
+
+    /// Notes what some of those lack that have said this of a record.
+    fn notice(&self, key: &str, words: &Words) {
         if words.iter().any(|(_, seen)| !seen.counts) {
+            self.owe(Debt::Everything);
+        } else if !are_alike(words) {
+            self.owe(Debt::Record(key.to_owned()));
+        } else if !self.owed.is_empty() {
             self.repair_later();
         }
-        words
     }
 
     /// Whether it is worth asking again when too few have answered: perhaps all stores are new.
@@ -152,17 +165,21 @@ impl Inner {
             accepted: ballot,
             content: next.unwrap_or(there),
         };
-        if !self.accepts(counting, &state, attempt).await? {
+        let mut brought = Bringing::of(self, attempt.key);
+        if !self
+            .accepts(counting, &state, attempt, &mut brought)
+            .await?
+        {
             return Ok(None);
         }
         if !others.is_empty() {
-            self.copies(others, &state, attempt).await;
+            self.copies(others, &state, attempt, &mut brought).await;
         }
         Ok(Some(answer))
     }
 
-    /// The promises of a majority, and of more: of `ballot`, if those whose words are known have promised it, or of a
-    /// greater one. `None`: too many have promised something later.
+    /// The promises of a majority, and of as many more as what was decided may depend on: of `ballot`, if those whose
+    /// words are known have promised it, or of a greater one. `None`: too many have promised something later.
     async fn promises(
         &self,
         ballot: Ballot,
@@ -186,10 +203,11 @@ impl Inner {
             async move { member.promise(key, seen, ballot).await }.boxed()
         });
         let enough = |answers: &Vec<(usize, Promise)>| {
-            let given = answers
-                .iter()
-                .filter(|(_, promise)| matches!(promise, Promise::Given(seen) if seen.counts));
-            self.nearly(given.count())
+            let given = answers.iter().filter_map(|(_, promise)| match promise {
+                Promise::Given(seen) if seen.counts => Some(seen),
+                _ => None,
+            });
+            self.know_enough(&given.collect::<Vec<_>>())
         };
         let (mut given, mut refused) = (Words::new(), Words::new());
         for (index, promise) in self.gather(calls, enough, attempt).await {
@@ -214,6 +232,7 @@ impl Inner {
         promised: Words,
         state: &State,
         attempt: &mut Attempt<'_>,
+        brought: &mut Bringing<'_>,
     ) -> Result<bool> {
         attempt.proposed = true;
         let (key, quiet) = (attempt.key, attempt.quiet);
@@ -226,6 +245,7 @@ impl Inner {
         };
         let enough = |answers: &Vec<(usize, bool)>| self.nearly(accepted(answers));
         let answers = self.gather(calls, enough, attempt).await;
+        brought.answered(&answers);
         if accepted(&answers) >= self.majority() {
             return Ok(true);
         }
@@ -236,12 +256,19 @@ impl Inner {
     }
 
     /// Brings what is decided to those whose word does not count without it.
-    async fn copies(&self, others: Words, state: &State, attempt: &mut Attempt<'_>) {
+    async fn copies(
+        &self,
+        others: Words,
+        state: &State,
+        attempt: &mut Attempt<'_>,
+        brought: &mut Bringing<'_>,
+    ) {
         let key = attempt.key;
         let calls = self.each_of(others, |member, seen| {
             member.accept(key, seen.unchanged, state, true).boxed()
         });
-        self.gather(calls, |_| Enough::Nearly, attempt).await;
+        let answers = self.gather(calls, |_| Enough::Nearly, attempt).await;
+        brought.answered(&answers);
     }
 
     /// What members say together, if they are a majority.
@@ -262,20 +289,36 @@ impl Inner {
 
     /// Of what those have accepted who have promised, the latest that may be decided.
     fn possibly_decided(&self, counting: &Words) -> Content {
-        let unheard = self.members.len() - counting.len();
-        let mut ballots: Vec<Ballot> = counting
-            .iter()
-            .map(|(_, seen)| seen.state.accepted)
-            .collect();
-        ballots.sort_unstable_by(|one, other| other.cmp(one));
-        for (index, ballot) in ballots.iter().enumerate() {
-            let is_last_of_its_kind = ballots.get(index + 1) != Some(ballot);
-            if is_last_of_its_kind && index + 1 + unheard >= self.majority() {
-                let with_it = counting.iter().map(|(_, seen)| seen);
-                return earliest(with_it.filter(|seen| seen.state.accepted == *ballot));
+        let promised: Vec<_> = counting.iter().map(|(_, seen)| seen).collect();
+        let (ballot, _) = self.latest_possible(&promised);
+        let with_it = promised.into_iter();
+        earliest(with_it.filter(|seen| seen.state.accepted == ballot))
+    }
+
+    /// The ballot of the latest that may be decided, of what those have accepted who have promised, and how many have
+    /// accepted that or something later.
+    fn latest_possible(&self, promised: &[&Seen]) -> (Ballot, usize) {
+        let unheard = self.members.len() - promised.len();
+        let mut accepted: Vec<&State> = promised.iter().map(|seen| &seen.state).collect();
+        accepted.sort_unstable_by_key(|state| Reverse(state.accepted));
+        for (index, state) in accepted.iter().enumerate() {
+            let next = accepted.get(index + 1).map(|state| state.accepted);
+            let may_be_decided = index + 1 + unheard >= self.majority();
+            let is_deletion = state.content.live.is_none() || state.content.is_over();
+            if next != Some(state.accepted) && (may_be_decided || is_deletion) {
+                return (state.accepted, index + 1);
             }
         }
-        Content::default()
+        (Ballot::NONE, 0)
+    }
+
+    /// Whether those who have promised are a majority, and whoever has not cannot change what may be decided.
+    fn know_enough(&self, promised: &[&Seen]) -> Enough {
+        let (_, have_it) = self.latest_possible(promised);
+        match self.nearly(promised.len()) {
+            Enough::Nearly if have_it < self.majority() => Enough::Barely,
+            enough => enough,
+        }
     }
 
     pub(super) fn majority(&self) -> usize {
@@ -315,6 +358,13 @@ impl Aim {
             Self::Write | Self::Create => Self::Write,
         }
     }
+}
+
+/// Whether these say that they have accepted the same.
+pub(super) fn are_alike(words: &Words) -> bool {
+    let mut accepted = words.iter().map(|(_, seen)| seen.state.accepted);
+    let first = accepted.next();
+    accepted.all(|ballot| Some(ballot) == first)
 }
 
 /// Of members that have accepted the same, what expires first.

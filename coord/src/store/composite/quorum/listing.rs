@@ -25,8 +25,14 @@ pub(super) struct Merged {
 }
 
 impl Merged {
-    pub(super) fn keys(&self) -> impl Iterator<Item = &String> {
-        self.found.keys()
+    /// The keys, each with whether so many members say the same of it.
+    pub(super) fn keys(&self, members: usize) -> impl Iterator<Item = (&String, bool)> {
+        self.found.iter().map(move |(key, words)| {
+            let mut accepted = words.iter().map(|seen| seen.state.accepted);
+            let first = accepted.next();
+            let is_alike = words.len() == members && accepted.all(|ballot| Some(ballot) == first);
+            (key, is_alike)
+        })
     }
 
     pub(super) fn goes_on_behind(&self) -> Option<String> {
@@ -48,7 +54,8 @@ impl Inner {
             .clamp(SMALLEST_PAGE, LARGEST_PAGE);
         let mut part = request.clone().limit(page_of);
         loop {
-            let merged = self.merge(&part).await?;
+            let mut attempt = Attempt::at("list", "", self.limit);
+            let merged = self.merge(&part, &mut attempt).await?;
             for (key, words) in &merged.found {
                 let content = self.content(key, words, merged.asked).await?;
                 let Some(entry) = content
@@ -89,12 +96,16 @@ impl Inner {
     }
 
     /// A page of what a majority of the members keeps.
-    pub(super) async fn merge(&self, request: &ListRequest) -> Result<Merged> {
+    pub(super) async fn merge(
+        &self,
+        request: &ListRequest,
+        attempt: &mut Attempt<'_>,
+    ) -> Result<Merged> {
         self.founded().await?;
-        let mut pages = self.pages(request).await;
+        let mut pages = self.pages(request, attempt).await;
         if pages.len() < self.majority() {
             self.find_out().await?;
-            pages = self.pages(request).await;
+            pages = self.pages(request, attempt).await;
         }
         let asked = pages.len();
         if asked < self.majority() {
@@ -124,14 +135,13 @@ impl Inner {
     }
 
     /// What those list whose word counts. Those whose word does not count may be the first to answer.
-    async fn pages(&self, request: &ListRequest) -> Vec<Page> {
+    async fn pages(&self, request: &ListRequest, attempt: &mut Attempt<'_>) -> Vec<Page> {
         let calls = self.each(|member| member.list(request).boxed());
         let counts = |(_, (page, counts)): (usize, (Page, bool))| counts.then_some(page);
         let enough = |answers: &Vec<(usize, (Page, bool))>| {
             self.nearly(answers.iter().filter(|(_, (_, counts))| *counts).count())
         };
-        let mut attempt = Attempt::at("list", "", self.limit);
-        let answers = self.gather(calls, enough, &mut attempt).await;
+        let answers = self.gather(calls, enough, attempt).await;
         answers.into_iter().filter_map(counts).collect()
     }
 }

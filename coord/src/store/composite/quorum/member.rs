@@ -5,12 +5,11 @@
 //! gets its mark back when all have been. One that has come back with older data has its mark, and nothing that it
 //! says tells it from one that was away; so that must not happen, and [`examine`](super::examine) looks whether it can.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use super::super::super::{
     Condition, Examination, ListRequest, Page, Put, PutRequest, Result, Store, Version, Watch,
@@ -23,15 +22,15 @@ use crate::error::{StoreError, StoreErrorKind};
 
 /// Where the mark is kept.
 pub(super) const MARK: &str = "\u{0}quorum";
-/// For how long nobody waits for a member that has kept others waiting.
+/// For how long nobody waits for a member that has kept others waiting, or has failed.
 const NOT_WAITED_FOR: Duration = Duration::from_secs(1);
 
 pub(super) struct Member {
     store: Arc<dyn Store>,
     limit: Duration,
     slow: Away,
-    /// Whether something was not brought to it.
-    missed: AtomicBool,
+    /// When it failed, if it has not answered since.
+    failed: Mutex<Option<Instant>>,
 }
 
 /// How far a member is taken in.
@@ -89,7 +88,7 @@ impl Member {
             store,
             limit,
             slow: Away::default(),
-            missed: AtomicBool::new(false),
+            failed: Mutex::default(),
         }
     }
 
@@ -228,17 +227,26 @@ impl Member {
     /// Notes that it was left behind.
     pub(super) fn is_left_behind(&self) {
         self.slow.is_not_waited_for(NOT_WAITED_FOR);
-        self.missed.store(true, Ordering::Relaxed);
     }
 
     /// Notes that it has failed.
     pub(super) fn has_failed(&self) {
-        self.missed.store(true, Ordering::Relaxed);
+        *lock(&self.failed) = Some(Instant::now());
     }
 
-    /// Whether it answers again after something was not brought to it.
+    /// Whether it has failed and not answered since.
+    pub(super) fn fails(&self) -> bool {
+        lock(&self.failed).is_some()
+    }
+
+    /// Whether it has failed so lately that it cannot be expected to answer.
+    pub(super) fn is_down(&self) -> bool {
+        lock(&self.failed).is_some_and(|failed| failed.elapsed() < NOT_WAITED_FOR)
+    }
+
+    /// Notes that it answers, and says whether it had failed.
     pub(super) fn is_back(&self) -> bool {
-        self.missed.swap(false, Ordering::Relaxed)
+        lock(&self.failed).take().is_some()
     }
 
     /// The absence of a record counts only if the store has not lost its data. The mark is read after the record: if
@@ -270,6 +278,10 @@ impl Member {
             ))
         })
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn foreign() -> StoreError {

@@ -14,11 +14,14 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use futures_util::FutureExt;
+
 use super::super::super::{Condition, ListRequest, Result};
 use super::Inner;
-use super::ask::Attempt;
-use super::decide::{Aim, Verdict};
+use super::ask::{Attempt, Words};
+use super::decide::{Aim, are_alike};
 use super::member::{Mark, Marked, Member};
+use super::owed::Debt;
 use super::state::{Content, Seen};
 use crate::error::{StoreError, StoreErrorKind};
 
@@ -34,7 +37,7 @@ const TRIES: usize = 5;
 pub struct Repaired {
     /// How many records were looked at.
     pub records: u64,
-    /// How many of them some store lacked, or had in an earlier state.
+    /// How many of them some store lacked, or had in an earlier state, and all that answer have now.
     pub brought_up_to_date: u64,
     /// How many stores count again that had come back empty.
     pub stores_taken_in: usize,
@@ -85,7 +88,7 @@ impl Inner {
         if members >= self.majority() {
             self.is_known_to_be_founded();
             if members < marks.answered() {
-                self.repair_later();
+                self.owe(Debt::Everything);
             }
             return Ok(());
         }
@@ -153,27 +156,37 @@ impl Inner {
         }
         self.is_known_to_be_founded();
         if members < self.members.len() {
-            self.repair_later();
+            self.owe(Debt::Everything);
         }
         Ok(())
     }
 
+    /// What processes have not brought to a store that have ended meanwhile, whoever begins brings to it.
     fn is_known_to_be_founded(&self) {
         if !self.is_founded.swap(true, Ordering::AcqRel) {
             self.examine_later();
+            self.owe(Debt::Everything);
         }
     }
 
     async fn marks(&self) -> Marks {
-        Marks(futures_util::future::join_all(self.members.iter().map(Member::mark)).await)
+        let marks = futures_util::future::join_all(self.members.iter().map(Member::mark)).await;
+        for (index, answer) in marks.iter().enumerate() {
+            self.note_answer(index, answer);
+        }
+        Marks(marks)
     }
 
     /// Brings every store up to date, and takes those in that had come back empty.
     pub(super) async fn repair(&self) -> Result<Repaired> {
+        let _turn = self.repairs.lock().await;
         self.find_out().await?;
+        let marks = self.marks().await;
+        let owed = self.owed.noted(&Debt::Everything);
         let mut repaired = Repaired::default();
+        let mut lacking = vec![false; self.members.len()];
         let mut joining = Vec::new();
-        for (index, answer) in self.marks().await.0.into_iter().enumerate() {
+        for (index, answer) in marks.0.into_iter().enumerate() {
             let begun = match answer {
                 Ok((Mark::Member, _)) => continue,
                 Ok((Mark::Joining | Mark::Founding, unchanged)) => Ok(Some(unchanged)),
@@ -185,85 +198,98 @@ impl Inner {
             };
             match begun {
                 Ok(Some(unchanged)) => joining.push((index, unchanged)),
-                Ok(None) | Err(_) => repaired.stores_left_out += 1,
+                Ok(None) | Err(_) => lacking[index] = true,
             }
         }
-        let lacking = self.settle_all(&mut repaired).await?;
+        self.settle_all(&mut repaired, &mut lacking).await?;
         for (index, unchanged) in joining {
             if lacking[index] {
-                repaired.stores_left_out += 1;
                 continue;
             }
             match self.members[index].set_mark(Mark::Member, unchanged).await {
                 Ok(Some(_)) => repaired.stores_taken_in += 1,
-                Ok(None) | Err(_) => repaired.stores_left_out += 1,
+                Ok(None) | Err(_) => lacking[index] = true,
             }
+        }
+        repaired.stores_left_out = lacking.iter().filter(|lacks| **lacks).count();
+        if let Some(owed) = owed {
+            self.owed.settled(&Debt::Everything, owed);
         }
         Ok(repaired)
     }
 
-    /// Makes all stores have every record as it was decided, and says which still lack some.
-    async fn settle_all(&self, repaired: &mut Repaired) -> Result<Vec<bool>> {
-        let mut lacking = vec![false; self.members.len()];
+    /// Makes all stores have every record as it was decided, and notes which still lack some.
+    async fn settle_all(&self, repaired: &mut Repaired, lacking: &mut [bool]) -> Result<()> {
         let mut request = ListRequest::new("").limit(PAGE);
         loop {
-            let merged = self.merge(&request).await?;
-            for key in merged.keys() {
+            let mut attempt = Attempt::at("repair", "", self.limit).patient();
+            let merged = self.merge(&request, &mut attempt).await?;
+            for (key, is_alike) in merged.keys(self.members.len()) {
                 repaired.records += 1;
-                if self.settle(key, &mut lacking).await? {
+                if !is_alike && self.settle(key, lacking).await? {
                     repaired.brought_up_to_date += 1;
                 }
             }
             match merged.goes_on_behind() {
                 Some(last) => request = request.after(last),
-                None => return Ok(lacking),
+                None => return Ok(()),
             }
         }
     }
 
-    /// Makes all stores have one record as it was decided, and says whether some did not.
+    /// Makes all stores have one record as it was decided, and says whether it has brought it to some. Notes who still
+    /// lacks it.
     async fn settle(&self, key: &str, lacking: &mut [bool]) -> Result<bool> {
-        for tries in 0..TRIES {
-            let looks = self.each(|member| Box::pin(member.look(key)));
-            let answers = futures_util::future::join_all(
-                looks
-                    .into_iter()
-                    .map(|(index, look)| async move { (index, look.await) }),
-            )
-            .await;
-            let words = answers
-                .iter()
-                .filter_map(|(_, answer)| answer.as_ref().ok());
-            let decided = match self.verdict(words.clone()) {
-                Verdict::Decided(_) => words.clone().map(|seen| seen.state.accepted).max(),
-                Verdict::Split | Verdict::TooFew => None,
-            };
-            let lacks = |answer: &Result<Seen>| match answer {
-                Ok(seen) => Some(seen.state.accepted) != decided,
-                Err(_) => true,
-            };
-            if !answers.iter().any(|(_, answer)| lacks(answer)) {
-                return Ok(tries > 0);
-            }
-            let only_silent_ones_lack = answers
-                .iter()
-                .all(|(_, answer)| answer.is_err() || !lacks(answer));
-            if only_silent_ones_lack || tries == TRIES - 1 {
-                for (index, answer) in &answers {
-                    lacking[*index] |= lacks(answer);
-                }
-                return Ok(tries > 0);
+        let mut tries = 0;
+        let (words, is_settled) = loop {
+            let mut attempt = Attempt::at("repair", key, self.limit).patient();
+            let looks = self.each(|member| member.look(key).boxed());
+            let enough = |words: &Words| self.nearly(words.len());
+            let words = self.gather(looks, enough, &mut attempt).await;
+            let is_settled = words.len() >= self.majority() && are_alike(&words);
+            if is_settled || tries == TRIES {
+                break (words, is_settled);
             }
             self.rewrite(key).await?;
+            tries += 1;
+        };
+        let latest = words.iter().map(|(_, seen)| seen.state.accepted).max();
+        for (index, lacks) in lacking.iter_mut().enumerate() {
+            let has_it = |(heard, seen): &(usize, Seen)| {
+                *heard == index && Some(seen.state.accepted) == latest
+            };
+            *lacks |= !words.iter().any(has_it);
         }
-        Ok(true)
+        Ok(is_settled && tries > 0)
     }
 
     /// Decides again on what is decided, so that all get it.
     async fn rewrite(&self, key: &str) -> Result<()> {
-        let attempt = Attempt::at("repair", key, self.limit).quiet(true);
+        let attempt = Attempt::at("repair", key, self.limit).quiet(true).patient();
         let as_it_is = |content: &Content| (Some(content.clone()), ());
         self.change(attempt, Aim::Write, as_it_is).await
+    }
+
+    /// Brings to all stores what some may lack.
+    async fn settle_what_is_owed(&self) -> Result<()> {
+        for (debt, noted) in self.owed.all() {
+            match &debt {
+                Debt::Everything => drop(self.repair().await?),
+                Debt::Record(key) => {
+                    let _turn = self.repairs.lock().await;
+                    self.settle(key, &mut vec![false; self.members.len()])
+                        .await?;
+                    self.owed.settled(&debt, noted);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Notes that some store may lack something, and brings it to all in the background.
+    pub(super) fn owe(&self, debt: Debt) {
+        self.owed.note(debt);
+        self.repair_later();
     }
 
     /// Repairs in the background, after a while, unless that is under way.
@@ -287,9 +313,15 @@ struct Repairing(Arc<Inner>);
 
 impl Repairing {
     async fn run(self) {
-        tokio::time::sleep(REPAIRED_AFTER).await;
-        // What cannot be done now is begun again when the store is next found to lack something.
-        let _ = self.0.repair().await;
+        loop {
+            tokio::time::sleep(REPAIRED_AFTER).await;
+            let settled = self.0.settle_what_is_owed().await;
+            // What cannot be done now is begun again by the next operation. What writes have left meanwhile need not
+            // wait for one.
+            if settled.is_err() || !self.0.owed.has_records() {
+                return;
+            }
+        }
     }
 }
 

@@ -7,6 +7,7 @@ mod examine;
 mod listing;
 mod member;
 mod membership;
+mod owed;
 mod state;
 
 use std::borrow::Cow;
@@ -26,6 +27,7 @@ use self::ballot::BallotClock;
 use self::decide::Aim;
 use self::member::{MARK, Member};
 pub use self::membership::Repaired;
+use self::owed::Owed;
 use self::state::{BESIDE, Live};
 use super::super::{
     Capabilities, Condition, Consistency, DeleteRequest, Entry, Examination, IntoStore,
@@ -66,7 +68,8 @@ const PLACES: usize = 256;
 /// | what fails | what happens |
 /// |---|---|
 /// | fewer than half of the stores are down | nothing; each operation is as fast as the fastest majority |
-/// | a store hangs | each call to it ends after [`call_limit`](Quorum::call_limit); a majority does not wait for it |
+/// | a store hangs | each call to it ends after [`call_limit`](Quorum::call_limit); a majority waits for that only to go on with a record that some of its stores have a write of and others have not |
+/// | a store is slower than the others | nothing; what it misses is brought to it in the background, within a second or two |
 /// | half or more are down | operations fail with `NotApplied`, or `Unknown` if a write was under way; nothing is granted; it goes on by itself |
 /// | a store comes back with the data that it had | it counts at once, and is brought up to date in the background |
 /// | a store comes back with older data than it had | it counts for what it no longer knows, so what was decided can be decided again: two can hold one lease, with the same token. No store of a quorum may do that |
@@ -78,9 +81,15 @@ const PLACES: usize = 256;
 /// A majority must answer for anything, reads included. When a quorum is used for the first time, all must.
 ///
 /// Only one thing depends on the clocks of processes: they must agree to within five minutes, which is how long a
-/// deleted record is remembered. And only one on how long a store is away: if one that was away for longer than
-/// that, with its data, comes back just when so many others are down that it is needed for a majority, a
-/// record that was deleted meanwhile can be seen again, until the others are back.
+/// deleted record is remembered.
+///
+/// And only one on what a store has missed: if it has missed a deletion, and is not brought it within these five
+/// minutes, the record comes back when somebody meets it while so many others are down that this store is needed for a
+/// majority. A store misses what is written while it is away, and single writes while it is slower than the others. Whoever
+/// wrote brings them to it a second later; so does whoever reads such a record and hears of it; and each process once, a
+/// second after it has begun, with all that it finds. So what is left is what a process wrote that ended within that
+/// second, until another one begins. [`repair`](Quorum::repair) brings everything at once: call it when a store is back,
+/// before another one is stopped.
 ///
 /// # What each store must keep
 ///
@@ -106,6 +115,8 @@ const PLACES: usize = 256;
 /// made of records takes several of these ([`Capabilities::round_trips`]). Values can be a little smaller than
 /// elsewhere ([`Capabilities::largest_value`]). A saga of a hundred steps an hour will not notice; a lock taken a
 /// thousand times a second is better kept in a store that is linearizable by itself.
+///
+/// Each process also lists all that is stored, once, a second after it has begun, and when a store is back.
 ///
 /// Dropping the future of an operation leaves it done or not done, as with every store.
 ///
@@ -143,8 +154,11 @@ pub struct Quorum {
 struct Inner {
     members: Vec<Member>,
     clock: BallotClock,
+    owed: Owed,
     is_founded: AtomicBool,
     is_repairing: AtomicBool,
+    /// Two repairs at once are in each other's way.
+    repairs: tokio::sync::Mutex<()>,
     repairer: Background,
     examiner: Background,
     places: Vec<tokio::sync::Mutex<()>>,
@@ -194,8 +208,10 @@ impl Quorum {
         let inner = Arc::new_cyclic(|this| Inner {
             members,
             clock: BallotClock::new(),
+            owed: Owed::default(),
             is_founded: AtomicBool::new(false),
             is_repairing: AtomicBool::new(false),
+            repairs: tokio::sync::Mutex::default(),
             repairer: Background::default(),
             examiner: Background::default(),
             places: (0..PLACES).map(|_| tokio::sync::Mutex::default()).collect(),
@@ -207,10 +223,12 @@ impl Quorum {
     }
 
     /// Brings every store up to date, and takes in those that had come back empty. It happens by itself, a second
-    /// after a store was found to lack something; call it to know when it is done.
+    /// after a process begins, and after a store was away or was found to have come back empty; call it to know when it
+    /// is done.
     ///
-    /// It reads all that is stored, and writes what some lack. If the future is dropped, or the process dies, what was
-    /// copied stays, and the next repair goes on.
+    /// It lists all that is stored, and writes what some lack. It waits for stores that are slow, each call up to
+    /// [`call_limit`](Quorum::call_limit). If the future is dropped, or the process dies, what was copied stays, and the
+    /// next repair goes on.
     ///
     /// # Errors
     ///
