@@ -237,3 +237,26 @@ async fn a_repair_tells_of_a_store_that_still_lacks_something() {
         (1, 0)
     );
 }
+
+/// The store's word is asked for before it is taken in, and its mark afterwards.
+#[tokio::test(start_paused = true)]
+async fn a_store_that_is_taken_in_while_it_is_asked_counts_for_nothing_that_it_said_before() {
+    let servers = three();
+    let first = another(&servers);
+    set(&first, "other", "").await;
+    servers[2].goes_down();
+    set(&first, "a", "one").await;
+    drop(first);
+    servers[2].comes_back();
+    servers[1].comes_back_empty();
+    let (reader, ways) = process(&servers);
+    assert_eq!(get(&reader, "nothing").await.unwrap(), None);
+    ways[0].takes(PAUSE);
+    ways[1].takes(20);
+    let taken_in = async {
+        sleep(Duration::from_millis(12)).await;
+        another(&servers).repair().await.unwrap().stores_taken_in
+    };
+    let (found, taken_in) = tokio::join!(get(&reader, "a"), taken_in);
+    assert_eq!((found.unwrap(), taken_in), (some("one"), 1));
+}

@@ -31,6 +31,8 @@ pub(super) struct Member {
     slow: Away,
     /// When it failed, if it has not answered since.
     failed: Mutex<Option<Instant>>,
+    /// The mark that was last seen.
+    marked: Mutex<Condition>,
 }
 
 /// How far a member is taken in.
@@ -89,6 +91,7 @@ impl Member {
             limit,
             slow: Away::default(),
             failed: Mutex::default(),
+            marked: Mutex::new(Condition::Absent),
         }
     }
 
@@ -102,9 +105,14 @@ impl Member {
 
     /// What it says of a record.
     pub(super) async fn look(&self, key: &str) -> Result<Seen> {
+        let known = self.known_mark();
+        let seen = self.record(key).await?;
+        self.weigh(key, seen, known).await
+    }
+
+    async fn record(&self, key: &str) -> Result<Seen> {
         let entry = self.within("get", || self.store.get_record(key)).await?;
-        self.weigh(Seen::of(entry.as_ref()).ok_or_else(foreign)?)
-            .await
+        Seen::of(entry.as_ref()).ok_or_else(foreign)
     }
 
     /// Asks for a promise not to accept anything older, if it still is as it was `seen`.
@@ -144,23 +152,22 @@ impl Member {
             .ttl(seen.kept_for)
             .listed()
             .quiet();
-        Ok(
-            match self.within("put", || self.store.put_record(&put)).await? {
-                Put::Stored(version) => Promise::Given(
-                    self.weigh(Seen {
-                        state,
-                        unchanged: Condition::Version(version),
-                        kept_for: seen.kept_for,
-                        counts: true,
-                    })
-                    .await?,
-                ),
-                Put::Conflict(there) => Promise::Refused(
-                    self.weigh(Seen::of(there.as_ref()).ok_or_else(foreign)?)
-                        .await?,
-                ),
+        let known = self.known_mark();
+        let now = match self.within("put", || self.store.put_record(&put)).await? {
+            Put::Stored(version) => Seen {
+                state,
+                unchanged: Condition::Version(version),
+                kept_for: seen.kept_for,
+                counts: true,
             },
-        )
+            Put::Conflict(there) => Seen::of(there.as_ref()).ok_or_else(foreign)?,
+        };
+        let now = self.weigh(key, now, known).await?;
+        Ok(if now.state.promised == ballot {
+            Promise::Given(now)
+        } else {
+            Promise::Refused(now)
+        })
     }
 
     /// Brings it what was proposed or decided, if it still is as it was seen. `false`: it is not.
@@ -182,10 +189,16 @@ impl Member {
 
     /// A page of what it keeps, and whether what is not there counts.
     pub(super) async fn list(&self, request: &ListRequest) -> Result<(Page, bool)> {
-        let page = self
-            .within("list", || self.store.list_records(request))
-            .await?;
-        Ok((page, self.mark().await?.0 == Mark::Member))
+        loop {
+            let known = self.known_mark();
+            let page = self
+                .within("list", || self.store.list_records(request))
+                .await?;
+            let (mark, now) = self.mark().await?;
+            if mark != Mark::Member || now == known {
+                return Ok((page, mark == Mark::Member));
+            }
+        }
     }
 
     pub(super) async fn watch(&self, watched: &Watched) -> Result<Watch> {
@@ -198,10 +211,16 @@ impl Member {
 
     pub(super) async fn mark(&self) -> Result<Marked> {
         let entry = self.within("get", || self.store.get_record(MARK)).await?;
-        Ok(match entry {
+        let (mark, unchanged) = match entry {
             Some(entry) => (Mark::of(&entry.value), Condition::Version(entry.version)),
             None => (Mark::Missing, Condition::Absent),
-        })
+        };
+        unchanged.clone_into(&mut lock(&self.marked));
+        Ok((mark, unchanged))
+    }
+
+    fn known_mark(&self) -> Condition {
+        lock(&self.marked).clone()
     }
 
     /// Replaces the mark, if it is unchanged.
@@ -249,11 +268,17 @@ impl Member {
         lock(&self.failed).take().is_some()
     }
 
-    /// The absence of a record counts only if the store has not lost its data. The mark is read after the record: if
-    /// it is there, it was there when the record was read.
-    async fn weigh(&self, mut seen: Seen) -> Result<Seen> {
-        if seen.state.accepted == Ballot::NONE {
-            seen.counts = self.mark().await?.0 == Mark::Member;
+    /// The absence of a record counts only if the store has not lost its data: if its mark, which is read after the
+    /// record, is the one that was `known` before. Another one may have been set in between.
+    async fn weigh(&self, key: &str, mut seen: Seen, mut known: Condition) -> Result<Seen> {
+        while seen.state.accepted == Ballot::NONE {
+            let (mark, now) = self.mark().await?;
+            seen.counts = mark == Mark::Member;
+            if !seen.counts || now == known {
+                break;
+            }
+            known = now;
+            seen = self.record(key).await?;
         }
         Ok(seen)
     }
