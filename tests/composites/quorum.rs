@@ -212,6 +212,55 @@ async fn a_write_is_not_lost_to_a_store_that_still_remembers_the_record_before()
     }
 }
 
+/// One store has accepted it, and then the others cannot say any more what becomes of it.
+#[tokio::test(start_paused = true)]
+async fn a_write_that_one_store_has_accepted_is_not_said_to_be_surely_not_done() {
+    let (first, servers) = quorum_of(3);
+    set(&first, "a", "one").await;
+    drop(first);
+    let of_a = |operation| Rule::on(operation).key_containing("a").skipping(1);
+    let links: Vec<_> = servers.iter().cloned().map(FaultStore::new).collect();
+    // Promises come first.
+    let accepts = links.iter().map(|link| link.hold(of_a(Operation::Put)));
+    let accepts: Vec<_> = accepts.collect();
+    let again: Vec<_> = links[1..]
+        .iter()
+        .map(|link| link.hold(of_a(Operation::Get)))
+        .collect();
+    let quorum = Quorum::of(links.clone());
+    let write = tokio::spawn(async move { quorum.put_record(&PutRequest::new("a", "two")).await });
+    for accept in &accepts {
+        accept.reached().await;
+    }
+    // Somebody else has got the promises of two of them, and dies.
+    let others: Vec<_> = servers.iter().cloned().map(FaultStore::new).collect();
+    others[0].inject(Rule::on(Operation::Put), Fault::BeforeSend);
+    let proposals: Vec<_> = others[1..]
+        .iter()
+        .map(|link| link.hold(of_a(Operation::Put)))
+        .collect();
+    let other = Quorum::of(others);
+    let dies = tokio::spawn(async move { other.put_record(&PutRequest::new("a", "other")).await });
+    for proposal in &proposals {
+        proposal.reached().await;
+    }
+    dies.abort();
+    drop(accepts);
+    for look in &again {
+        look.reached().await;
+    }
+    servers[1].comes_back_empty();
+    servers[2].goes_down();
+    drop(again);
+    let error = write.await.unwrap().unwrap_err();
+    servers[2].comes_back();
+    let found = get(&another(&servers), "a").await.unwrap();
+    assert_eq!(
+        (error.kind(), found),
+        (StoreErrorKind::Unknown, some("two"))
+    );
+}
+
 /// The process dies when a part of the stores has accepted: whoever comes next decides, and all agree from then on.
 #[tokio::test(start_paused = true)]
 async fn a_write_cut_short_is_finished_or_dropped_and_known_again() {

@@ -193,6 +193,15 @@ impl<'a> Attempt<'a> {
         }
     }
 
+    /// What fails with `error` when a proposal may have been sent, which can be decided all the same.
+    pub(super) fn failed(&self, error: StoreError) -> StoreError {
+        if !self.proposed {
+            return error;
+        }
+        let problem = "it was proposed to the stores of a quorum, and then too few of them could say whether it is decided";
+        StoreError::new(StoreErrorKind::Unknown, self.operation, problem).with_source(error)
+    }
+
     pub(super) fn too_busy(&self) -> StoreError {
         let kind = if self.proposed {
             StoreErrorKind::Unknown

@@ -135,7 +135,9 @@ impl Inner {
         if all_count || attempt.is_over() || look >= 2 * LOOKS {
             return Err(attempt.too_few());
         }
-        self.find_out().await?;
+        self.find_out()
+            .await
+            .map_err(|error| attempt.failed(error))?;
         pause(look).await;
         Ok(())
     }
