@@ -1,6 +1,9 @@
 //! How many calls an operation is.
 
-use coord::store::{AppendRequest, Condition, LeaseRequest, Put, PutRequest, Store, StoreExt};
+use coord::Coordinator;
+use coord::store::{
+    AppendRequest, Condition, LeaseRequest, Put, PutRequest, Quorum, Store, StoreExt,
+};
 use coord_tests::{EtcdServer, Wire};
 
 use crate::{LONG, connect, token};
@@ -72,4 +75,20 @@ async fn one_with_nothing_to_do_keeps_its_connection() {
     tokio::time::resume();
     assert!(!store.exists("a").await.unwrap());
     assert_eq!(wire.connections(), before);
+}
+
+/// A promise keeps a record for as long as it still has, which is never the same.
+#[tokio::test]
+async fn a_quorum_needs_few_of_its_leases_however_often_a_lock_is_taken() {
+    let server = EtcdServer::start().await;
+    let quorum = Quorum::of([connect(&server.url()).await]);
+    let coord = Coordinator::builder().store(quorum).build();
+    for _ in 0..50 {
+        let lease = coord.lock("a").ttl(LONG).acquire().await.unwrap();
+        lease.release().await.unwrap();
+    }
+    let listed = server.control(&["lease", "list"]).await;
+    let is_number = |line: &&str| u64::from_str_radix(line, 16).is_ok();
+    let leases = listed.lines().filter(is_number).count();
+    assert!((1..50).contains(&leases), "{listed}");
 }

@@ -56,6 +56,12 @@ struct Shared {
     keys: usize,
 }
 
+impl Shared {
+    fn is_usable(&self) -> bool {
+        self.keys < KEYS_AT_MOST && self.granted.elapsed() < self.usable_for
+    }
+}
+
 impl Grants {
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
@@ -64,11 +70,17 @@ impl Grants {
     fn shared(&self, ttl: u64) -> Option<i64> {
         let mut state = self.state();
         let shared = state.shared.get_mut(&ttl)?;
-        if shared.keys >= KEYS_AT_MOST || shared.granted.elapsed() >= shared.usable_for {
+        if !shared.is_usable() {
             return None;
         }
         shared.keys += 1;
         Some(shared.id)
+    }
+
+    fn share(&self, ttl: u64, shared: Shared) {
+        let mut state = self.state();
+        state.shared.retain(|_, shared| shared.is_usable());
+        state.shared.insert(ttl, shared);
     }
 
     pub(super) fn forget(&self, leases: &[i64]) {
@@ -125,15 +137,13 @@ pub(super) async fn lease(
     let (id, granted, lasts) = grant(link, operation, seconds, excess).await?;
     link.grants
         .remember_end(id, granted, Duration::from_secs(lasts));
-    link.grants.state().shared.insert(
-        milliseconds,
-        Shared {
-            id,
-            granted,
-            usable_for: Duration::from_millis(excess),
-            keys: 1,
-        },
-    );
+    let shared = Shared {
+        id,
+        granted,
+        usable_for: Duration::from_millis(excess),
+        keys: 1,
+    };
+    link.grants.share(milliseconds, shared);
     Ok(id)
 }
 

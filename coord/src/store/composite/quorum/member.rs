@@ -17,7 +17,7 @@ use super::super::super::{
 };
 use super::super::Away;
 use super::ballot::Ballot;
-use super::state::{Seen, State};
+use super::state::{Seen, State, coarse};
 use crate::error::{StoreError, StoreErrorKind};
 
 /// Where the mark is kept.
@@ -149,7 +149,7 @@ impl Member {
         // Nobody waits for promises.
         let put = PutRequest::new(key, state.encode())
             .when(seen.unchanged.clone())
-            .ttl(seen.kept_for)
+            .ttl(seen.kept_for.map(coarse))
             .listed()
             .quiet();
         let known = self.known_mark();

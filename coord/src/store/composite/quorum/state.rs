@@ -87,6 +87,24 @@ impl Content {
     }
 }
 
+/// How long a promise is kept with what is there: as long as that, or up to a 64th of what is left to it longer, until
+/// something is accepted. So there are few different times, for stores that keep something for each.
+pub(super) fn coarse(kept_for: Duration) -> Duration {
+    let (always, longest) = if kept_for > REMEMBERED {
+        (REMEMBERED, LARGEST_TTL)
+    } else {
+        (Duration::ZERO, REMEMBERED)
+    };
+    let left = kept_for
+        .saturating_sub(always)
+        .as_nanos()
+        .div_ceil(1_000_000);
+    let left = u64::try_from(left).unwrap_or(u64::MAX);
+    let step = (left / 128).next_power_of_two();
+    let left = left.checked_next_multiple_of(step).unwrap_or(left);
+    (always + Duration::from_millis(left)).min(longest)
+}
+
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(super) struct State {
     pub(super) promised: Ballot,
@@ -252,6 +270,27 @@ mod tests {
             };
             assert_eq!(State::decode(&entry).as_ref(), Some(&state));
         }
+    }
+
+    #[test]
+    fn a_promise_is_kept_for_one_of_few_times_none_of_which_is_too_short() {
+        let second = Duration::from_secs(1);
+        for ttl in [second, 30 * second, LARGEST_TTL - REMEMBERED] {
+            let mut times = std::collections::BTreeSet::new();
+            for part in 0..10_000 {
+                let left = ttl - ttl * part / 20_000;
+                let kept = coarse(left + REMEMBERED);
+                let longer = kept.checked_sub(left + REMEMBERED).expect("no shorter");
+                assert!(
+                    longer <= left / 64 + Duration::from_millis(1),
+                    "{left:?}, {kept:?}"
+                );
+                times.insert(kept);
+            }
+            assert!(times.len() <= 130, "{}", times.len());
+        }
+        assert_eq!(coarse(REMEMBERED), REMEMBERED);
+        assert_eq!(coarse(LARGEST_TTL), LARGEST_TTL);
     }
 
     #[test]
