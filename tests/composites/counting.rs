@@ -128,3 +128,14 @@ costs_what_it_says! {
     a_mirror_costs_what_it_says: Mirror::new(Far::default(), Far::default());
     a_route_costs_nothing: Routed::new(Far::default()).route("b", Far::default());
 }
+
+#[test]
+fn the_cost_of_stores_is_told_however_deep_they_are_made_of_stores() {
+    let mut store: Arc<dyn Store> = Arc::new(Far::default());
+    for _ in 0..4 {
+        let mirror = Mirror::new(Arc::clone(&store), store);
+        store = Arc::new(Quorum::of([mirror]));
+    }
+    let said = store.capabilities().round_trips.expect("it is known");
+    assert_eq!(said, RoundTrips::each(u8::MAX));
+}

@@ -266,14 +266,15 @@ impl Inner {
 /// What operations cost whose requests to the stores cost `each`. A write is asked for, promised and accepted; of a new
 /// record nothing is asked, but whether its absence counts.
 fn round_trips(each: u8) -> RoundTrips {
-    let (read, write, new) = (each, 3 * each, 3 * each);
+    let times = |trips: u8| each.saturating_mul(trips);
+    let (read, write, new) = (1, 3, 3);
     RoundTrips {
         // A presence; a line that is not there, which is a record and a mark; the line.
-        acquire: new + 2 * read + new,
+        acquire: times(new + 2 * read + new),
         // The presence and its stone; the line and its only member; the line.
-        release: read + write + 2 * read + write,
-        put: new,
-        append: read + new,
+        release: times(read + write + 2 * read + write),
+        put: times(new),
+        append: times(read + new),
     }
 }
 
