@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use coord::store::{
-    Capabilities, DeleteRequest, Durability, Entry, Examination, ListRequest, MemoryStore, Page,
-    Put, PutRequest, Quorum, RedisStore, Result, Routed, SqliteStore, Store, Synchronous,
+    Capabilities, DeleteRequest, Durability, Entry, Examination, Fallback, ListRequest,
+    MemoryStore, Page, Put, PutRequest, Quorum, RedisStore, Result, Routed, SqliteStore, Store,
+    Synchronous,
 };
 use coord_tests::recording::Recording;
 use coord_tests::redis::Persistence;
@@ -95,6 +96,18 @@ async fn a_quorum_has_nothing_against_stores_that_keep_all_or_nothing() {
     let found = quorum.examine().await.unwrap();
     assert_eq!(warnings(&found), [] as [&str; 0]);
     assert_eq!(found.loses_latest, None);
+}
+
+#[tokio::test]
+async fn a_quorum_warns_of_a_fallback_which_answers_with_what_its_copy_has() {
+    let fallback = Fallback::new(MemoryStore::new(), MemoryStore::new());
+    let quorum = Quorum::of([
+        Arc::new(fallback) as Arc<dyn Store>,
+        Arc::new(MemoryStore::new()),
+        Arc::new(MemoryStore::new()),
+    ]);
+    let found = quorum.examine().await.unwrap();
+    assert_eq!(warnings(&found), ["store 0, `fallback`"]);
 }
 
 /// A store that is away is told as such, and the others are looked at all the same.

@@ -236,8 +236,9 @@ impl Store for Fallback {
         self.primary.scan(request).await
     }
 
+    /// What the primary says, and that the copy may lack the latest.
     async fn examine(&self) -> Result<Examination> {
-        self.primary.examine().await
+        Ok(self.primary.examine().await?.loses_latest(true))
     }
 
     fn name(&self) -> &'static str {
