@@ -2,7 +2,6 @@
 
 use coord::testing::Operation;
 use coord::{Coordinator, Error, Outcome};
-use coord_tests::PATIENCE;
 use coord_tests::fleet::{Fleet, SHORT};
 use tokio::runtime::{Builder, Runtime};
 
@@ -64,19 +63,40 @@ fn a_renewal_that_goes_down_with_its_runtime_is_made_on_the_next() {
 }
 
 #[test]
-fn a_runtime_that_stands_still_hides_no_loss() {
+fn a_runtime_that_stands_still_loses_no_call_on_another() {
     let fleet = Fleet::on_memory();
     let (one, other) = runtime().block_on(fleet.two());
     let still = runtime();
     still.block_on(calls(&one));
     runtime().block_on(async {
-        let call = one.idempotency(KEY).lease(SHORT);
-        // On a task of its own, as a call that is polled for another reason looks at its deadline.
-        let call = tokio::spawn(call.run(std::future::pending::<Result<u64, Error>>));
-        let ended = tokio::time::timeout(PATIENCE, call).await.unwrap();
-        let error = ended.unwrap().unwrap_err();
-        assert!(matches!(error, Error::LockLost { .. }), "{error:?}");
-        assert_eq!(pays(&other, 8).await.unwrap(), Outcome::Executed(8));
+        let (door, call) = stands_in_its_body(one.idempotency(KEY).lease(SHORT), 7).await;
+        let waiter = tokio::spawn(async move { pays(&other, 8).await });
+        fleet.let_pass(SHORT * 3).await;
+        door.open();
+        assert_eq!(call.await.unwrap().unwrap(), Outcome::Executed(7));
+        assert_eq!(waiter.await.unwrap().unwrap(), Outcome::Replayed(7));
+    });
+    drop(still);
+}
+
+/// The caller goes while the result is on its way to the store, which is then sent in the background.
+#[test]
+fn a_runtime_that_stands_still_keeps_no_result_on_another_from_being_stored() {
+    let fleet = Fleet::on_memory();
+    let (other, (store, one)) =
+        runtime().block_on(async { (fleet.process().await, fleet.faulty().await) });
+    let still = runtime();
+    still.block_on(calls(&one));
+    runtime().block_on(async {
+        let (door, call) = stands_in_its_body(one.idempotency(KEY).lease(SHORT), 7).await;
+        let held = store.hold(Operation::Put);
+        door.open();
+        held.reached().await;
+        call.abort();
+        assert!(call.await.unwrap_err().is_cancelled());
+        drop(held);
+        store.heal();
+        assert_eq!(pays(&other, 8).await.unwrap(), Outcome::Replayed(7));
     });
     drop(still);
 }

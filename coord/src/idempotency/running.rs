@@ -128,8 +128,8 @@ impl Running {
             if !self.is_ours() {
                 return;
             }
-            keeper.ensure_running();
-            // The keeper's task may be on a runtime that nobody drives.
+            keeper.keep_here(self);
+            // The keeper's task may be late, on a thread that somebody blocks.
             self.deadline().limit(changed).await;
         }
     }

@@ -256,7 +256,7 @@ impl Place<'_> {
             match holding.standing() {
                 Standing::Held(token) => return Ok(Waited::Got(token)),
                 Standing::Failed(error) => return Err(error.into()),
-                Standing::Waiting => self.keeper.ensure_running(),
+                Standing::Waiting => self.keeper.keep_here(holding),
                 // Either the coordinator has shut down, or the store has forgotten us and we queue again.
                 _ if self.keeper.is_shut_down() => return Err(Error::ShutDown),
                 _ => return Ok(Waited::OutOfLine),
@@ -268,7 +268,7 @@ impl Place<'_> {
                         Wake::Granted(token) => holding.handed(token),
                         Wake::Look => holding.look_now(),
                     }
-                    self.keeper.look();
+                    self.keeper.look(holding);
                 }
                 () = changed => {}
                 () = &mut too_long => return Ok(Waited::TooLong),

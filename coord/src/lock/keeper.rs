@@ -1,12 +1,19 @@
-//! The keeper: one background task per coordinator that renews everything of one kind that is held or waited
-//! for, and does what a dropped lease or a dropped call cannot wait for. What it keeps is [`Kept`]: leases
-//! here, and the records of running calls in `idempotency`.
+//! The keeper: what renews everything of one kind that a coordinator holds or waits for, and does what a dropped
+//! lease or a dropped call cannot wait for. What it keeps is [`Kept`]: leases here, and the records of running
+//! calls in `idempotency`.
 //!
-//! 1. The task starts with the first that is kept and ends soon after the last, or at shutdown. If its runtime
-//!    goes away while something is kept, whoever waits for it or asks whether it is held starts it again.
-//! 2. A lease is taken out of the keeper before its release is sent, so no renewal follows a release.
-//! 3. A renewal that fails is tried again until the lease's own deadline, which then makes it lost, also while the
+//! 1. It has a background task on each runtime where something is kept, since one on another runtime may end with
+//!    that, or stand still with it while nobody drives it. A task starts with the first that is kept there and ends
+//!    soon after the last, or at shutdown.
+//! 2. What is kept has its home on the runtime where it was got, or where somebody last waited for it or asked
+//!    whether it is held. The task there sees to it, and no other, which could stop halfway. What was not on a
+//!    runtime, or whose runtime has gone away, is at home with the first task that has a turn. So is, after a
+//!    while, what is to be done once: a runtime may stand still just because a call has ended.
+//! 3. A lease is taken out of the keeper before its release is sent, so no renewal follows a release.
+//! 4. A renewal that fails is tried again until the lease's own deadline, which then makes it lost, also while the
 //!    answer to a renewal is still to come.
+
+mod state;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -15,20 +22,23 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
-use tokio::runtime::Handle;
+use tokio::runtime::{Handle, Id};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
+use self::state::{State, Task, here};
 use super::holding::Holding;
-use crate::clock::Moment;
+use crate::clock::{Deadline, Moment};
 use crate::coordinator::Service;
-use crate::store::{OwnerId, OwnerMap, Store};
+use crate::store::{OwnerId, Store};
 
 /// How many renewals go to the store at once.
 const BATCH: usize = 250;
 /// How long the task stays when there is nothing to keep, so that a lock taken now and then does not start
 /// a task each time.
 const LINGER: Duration = Duration::from_secs(1);
+/// For how long a shutdown waits for a store that is away, or for a runtime that nobody drives.
+const SHUTDOWN_PATIENCE: Duration = Duration::from_secs(5);
 
 /// What can be kept: something of ours in the store that ends there unless it is renewed.
 pub(crate) trait Kept: Send + Sync + Sized + 'static {
@@ -75,21 +85,11 @@ pub(crate) enum Care<Renewal> {
 pub(crate) struct Keeper<K: Kept = Holding> {
     pub(crate) store: Arc<dyn Store>,
     state: Mutex<State<K>>,
-    work: Notify,
     idle: Notify,
     closing: Notify,
 }
 
-struct State<K: Kept> {
-    kept: OwnerMap<Arc<K>>,
-    jobs: Vec<K::Job>,
-    runs: bool,
-    /// When the task looks by itself.
-    wakes_at: Option<Instant>,
-    shut_down: bool,
-}
-
-type Task = Pin<Box<dyn Future<Output = ()> + Send>>;
+type UnderWay = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// What there is to do in one turn.
 struct Turn<K: Kept> {
@@ -100,17 +100,9 @@ struct Turn<K: Kept> {
 
 impl<K: Kept> Keeper<K> {
     pub(crate) fn new(store: &Arc<dyn Store>) -> Self {
-        let state = State {
-            kept: OwnerMap::default(),
-            jobs: Vec::new(),
-            runs: false,
-            wakes_at: None,
-            shut_down: false,
-        };
         Self {
             store: Arc::clone(store),
-            state: Mutex::new(state),
-            work: Notify::new(),
+            state: Mutex::new(State::new()),
             idle: Notify::new(),
             closing: Notify::new(),
         }
@@ -119,19 +111,13 @@ impl<K: Kept> Keeper<K> {
     /// Renews `kept` from now on. `false`: the coordinator is shut down, and it must be given back.
     pub(crate) fn keep(self: &Arc<Self>, kept: &Arc<K>) -> bool {
         let first_look = kept.first_look();
+        let (here, home) = here();
         let mut state = self.state();
         if state.shut_down {
             return false;
         }
-        state.kept.insert(kept.owner(), Arc::clone(kept));
-        let is_earlier = state.wakes_at.is_none_or(|at| first_look < at);
-        if is_earlier {
-            state.wakes_at = Some(first_look);
-        }
-        self.start(state);
-        if is_earlier {
-            self.work.notify_one();
-        }
+        state.kept.insert(kept.owner(), (Arc::clone(kept), home));
+        self.see_to(state, here, Some(first_look));
         true
     }
 
@@ -140,26 +126,35 @@ impl<K: Kept> Keeper<K> {
         self.state().kept.remove(&kept.owner());
     }
 
-    /// Looks at everything again now, because something has become due.
-    pub(super) fn look(&self) {
-        self.work.notify_one();
+    /// Looks at it again now, because it has become due.
+    pub(super) fn look(&self, kept: &K) {
+        let mut state = self.state();
+        if let Some((_, home)) = state.kept.get(&kept.owner()) {
+            let home = *home;
+            state.wake(home, None);
+        }
     }
 
     /// Stops renewing, and does `job` in the background.
     pub(crate) fn finish_later(self: &Arc<Self>, kept: &K, job: K::Job) {
+        let (here, home) = here();
         let mut state = self.state();
         state.kept.remove(&kept.owner());
-        state.jobs.push(job);
-        self.start(state);
-        self.work.notify_one();
+        state.queue(job, home);
+        self.see_to(state, here, None);
     }
 
-    /// Starts the task again if the runtime that it ran on has gone.
-    pub(crate) fn ensure_running(self: &Arc<Self>) {
-        let state = self.state();
-        if !state.kept.is_empty() {
-            self.start(state);
+    /// Keeps it on the current runtime, because somebody there waits for it or asks whether it is held.
+    pub(crate) fn keep_here(self: &Arc<Self>, kept: &K) {
+        let (Some(here), now) = here() else {
+            return;
+        };
+        let mut state = self.state();
+        match state.kept.get_mut(&kept.owner()) {
+            Some((_, home)) if *home != now => *home = now,
+            _ => return,
         }
+        self.see_to(state, Some(here), None);
     }
 
     pub(super) fn is_shut_down(&self) -> bool {
@@ -174,64 +169,92 @@ impl<K: Kept> Keeper<K> {
         }
     }
 
-    /// Starts the task if there is none.
-    fn start(self: &Arc<Self>, mut state: MutexGuard<'_, State<K>>) {
-        if state.runs {
+    /// Ends all that is kept. The current runtime, which is not standing still, does what is to be done.
+    fn close(self: &Arc<Self>) {
+        let (here, home) = here();
+        let mut state = self.state();
+        state.shut_down(home);
+        state.wake(None, None);
+        if state.has_jobs() {
+            self.see_to(state, here, None);
+        }
+        self.closing.notify_waiters();
+    }
+
+    /// Resolves when nothing is under way, and nothing can be done that is not done.
+    async fn done(&self) {
+        loop {
+            let idle = self.idle.notified();
+            if self.state().is_done() {
+                return;
+            }
+            idle.await;
+        }
+    }
+
+    /// Makes the task on the runtime `here` look at the latest `at` this time, or else now. Starts it if there is none.
+    fn see_to(
+        self: &Arc<Self>,
+        mut state: MutexGuard<'_, State<K>>,
+        here: Option<Handle>,
+        at: Option<Instant>,
+    ) {
+        let home = here.as_ref().map(Handle::id);
+        if state.wake(home, at) {
             return;
         }
-        // Outside of a runtime the work stays queued for the next lease that is kept.
-        let Ok(runtime) = Handle::try_current() else {
+        // Outside of a runtime the work stays queued for the next task that starts.
+        let Some((here, runtime)) = here.zip(home) else {
             return;
         };
-        state.runs = true;
+        let task = Task::new(runtime);
+        let work = Arc::clone(&task.work);
+        state.tasks.push(task);
         // A runtime that is closing drops the task at once, and that takes the lock.
         drop(state);
         let running = Running {
             keeper: Arc::clone(self),
+            runtime,
+            work,
             has_ended: false,
         };
-        runtime.spawn(running.run());
+        here.spawn(running.run());
     }
 
-    /// What to do now, or `None` if the task ends, and is marked as ended.
+    /// What to do now, or `None` if the task on `runtime` ends, and is marked as ended.
     fn next_turn(
         &self,
+        runtime: Id,
         nothing_under_way: bool,
         idle_since: &mut Option<Instant>,
     ) -> Option<Turn<K>> {
         let moment = Moment::now();
         let now = moment.instant();
         let mut state = self.state();
-        let jobs = std::mem::take(&mut state.jobs);
-        let mut renewals = Vec::new();
-        // Whoever asked for an earlier look may have gone since; then the next one of its kind need not ask.
-        let asked_for = state.wakes_at.filter(|at| *at > now);
-        let mut wakes_at = asked_for.unwrap_or(now + LINGER * 60);
-        state.kept.retain(|_, kept| match kept.care(moment) {
-            Care::Renew(renewal, ends) => {
-                renewals.push((Arc::clone(kept), renewal));
-                wakes_at = wakes_at.min(ends);
-                true
-            }
-            Care::Wait(at) => {
-                wakes_at = wakes_at.min(at);
-                true
-            }
-            Care::Drop => false,
-        });
-        if state.kept.is_empty() && jobs.is_empty() && nothing_under_way {
+        let (jobs, next_job) = state.jobs_at(runtime, now);
+        let (renewals, next_look) = state.care_at(runtime, moment);
+        let shut_down = state.shut_down;
+        let tasks = &mut state.tasks;
+        let task = tasks.iter_mut().find(|task| task.runtime == runtime)?;
+        task.is_busy = !(nothing_under_way && jobs.is_empty() && renewals.is_empty());
+        if !task.is_busy {
             self.idle.notify_waiters();
+        }
+        // Whoever asked for an earlier look may have gone since; then the next one of its kind need not ask.
+        let asked_for = Some(task.wakes_at).filter(|at| *at > now);
+        let looks = [asked_for, next_job, next_look].into_iter().flatten();
+        let mut wakes_at = looks.min().unwrap_or(now + LINGER * 60);
+        if next_look.is_none() && !task.is_busy {
             let since = *idle_since.get_or_insert(now);
-            if state.shut_down || now >= since + LINGER {
-                state.runs = false;
-                state.wakes_at = None;
+            if shut_down || now >= since + LINGER {
+                tasks.retain(|task| task.runtime != runtime);
                 return None;
             }
             wakes_at = wakes_at.min(since + LINGER);
         } else {
             *idle_since = None;
         }
-        state.wakes_at = Some(wakes_at);
+        task.wakes_at = wakes_at;
         Some(Turn {
             renewals,
             jobs,
@@ -243,7 +266,7 @@ impl<K: Kept> Keeper<K> {
         &self,
         renewals: Vec<(Arc<K>, K::Renewal)>,
         jobs: Vec<K::Job>,
-        under_way: &FuturesUnordered<Task>,
+        under_way: &FuturesUnordered<UnderWay>,
     ) {
         let mut renewals = renewals.into_iter().peekable();
         while renewals.peek().is_some() {
@@ -263,44 +286,33 @@ impl<K: Kept> Keeper<K> {
 impl<K: Kept> Service for Keeper<K> {
     fn shut_down(self: Arc<Self>) -> Pin<Box<dyn Future<Output = ()> + Send>> {
         Box::pin(async move {
-            let idle = self.idle.notified();
-            {
-                let mut state = self.state();
-                state.shut_down = true;
-                let kept = std::mem::take(&mut state.kept);
-                state
-                    .jobs
-                    .extend(kept.into_values().map(|kept| kept.shut_down()));
-                if !state.jobs.is_empty() {
-                    self.start(state);
-                }
-            }
-            self.closing.notify_waiters();
-            if !self.state().runs {
-                return;
-            }
-            self.work.notify_one();
-            idle.await;
+            self.close();
+            let until = Deadline::of_lease(Moment::now(), SHUTDOWN_PATIENCE);
+            until.limit(self.done()).await;
         })
     }
 }
 
-/// The task. However it ends, also before its first turn, it is marked as ended, so that it can be started again.
+/// The task on a runtime. However it ends, also before its first turn, it is marked as ended, so that there can be
+/// another.
 struct Running<K: Kept> {
     keeper: Arc<Keeper<K>>,
+    runtime: Id,
+    work: Arc<Notify>,
     /// Whether it has been marked as ended. Another one may run since.
     has_ended: bool,
 }
 
 impl<K: Kept> Running<K> {
     async fn run(mut self) {
-        let mut under_way: FuturesUnordered<Task> = FuturesUnordered::new();
+        let mut under_way: FuturesUnordered<UnderWay> = FuturesUnordered::new();
         let mut idle_since = None;
         let keeper = &self.keeper;
-        while let Some(turn) = keeper.next_turn(under_way.is_empty(), &mut idle_since) {
+        while let Some(turn) = keeper.next_turn(self.runtime, under_way.is_empty(), &mut idle_since)
+        {
             keeper.start_turn(turn.renewals, turn.jobs, &under_way);
             tokio::select! {
-                () = keeper.work.notified() => {}
+                () = self.work.notified() => {}
                 Some(()) = under_way.next() => {}
                 () = tokio::time::sleep_until(turn.wakes_at) => {}
             }
@@ -315,12 +327,7 @@ impl<K: Kept> Drop for Running<K> {
             return;
         }
         let mut state = self.keeper.state();
-        state.runs = false;
-        state.wakes_at = None;
-        // Whoever waits for one of these starts the task again.
-        for kept in state.kept.values() {
-            kept.left_alone();
-        }
+        state.leave(self.runtime);
         self.keeper.idle.notify_waiters();
     }
 }

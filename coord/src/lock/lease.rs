@@ -81,11 +81,14 @@ impl Lease {
 
     /// Whether it is held, as far as can be known without asking the store.
     ///
-    /// The runtime that it was taken on may have ended: from here on the current one renews it, if there is one.
+    /// The runtime that it was taken on may have ended, or stand still: from here on the current one renews it, if
+    /// there is one.
     pub fn is_held(&self) -> bool {
         let is_held = self.has_not_ended();
         if is_held {
-            self.keeper.ensure_running();
+            for part in &self.parts {
+                self.keeper.keep_here(&part.holding);
+            }
         }
         is_held
     }
@@ -258,8 +261,8 @@ async fn lost(holding: &Holding, keeper: &Arc<Keeper>) {
         if !holding.is_held() {
             return;
         }
-        keeper.ensure_running();
-        // The keeper's task may be on a runtime that nobody drives.
+        keeper.keep_here(holding);
+        // The keeper's task may be late, on a thread that somebody blocks.
         holding.deadline().limit(changed).await;
     }
 }
