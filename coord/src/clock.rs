@@ -66,6 +66,15 @@ impl Deadline {
         }
     }
 
+    /// The same, or `patience` after `now` if that comes first.
+    pub(crate) fn within(self, patience: Duration, now: Moment) -> Self {
+        let patience = self.sent.until(now).saturating_add(patience);
+        Self {
+            sent: self.sent,
+            valid_for: self.valid_for.min(patience),
+        }
+    }
+
     pub(crate) fn is_past(self) -> bool {
         self.is_past_at(Moment::now())
     }

@@ -10,6 +10,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 use std::time::Duration;
 
+use futures_util::future::join_all;
+
 pub(crate) use self::dependencies::Dependencies;
 pub use self::dependencies::Dependency;
 use crate::context::{Context, StoreId};
@@ -140,17 +142,20 @@ impl Coordinator {
     /// Bodies that are running see their lease lost. Those who wait for a lock, for the result of another call or for a
     /// saga get [`Error::ShutDown`], and so do new calls.
     ///
+    /// Leases and records are given back within 5 seconds, or not here: what a store that is away has not been told by
+    /// then is tried on in the background for as long as the runtime lasts, and else expires in the store.
+    ///
     /// Dropping the future leaves what was not released yet to expire in the store, or to another call of this.
     pub async fn shutdown(&self) {
         self.inner.shut_down.store(true, Ordering::SeqCst);
         let services = || self.inner.services.write();
-        let mut ending: Vec<_> = {
+        let (above, below): (Vec<_>, Vec<_>) = {
             let services = services().unwrap_or_else(PoisonError::into_inner);
-            services.iter().map(|(_, one)| Arc::clone(one)).collect()
+            let services = services.iter().map(|(_, one)| Arc::clone(one));
+            services.partition(|service| service.stands_on_others())
         };
-        ending.sort_by_key(|service| !service.stands_on_others());
-        for service in ending {
-            service.shut_down().await;
+        for ending in [above, below] {
+            join_all(ending.into_iter().map(Service::shut_down)).await;
         }
         services().unwrap_or_else(PoisonError::into_inner).clear();
     }

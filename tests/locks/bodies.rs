@@ -1,8 +1,11 @@
 //! Code that runs while a lease is held.
 
 use std::future::pending;
+use std::time::Duration;
 
+use coord::testing::{Fault, Rule};
 use coord::{Context, Coordinator, Error, Lease};
+use coord_tests::PATIENCE;
 use tokio::sync::oneshot;
 
 use crate::fleet::{Dropped, Fleet, LONG, SHORT};
@@ -284,4 +287,22 @@ pub(crate) async fn a_body_knows_its_key_and_keeps_its_correlation(fleet: &Fleet
         assert_eq!(lock_key(), None);
     });
     Box::pin(request).await;
+}
+
+/// The lease is given back when the store is there again.
+#[tokio::test(start_paused = true)]
+async fn a_store_that_goes_away_does_not_hold_back_what_a_body_has_returned() {
+    let fleet = Fleet::on_memory();
+    let (store, coord) = fleet.faulty().await;
+    let call = coord.lock("a").ttl(Duration::from_secs(60 * 60));
+    let call = call.run(async |_| {
+        store.inject(Rule::on_everything(), Fault::BeforeSend);
+        Ok::<_, Error>(7)
+    });
+    let output = tokio::time::timeout(PATIENCE, call).await;
+    assert_eq!(output.expect("the output").unwrap(), 7);
+    store.heal();
+    let other = fleet.process().await;
+    let next = other.lock("a").wait(PATIENCE).acquire().await;
+    assert!(next.unwrap().is_held());
 }

@@ -1,9 +1,11 @@
 //! Coordinators that shut down, and which coordinator is the current one.
 
 use std::future::pending;
+use std::time::Duration;
 
-use coord::testing::{Operation, Rule};
+use coord::testing::{Fault, Operation, Rule};
 use coord::{Coordinator, Error};
+use coord_tests::PATIENCE;
 
 use crate::fleet::{Dropped, Fleet, LONG, SHORT};
 
@@ -158,4 +160,25 @@ async fn a_shutdown_that_was_cut_off_is_gone_on_with() {
     store.heal();
     coord.shutdown().await;
     assert_eq!(fleet.line("lock", "a").counts().await, (0, 0));
+}
+
+/// It ends in the store by itself, long after.
+#[tokio::test(start_paused = true)]
+async fn a_shutdown_does_not_wait_for_a_store_that_stays_away() {
+    let fleet = Fleet::on_memory();
+    let (store, coord) = fleet.faulty().await;
+    let hour = Duration::from_secs(60 * 60);
+    let lease = coord.lock("a").ttl(hour).acquire().await.unwrap();
+    drop(coord.lock("b").ttl(hour).acquire().await.unwrap());
+    store.inject(Rule::on_everything(), Fault::BeforeSend);
+    let shutdown = tokio::time::timeout(PATIENCE, coord.shutdown());
+    shutdown.await.expect("the end of the shutdown");
+    assert!(!lease.is_held());
+    // While there is a runtime, it goes on being tried.
+    store.heal();
+    let other = fleet.process().await;
+    for key in ["a", "b"] {
+        let next = other.lock(key).wait(PATIENCE).acquire().await;
+        assert!(next.unwrap().is_held(), "{key}");
+    }
 }

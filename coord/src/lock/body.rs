@@ -4,12 +4,16 @@ use std::future::Future;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::Poll;
+use std::time::Duration;
 
 use tracing::Instrument;
 
 use super::Lease;
 use crate::context::Context;
 use crate::error::Error;
+
+/// For how long what a body has returned is held back by a store that is away.
+const PATIENCE: Duration = Duration::from_secs(3);
 
 /// Runs the body that `start` makes, and gives the lease back. If the lease is lost first, the body is
 /// dropped at its next await, and `failed` makes the return value.
@@ -32,10 +36,10 @@ where
     };
     match done {
         None => failed(lost(&lease)),
-        Some(output) => match lease.give_back().instrument(span).await {
+        Some(output) => match lease.give_back(PATIENCE).instrument(span).await {
             // The store says that the lease had gone before the body was done.
             Err(error @ Error::LockLost { .. }) => failed(error),
-            // The store could not be asked. The lease was held while the body ran, and ends by itself.
+            // The store could not be asked. The lease was held while the body ran; the background goes on trying.
             Ok(()) | Err(_) => output,
         },
     }

@@ -152,7 +152,8 @@ impl<Form> LockBuilder<Form> {
     }
 
     /// Gets the lease, runs `body`, and gives it back. If the lease is lost meanwhile, the body is dropped at
-    /// its next await.
+    /// its next await. If the store fails when the body is done, the lease is given back in the background after some
+    /// seconds, and what the body has returned is not held up for longer.
     ///
     /// Dropping the future drops the body and gives the lease back. If the process dies, the store ends the
     /// lease after its ttl.

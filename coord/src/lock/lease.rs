@@ -25,6 +25,9 @@ use crate::store::{FencingToken, Renewal, Renewed};
 /// [`LockBuilder::run`](super::LockBuilder::run) or `#[locked]` do so. And what is written under it should
 /// carry its [`token`](Self::token), so that the resource can refuse a holder that was paused for too long.
 ///
+/// The task is on the runtime where the lease was got, or where [`is_held`](Self::is_held) or [`lost`](Self::lost) was
+/// last asked: one that nobody drives renews nothing.
+///
 /// If the process dies, the store ends the lease after its ttl.
 #[must_use = "the lock is given back when the lease is dropped"]
 pub struct Lease {
@@ -123,26 +126,35 @@ impl Lease {
     /// another holder did. [`Error::Store`] if the store could not be reached until the lease had ended by
     /// itself.
     pub async fn release(self) -> Result<(), Error> {
-        self.give_back().await
+        self.give_back(Duration::MAX).await
     }
 
-    pub(super) async fn give_back(&self) -> Result<(), Error> {
+    /// As [`release`](Self::release), with so much patience for a store that fails.
+    pub(super) async fn give_back(&self, patience: Duration) -> Result<(), Error> {
         let now = Moment::now();
+        let give_back = |part| self.give_back_part(part, now, patience);
         let result = match &*self.parts {
-            [part] => self.give_back_part(part, now).await,
+            [part] => give_back(part).await,
             parts => {
-                let results =
-                    join_all(parts.iter().map(|part| self.give_back_part(part, now))).await;
+                let results = join_all(parts.iter().map(give_back)).await;
                 results.into_iter().collect()
             }
         };
-        // Until here a drop does it again in the background, which changes nothing if it was done.
-        self.given_back.store(true, Ordering::Release);
-        self.tell(matches!(result, Err(Error::LockLost { .. })), now);
+        // Otherwise, or if this is dropped before, a drop of the lease does it again in the background, which changes
+        // nothing if it was done.
+        if !matches!(result, Err(Error::Store(_))) {
+            self.given_back.store(true, Ordering::Release);
+            self.tell(result.is_err(), now);
+        }
         result
     }
 
-    async fn give_back_part(&self, part: &Part, now: Moment) -> Result<(), Error> {
+    async fn give_back_part(
+        &self,
+        part: &Part,
+        now: Moment,
+        patience: Duration,
+    ) -> Result<(), Error> {
         let holding = &*part.holding;
         self.keeper.forget(holding);
         let lost = Error::LockLost {
@@ -152,8 +164,9 @@ impl Lease {
             self.keeper.abandon(holding);
             return Err(lost);
         };
+        let until = deadline.within(patience, now);
         let still_held = match self.rest(now) {
-            None => persist(deadline, || self.keeper.store.release_lease(&holding.lease)).await?,
+            None => persist(until, || self.keeper.store.release_lease(&holding.lease)).await?,
             Some(rest) => {
                 let renewal = [Renewal {
                     lease: holding.lease.clone(),
@@ -168,7 +181,7 @@ impl Lease {
                         .pop()
                         .transpose()
                 };
-                matches!(persist(deadline, renew).await?, Some(Renewed::Granted(_)))
+                matches!(persist(until, renew).await?, Some(Renewed::Granted(_)))
             }
         };
         if still_held { Ok(()) } else { Err(lost) }
