@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use coord::{Coordinator, Error};
 
-use crate::fleet::{Fleet, Room, SHORT};
+use crate::fleet::{Fleet, LONG, Room, SHORT};
 
 pub(crate) async fn all_are_held_together_and_given_back_together(fleet: &Fleet) {
     let (one, other) = fleet.two().await;
@@ -150,4 +150,22 @@ pub(crate) async fn one_bad_key_refuses_all(fleet: &Fleet) {
         "{refused:?}"
     );
     assert_eq!(fleet.line("lock", "a").counts().await, (0, 0));
+}
+
+/// The one that was waited for is the one that was given first, and the last in the order in which they are got.
+#[tokio::test(start_paused = true)]
+async fn at_least_counts_from_when_the_last_was_got() {
+    let fleet = Fleet::on_memory();
+    let (one, other) = fleet.two().await;
+    let holder = other.lock("b").acquire().await.unwrap();
+    let waiter = tokio::spawn(async move {
+        let both = one.lock_all(["b", "a"]).at_least(LONG);
+        both.acquire().await
+    });
+    let line = fleet.line("lock", "b");
+    line.until(1, 1).await;
+    tokio::time::sleep(LONG / 2).await;
+    holder.release().await.unwrap();
+    waiter.await.unwrap().unwrap().release().await.unwrap();
+    assert!(line.contenders().await[0].expires_in > LONG / 2);
 }

@@ -48,7 +48,8 @@ struct Part {
 impl Lease {
     /// A lease of everything that was got, in the order in which the keys were given.
     pub(super) fn new(got: Few<Got>, keeper: Arc<Keeper>, at_least: Duration, span: Span) -> Self {
-        let since = got.last().map_or_else(Instant::now, |got| got.since);
+        let since = got.iter().map(|got| got.since).max();
+        let since = since.unwrap_or_else(Instant::now);
         let parts = got
             .into_iter()
             .map(|got| Part {
