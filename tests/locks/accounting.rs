@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use coord::{Coordinator, key};
+use coord::testing::Operation;
+use coord::{Coordinator, Error, key};
 use coord_tests::dropped_after;
 use futures_util::future::join_all;
 use metrics::set_default_local_recorder;
@@ -85,4 +86,33 @@ pub(crate) async fn each_acquisition_ends_in_one_of_four_ways(fleet: &Fleet) {
     assert_eq!(ends.into_iter().map(of).sum::<u64>(), asked, "{counters:?}");
     assert!(ends.into_iter().all(|end| of(end) > 0), "{counters:?}");
     assert_eq!(of("released") + of("lost"), of("acquired"), "{counters:?}");
+}
+
+/// Neither of a lease nor of a body's: it is made in the background.
+#[tokio::test]
+async fn a_release_that_is_not_waited_for_is_no_loss() {
+    let recorder = DebuggingRecorder::new();
+    let snapshotter = recorder.snapshotter();
+    let _guard = set_default_local_recorder(&recorder);
+    let fleet = Fleet::on_memory();
+    let (store, coord) = fleet.faulty().await;
+    let lease = coord.lock(key!("counted:lease")).acquire().await.unwrap();
+    let held = store.hold(Operation::Release);
+    tokio::select! {
+        _ = lease.release() => panic!("it is held up"),
+        () = held.reached() => held.release(),
+    }
+    let held = store.hold(Operation::Release);
+    let call = coord.lock(key!("counted:body"));
+    tokio::select! {
+        _ = call.run(async |_| Ok::<_, Error>(())) => panic!("it is held up"),
+        () = held.reached() => held.release(),
+    }
+    for key in ["counted:lease", "counted:body"] {
+        fleet.line("lock", key).until(0, 0).await;
+    }
+    let counters = counters(&snapshotter);
+    let of = |name: &str| counters.get(name).copied().unwrap_or_default();
+    assert_eq!(of("coord_lock_released_total"), 2, "{counters:?}");
+    assert_eq!(of("coord_lock_lost_total"), 0, "{counters:?}");
 }

@@ -70,6 +70,17 @@ pub(super) enum Standing {
     Failed(StoreError),
 }
 
+/// What something was when it was given back.
+#[derive(Debug)]
+pub(super) enum Ended {
+    /// It was held, and would have been until then.
+    Held(Deadline),
+    /// It was not held: lost, or never got.
+    NotHeld,
+    /// It had been given back before.
+    Before,
+}
+
 impl Holding {
     /// One whose request is sent at `sent`.
     pub(super) fn new(
@@ -198,18 +209,22 @@ impl Holding {
         }
     }
 
-    /// Ends it, because it is given back at `now`. Until when it was held, or `None` if it was not.
-    pub(super) fn end(&self, now: Moment) -> Option<Deadline> {
+    /// Ends it, because it is given back at `now`, and says what it was until then.
+    pub(super) fn end(&self, now: Moment) -> Ended {
         let mut state = self.state();
         self.lose_if_past(&mut state, now);
-        let was_held = matches!(state.standing, Standing::Held(_)).then_some(state.deadline);
+        let ended = match state.standing {
+            Standing::Held(_) => Ended::Held(state.deadline),
+            Standing::Released => Ended::Before,
+            _ => Ended::NotHeld,
+        };
         if matches!(
             state.standing,
             Standing::Held(_) | Standing::Waiting | Standing::Entering
         ) {
             state.standing = Standing::Released;
         }
-        was_held
+        ended
     }
 
     /// Ends it, because the coordinator shuts down: a body that runs sees its lease lost.

@@ -11,7 +11,7 @@ use tracing::Span;
 
 use super::Few;
 use super::acquire::{Got, persist};
-use super::holding::Holding;
+use super::holding::{Ended, Holding};
 use super::keeper::Keeper;
 use crate::clock::Moment;
 use crate::context::LockName;
@@ -161,7 +161,7 @@ impl Lease {
         let lost = Error::LockLost {
             template: holding.template(),
         };
-        let Some(deadline) = holding.end(now) else {
+        let Ended::Held(deadline) = holding.end(now) else {
             self.keeper.abandon(holding);
             return Err(lost);
         };
@@ -200,7 +200,8 @@ impl Lease {
         let rest = self.rest(now);
         let mut was_lost = false;
         for part in &self.parts {
-            was_lost |= part.holding.end(now).is_none();
+            // One whose release was begun, and not waited for, is not lost.
+            was_lost |= matches!(part.holding.end(now), Ended::NotHeld);
             match rest {
                 Some(rest) => self.keeper.keep_for(&part.holding, rest),
                 None => self.keeper.abandon(&part.holding),
