@@ -129,6 +129,7 @@ coord_tests::over_every_store! {
     }
     shutting_down {
         what_is_held_is_released
+        what_is_to_be_held_at_least_for_a_time_stays
         bodies_see_their_lease_lost
         those_who_wait_are_turned_away_and_leave_the_line
         later_calls_are_refused

@@ -26,6 +26,23 @@ pub(crate) async fn what_is_held_is_released(fleet: &Fleet) {
     );
 }
 
+/// Others must not begin yet what a host has done whose clock is ahead.
+pub(crate) async fn what_is_to_be_held_at_least_for_a_time_stays(fleet: &Fleet) {
+    let (store, coord) = fleet.faulty().await;
+    let lock = coord.lock("a").ttl(LONG).at_least(LONG);
+    let lease = lock.acquire().await.unwrap();
+    let line = fleet.line("lock", "a");
+    coord.shutdown().await;
+    assert_eq!(line.counts().await, (1, 0));
+    let before = store.count(Operation::Renew);
+    drop(lease);
+    coord_tests::until("what follows the drop", async || {
+        (store.count(Operation::Renew) > before).then_some(())
+    })
+    .await;
+    assert_eq!(line.counts().await, (1, 0));
+}
+
 pub(crate) async fn bodies_see_their_lease_lost(fleet: &Fleet) {
     let coord = fleet.process().await;
     let dropped = Dropped::default();

@@ -50,6 +50,8 @@ struct State {
     /// Whether the renewal under way was sent before the hand-over, so that its answer may be older.
     overtaken: bool,
     failing_since: Option<Moment>,
+    /// Until when it is kept, even if it is given back before.
+    at_least_until: Option<Instant>,
 }
 
 #[derive(Debug, Clone)]
@@ -103,6 +105,7 @@ impl Holding {
             unconfirmed: false,
             overtaken: false,
             failing_since: None,
+            at_least_until: None,
         };
         Self {
             lease,
@@ -227,14 +230,21 @@ impl Holding {
         ended
     }
 
-    /// Ends it, because the coordinator shuts down: a body that runs sees its lease lost.
-    pub(super) fn shut_down(&self) {
+    /// Has a shutdown keep it until then.
+    pub(super) fn keep_until(&self, at_least_until: Instant) {
+        self.state().at_least_until = Some(at_least_until);
+    }
+
+    /// Ends it, because the coordinator shuts down: a body that runs sees its lease lost. For how long it has to stay
+    /// after now all the same.
+    pub(super) fn shut_down(&self) -> Option<Duration> {
         let mut state = self.state();
         state.standing = match state.standing {
             Standing::Held(_) => Standing::Lost,
             _ => Standing::OutOfLine,
         };
         self.notify();
+        rest(state.at_least_until, Moment::now())
     }
 
     /// What the keeper is to do at `now`. A renewal that is nearly due goes along, so that
@@ -334,6 +344,13 @@ impl Holding {
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// What is left at `now` of the time until when a lease is kept.
+pub(super) fn rest(at_least_until: Option<Instant>, now: Moment) -> Option<Duration> {
+    at_least_until?
+        .checked_duration_since(now.instant())
+        .filter(|rest| !rest.is_zero())
 }
 
 /// How long a lease and a place in line last, and whether the lease is renewed.

@@ -26,14 +26,15 @@ enum JobKind {
 }
 
 impl Keeper {
-    /// Releases in the background, because the caller's future was dropped.
-    pub(super) fn abandon(self: &Arc<Self>, holding: &Holding) {
-        self.finish_later(holding, holding.job(JobKind::Release));
+    /// Gives it back in the background, and lets it last for `rest` if there is one.
+    pub(super) fn give_back_later(self: &Arc<Self>, holding: &Holding, rest: Option<Duration>) {
+        let kind = rest.map_or(JobKind::Release, JobKind::KeepFor);
+        self.finish_later(holding, holding.job(kind));
     }
 
-    /// Lets the lease last for `rest` and no longer, in the background.
-    pub(super) fn keep_for(self: &Arc<Self>, holding: &Holding, rest: Duration) {
-        self.finish_later(holding, holding.job(JobKind::KeepFor(rest)));
+    /// Releases in the background, because the caller's future was dropped.
+    pub(super) fn abandon(self: &Arc<Self>, holding: &Holding) {
+        self.give_back_later(holding, None);
     }
 }
 
@@ -68,10 +69,10 @@ impl Kept for Holding {
     }
 
     fn shut_down(&self) -> Job {
-        self.shut_down();
+        let rest = self.shut_down();
         Job {
             lease: self.lease.clone(),
-            kind: JobKind::Release,
+            kind: rest.map_or(JobKind::Release, JobKind::KeepFor),
             until: self.deadline(),
         }
     }

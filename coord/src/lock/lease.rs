@@ -11,7 +11,7 @@ use tracing::Span;
 
 use super::Few;
 use super::acquire::{Got, persist};
-use super::holding::{Ended, Holding};
+use super::holding::{Ended, Holding, rest};
 use super::keeper::Keeper;
 use crate::clock::Moment;
 use crate::context::LockName;
@@ -34,7 +34,7 @@ pub struct Lease {
     parts: Few<Part>,
     keeper: Arc<Keeper>,
     since: Instant,
-    at_least: Duration,
+    at_least_until: Option<Instant>,
     span: Span,
     given_back: AtomicBool,
 }
@@ -50,6 +50,10 @@ impl Lease {
     pub(super) fn new(got: Few<Got>, keeper: Arc<Keeper>, at_least: Duration, span: Span) -> Self {
         let since = got.iter().map(|got| got.since).max();
         let since = since.unwrap_or_else(Instant::now);
+        let at_least_until = (!at_least.is_zero()).then(|| since + at_least);
+        if let Some(until) = at_least_until {
+            got.iter().for_each(|got| got.holding.keep_until(until));
+        }
         let parts = got
             .into_iter()
             .map(|got| Part {
@@ -61,7 +65,7 @@ impl Lease {
             parts,
             keeper,
             since,
-            at_least,
+            at_least_until,
             span,
             given_back: AtomicBool::new(false),
         }
@@ -157,16 +161,17 @@ impl Lease {
         patience: Duration,
     ) -> Result<(), Error> {
         let holding = &*part.holding;
+        let rest = rest(self.at_least_until, now);
         self.keeper.forget(holding);
         let lost = Error::LockLost {
             template: holding.template(),
         };
         let Ended::Held(deadline) = holding.end(now) else {
-            self.keeper.abandon(holding);
+            self.keeper.give_back_later(holding, rest);
             return Err(lost);
         };
         let until = deadline.within(patience, now);
-        let still_held = match self.rest(now) {
+        let still_held = match rest {
             None => persist(until, || self.keeper.store.release_lease(&holding.lease)).await?,
             Some(rest) => {
                 let renewal = [Renewal {
@@ -188,24 +193,14 @@ impl Lease {
         if still_held { Ok(()) } else { Err(lost) }
     }
 
-    /// For how long it has to stay after now, because of `at_least`.
-    fn rest(&self, now: Moment) -> Option<Duration> {
-        self.at_least
-            .checked_sub(now.instant().saturating_duration_since(self.since))
-            .filter(|rest| !rest.is_zero())
-    }
-
     fn give_back_later(&self) {
         let now = Moment::now();
-        let rest = self.rest(now);
+        let rest = rest(self.at_least_until, now);
         let mut was_lost = false;
         for part in &self.parts {
             // One whose release was begun, and not waited for, is not lost.
             was_lost |= matches!(part.holding.end(now), Ended::NotHeld);
-            match rest {
-                Some(rest) => self.keeper.keep_for(&part.holding, rest),
-                None => self.keeper.abandon(&part.holding),
-            }
+            self.keeper.give_back_later(&part.holding, rest);
         }
         self.tell(was_lost, now);
     }
