@@ -75,7 +75,7 @@ impl<T> Line<T> {
         self.members.is_empty()
     }
 
-    pub(super) fn members(&self) -> impl Iterator<Item = &Member<T>> {
+    pub(super) fn members(&self) -> impl Iterator<Item = &Member<T>> + Clone {
         self.members.iter()
     }
 

@@ -8,7 +8,9 @@
 //!    So one that is in line without a presence is dead, and whoever comes next takes it out.
 //! 2. To release is to turn one's presence into a stone: from that moment the contender counts as dead.
 //!    Rewriting the line is cleaning up, and handing over.
-//! 3. The stone stays for a minute. A repeated release finds it and answers the same; a late request to
+//! 3. The line outlasts the presences of those in it: it is written for longer than they last, and again before
+//!    one of them is renewed for longer. No write lets it end earlier.
+//! 4. The stone stays for a minute. A repeated release finds it and answers the same; a late request to
 //!    enter finds it and is turned away.
 
 use std::collections::HashMap;
@@ -115,16 +117,18 @@ pub(in crate::store) async fn renew<S: Store + ?Sized>(
             return Ok(Renewed::Gone);
         };
         let mut loaded = Loaded::load(store, resource).await?;
-        if !loaded.save(store, resource).await? {
-            continue;
-        }
-        let Some(place) = loaded.line.place(*owner) else {
-            return Ok(Renewed::Gone);
-        };
-        let ttl = if place.granted {
+        let place = loaded.line.place(*owner);
+        let ttl = if place.is_some_and(|place| place.granted) {
             renewal.ttl
         } else {
             renewal.wait_ttl
+        };
+        loaded.extend(*owner, ttl);
+        if !loaded.save(store, resource).await? {
+            continue;
+        }
+        let Some(place) = place else {
+            return Ok(Renewed::Gone);
         };
         let put = PutRequest::new(key.as_str(), presence.value)
             .when(Condition::Version(presence.version))
@@ -258,7 +262,7 @@ async fn become_stone<S: Store + ?Sized>(
 struct Loaded {
     line: Line<Duration>,
     stored: StoredLine,
-    /// Whether it differs from what is stored.
+    /// Whether it has to be written: it differs from what is stored, or does not stay for long enough.
     changed: bool,
 }
 
@@ -296,7 +300,7 @@ impl Loaded {
             weight: request.weight,
             capacity: request.capacity,
             granted: false,
-            extra: request.ttl,
+            extra: request.ttl.max(request.wait_ttl.unwrap_or_default()),
         });
         self.line.place(request.lease.owner)
     }
@@ -311,6 +315,14 @@ impl Loaded {
                 .raise(owner, floor, || stored.next_token(Some(floor)));
         }
         self.line.place(owner)
+    }
+
+    /// One in line is to last for `ttl` from now on.
+    fn extend(&mut self, owner: OwnerId, ttl: Duration) {
+        if let Some(member) = self.line.member_mut(owner) {
+            member.extra = member.extra.max(ttl);
+            self.changed |= !self.stored.outlasts(ttl);
+        }
     }
 
     /// Writes the line back if it has changed. `false`: somebody else was faster, start over.

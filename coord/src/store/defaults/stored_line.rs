@@ -6,11 +6,12 @@ use std::time::Duration;
 
 use super::super::line::Member;
 use super::super::{
-    Condition, FencingToken, OwnerId, Put, PutRequest, Result, Store, Version, lease,
+    Condition, FencingToken, LARGEST_TTL, OwnerId, Put, PutRequest, Result, Store, Version, lease,
 };
 use super::damaged;
 
-/// How long the last token outlives the last use. Without it, the next one starts at the time.
+/// How long the last token outlives those in line. Without it, the next one starts at the time. When half of it is
+/// over, whoever is renewed writes the line again.
 const TOKENS_KEPT: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
 /// What stands behind the name of the resource in the record's key.
@@ -21,6 +22,7 @@ pub(super) struct StoredLine {
     pub(super) members: Vec<Member<Duration>>,
     last_token: u64,
     version: Option<Version>,
+    expires_in: Duration,
 }
 
 impl StoredLine {
@@ -30,6 +32,7 @@ impl StoredLine {
                 members: Vec::new(),
                 last_token: lease::first_token(),
                 version: None,
+                expires_in: Duration::ZERO,
             });
         };
         let text = std::str::from_utf8(&entry.value).map_err(|_| damaged("acquire"))?;
@@ -38,7 +41,13 @@ impl StoredLine {
             members,
             last_token,
             version: Some(entry.version),
+            expires_in: entry.expires_in.unwrap_or(Duration::MAX),
         })
+    }
+
+    /// Whether it stays for long enough after one who lasts for `ttl` from now on.
+    pub(super) fn outlasts(&self, ttl: Duration) -> bool {
+        self.expires_in >= ttl.saturating_add(TOKENS_KEPT / 2)
     }
 
     /// Writes `members` in place of what was read. `false`: somebody else has written in between.
@@ -46,12 +55,16 @@ impl StoredLine {
         &mut self,
         store: &S,
         resource: &str,
-        members: impl Iterator<Item = &'m Member<Duration>>,
+        members: impl Iterator<Item = &'m Member<Duration>> + Clone,
     ) -> Result<bool> {
+        let longest = members.clone().map(|member| member.extra).max();
+        let needed = longest.unwrap_or_default().saturating_add(TOKENS_KEPT);
+        // Never shorter than it was: somebody in it may rely on that by now.
+        let kept = needed.max(self.expires_in).min(LARGEST_TTL);
         let condition = self.version.map_or(Condition::Absent, Condition::Version);
         let put = PutRequest::new(key(resource), format(self.last_token, members))
             .when(condition)
-            .ttl(TOKENS_KEPT);
+            .ttl(kept);
         Ok(match store.put_record(&put).await? {
             Put::Stored(version) => {
                 self.version = Some(version);

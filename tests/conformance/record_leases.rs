@@ -1,0 +1,78 @@
+//! Leases over records: what a line must not lose while nobody rewrites it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use coord::Coordinator;
+use coord::store::{MemoryStore, Store};
+
+use crate::four_methods::FourMethods;
+use crate::quorum_of;
+
+const MINUTE: Duration = Duration::from_secs(60);
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+const WEEK: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+
+/// The stores whose leases are records, and the reference.
+fn stores() -> [Arc<dyn Store>; 3] {
+    [
+        Arc::new(FourMethods::default()),
+        Arc::new(quorum_of(3)),
+        Arc::new(MemoryStore::new()),
+    ]
+}
+
+/// Two processes.
+fn two(store: &Arc<dyn Store>) -> (Coordinator, Coordinator) {
+    let one = || Coordinator::builder().store(Arc::clone(store)).build();
+    (one(), one())
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lock_that_is_renewed_for_weeks_stays_held() {
+    for store in stores() {
+        let (one, other) = two(&store);
+        let lease = one.lock("a").ttl(DAY / 8).acquire().await.unwrap();
+        for day in 1..=16 {
+            tokio::time::sleep(DAY).await;
+            let second = other.lock("a").try_acquire().await.unwrap();
+            assert!(second.is_none(), "{} on day {day}", store.name());
+            assert!(lease.is_held(), "{} on day {day}", store.name());
+        }
+        lease.release().await.unwrap();
+        drop(other.lock("a").acquire().await.unwrap());
+    }
+}
+
+/// Its first renewal comes later than the line would end by itself.
+#[tokio::test(start_paused = true)]
+async fn a_lock_with_a_long_ttl_stays_held_between_renewals() {
+    for store in stores() {
+        let (one, other) = two(&store);
+        let lease = one.lock("a").ttl(DAY * 60).acquire().await.unwrap();
+        for week in 1..=5 {
+            tokio::time::sleep(WEEK).await;
+            let second = other.lock("a").try_acquire().await.unwrap();
+            assert!(second.is_none(), "{} in week {week}", store.name());
+        }
+        assert!(lease.is_held(), "{}", store.name());
+    }
+}
+
+/// Others enter and leave the line meanwhile, who last for a short time only.
+#[tokio::test(start_paused = true)]
+async fn a_lock_that_is_kept_for_long_is_kept_in_spite_of_others() {
+    for store in stores() {
+        let (one, other) = two(&store);
+        let lease = one.lock("a").at_least(DAY * 30).acquire().await.unwrap();
+        lease.release().await.unwrap();
+        for day in 1..30 {
+            let waited = other.lock("a").wait(MINUTE).acquire().await;
+            assert!(waited.is_err(), "{} on day {day}", store.name());
+            tokio::time::sleep(DAY).await;
+        }
+        tokio::time::sleep(DAY).await;
+        let after = other.lock("a").try_acquire().await.unwrap();
+        assert!(after.is_some(), "{}", store.name());
+    }
+}
