@@ -1,10 +1,15 @@
-//! Leases over records: what a line must not lose while nobody rewrites it.
+//! Leases over records: what a line must not lose while nobody rewrites it, and what two who look at it at once write.
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use async_trait::async_trait;
 use coord::Coordinator;
-use coord::store::{MemoryStore, Store};
+use coord::store::{
+    Acquired, DeleteRequest, Entry, LeaseRequest, ListRequest, MemoryStore, Page, Put, PutRequest,
+    Result, Store,
+};
+use coord::testing::{FaultStore, Operation, Rule};
 
 use crate::four_methods::FourMethods;
 use crate::quorum_of;
@@ -75,4 +80,55 @@ async fn a_lock_that_is_kept_for_long_is_kept_in_spite_of_others() {
         let after = other.lock("a").try_acquire().await.unwrap();
         assert!(after.is_some(), "{}", store.name());
     }
+}
+
+/// Of a store that has more, the four methods.
+struct FourOf(FaultStore);
+
+#[async_trait]
+impl Store for FourOf {
+    async fn get_record(&self, key: &str) -> Result<Option<Entry>> {
+        self.0.get_record(key).await
+    }
+
+    async fn put_record(&self, request: &PutRequest) -> Result<Put> {
+        self.0.put_record(request).await
+    }
+
+    async fn delete_record(&self, request: &DeleteRequest) -> Result<bool> {
+        self.0.delete_record(request).await
+    }
+
+    async fn list_records(&self, request: &ListRequest) -> Result<Page> {
+        self.0.list_records(request).await
+    }
+}
+
+/// The second has seen the first dead, and writes only after the first has asked again.
+#[tokio::test(start_paused = true)]
+async fn one_that_comes_back_from_the_dead_does_not_hold_beside_its_successor() {
+    let ttl = Duration::from_secs(1);
+    let faults = FaultStore::new(MemoryStore::new());
+    let store = Arc::new(FourOf(faults.clone()));
+    let first = LeaseRequest::exclusive("a", ttl);
+    store.acquire_lease(&first).await.unwrap();
+    tokio::time::sleep(ttl + ttl).await;
+
+    let held = faults.hold(Rule::on(Operation::Put).key_containing("a\0line"));
+    let second = tokio::spawn({
+        let store = Arc::clone(&store);
+        async move {
+            let request = LeaseRequest::exclusive("a", DAY);
+            store.acquire_lease(&request).await
+        }
+    });
+    held.reached().await;
+    let first = store.acquire_lease(&first).await.unwrap();
+    held.release();
+    let granted = [first, second.await.unwrap().unwrap()].map(|answer| match answer {
+        Acquired::Granted(_) => 1,
+        _ => 0,
+    });
+    assert_eq!(granted.iter().sum::<i32>(), 1);
+    assert_eq!(store.inspect_lease("a").await.unwrap().len(), 1);
 }

@@ -65,6 +65,8 @@ pub(in crate::store) async fn acquire<S: Store + ?Sized>(
     };
     for _ in 0..TRIES {
         let mut loaded = Loaded::load(store, resource).await?;
+        // Somebody may have seen one dead that stands in line already, and be about to take it out.
+        loaded.changed |= presence.is_new;
         let place = match loaded.line.place(*owner) {
             Some(_) => loaded.raise_token(request),
             None if request.wait_ttl.is_some()
