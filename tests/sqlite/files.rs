@@ -162,6 +162,43 @@ async fn a_file_that_was_moved_away_is_noticed() {
     store.set("a", "two", None).await.unwrap();
 }
 
+/// It waits for the lock of the file that was there before.
+#[tokio::test]
+async fn a_file_that_is_replaced_while_it_is_opened_is_noticed() {
+    let path = new_sqlite();
+    drop(open(&path).await);
+    until_closed(&path).await;
+    let locked = beside(&path);
+    locked.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let opening = tokio::spawn({
+        let path = path.clone();
+        async move { SqliteStore::builder().busy_timeout(LONG).open(path).await }
+    });
+    until_open_twice(&path).await;
+    for end in ["", "-wal", "-shm"] {
+        let from = format!("{}{end}", path.display());
+        std::fs::rename(&from, format!("{from}.old")).unwrap();
+    }
+    let replacing = open(&path).await;
+    locked.execute_batch("COMMIT").unwrap();
+    match opening.await.unwrap() {
+        Err(Error::Store(error)) => assert_eq!(error.kind(), StoreErrorKind::Denied),
+        other => panic!("expected the file to be refused, got {other:?}"),
+    }
+    replacing.set("a", "one", None).await.unwrap();
+}
+
+/// By this process.
+async fn until_open_twice(path: &Path) {
+    let path = path.canonicalize().unwrap();
+    until("the file to be opened again", async || {
+        let descriptors = std::fs::read_dir("/proc/self/fd").unwrap().flatten();
+        let open = descriptors.filter(|each| each.path().read_link().is_ok_and(|to| to == path));
+        (open.count() == 2).then_some(())
+    })
+    .await;
+}
+
 /// The last one to close a database takes away what is beside it.
 async fn until_closed(path: &Path) {
     let beside = PathBuf::from(format!("{}-wal", path.display()));

@@ -31,14 +31,19 @@ impl File {
     pub(super) fn open(path: &Path, settings: Settings) -> Result<(Self, Connection, HostClock)> {
         let path = std::path::absolute(path).map_err(|error| unusable(&error))?;
         refuse_network(&path)?;
+        let before = Identity::of(&path);
         let connection = connect(&path).map_err(|error| failure::of_opening(&error))?;
-        let clock = prepare(&connection, settings)?;
         let identity = Identity::of(&path).map_err(|error| unusable(&error))?;
+        if before.is_ok_and(|before| before != identity) {
+            return Err(failure::of_moved_file("open"));
+        }
+        let clock = prepare(&connection, settings)?;
         let file = Self {
             path,
             identity,
             settings,
         };
+        file.must_be_in_place()?;
         Ok((file, connection, clock))
     }
 
@@ -46,12 +51,21 @@ impl File {
     pub(super) fn connect(&self) -> Result<Connection> {
         let connection = connect(&self.path).map_err(|error| failure::of_opening(&error))?;
         configure(&connection, self.settings)?;
+        self.must_be_in_place()?;
         Ok(connection)
     }
 
     /// Whether this file is what others find under its path. If not, they do not see what is written here.
     pub(super) fn is_in_place(&self) -> bool {
         Identity::of(&self.path).is_ok_and(|identity| identity == self.identity)
+    }
+
+    fn must_be_in_place(&self) -> Result<()> {
+        if self.is_in_place() {
+            Ok(())
+        } else {
+            Err(failure::of_moved_file("open"))
+        }
     }
 
     pub(super) fn busy_timeout(&self) -> Duration {
