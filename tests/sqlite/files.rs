@@ -162,6 +162,31 @@ async fn a_file_that_was_moved_away_is_noticed() {
     store.set("a", "two", None).await.unwrap();
 }
 
+/// SQLite keeps there what is not in the file yet, and who locks what.
+#[tokio::test]
+async fn files_beside_it_that_were_taken_away_are_noticed() {
+    for end in ["-wal", "-shm"] {
+        let path = new_sqlite();
+        let link = path.with_extension("link");
+        std::os::unix::fs::symlink(&path, &link).unwrap();
+        for store in [open(&path).await, open(&link).await] {
+            store.set("a", "one", None).await.unwrap();
+            let beside = PathBuf::from(format!("{}{end}", path.display()));
+            let away = path.with_extension("away");
+            std::fs::rename(&beside, &away).unwrap();
+            for error in [
+                store.set("a", "two", None).await.unwrap_err(),
+                store.get("a").await.unwrap_err(),
+            ] {
+                assert_eq!(error.kind(), StoreErrorKind::Denied);
+                assert!(error.to_string().contains("was moved"), "{error}");
+            }
+            std::fs::rename(&away, &beside).unwrap();
+            store.set("a", "two", None).await.unwrap();
+        }
+    }
+}
+
 /// It waits for the lock of the file that was there before.
 #[tokio::test]
 async fn a_file_that_is_replaced_while_it_is_opened_is_noticed() {

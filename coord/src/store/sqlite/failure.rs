@@ -65,13 +65,13 @@ pub(super) fn of_ended_thread(operation: &'static str) -> StoreError {
     )
 }
 
-/// A file that is in the place of the database's.
+/// A file that is in the place of the database's, or of one of those beside it.
 pub(super) fn of_moved_file(operation: &'static str) -> StoreError {
     StoreError::new(
         StoreErrorKind::Denied,
         operation,
-        "the database's file was moved, replaced or deleted while it was open; restart the process to use what is \
-         there now",
+        "the database's file, or one of the two beside it, was moved, replaced or deleted while it was open; end all \
+         processes that use it, and start them again to use what is there now",
     )
 }
 

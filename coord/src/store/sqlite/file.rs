@@ -1,4 +1,4 @@
-//! The database's file: where it may be, how it is opened, and whether it is still the same.
+//! The database's file: where it may be, how it is opened, and whether it and what is beside it are still the same.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -23,6 +23,8 @@ const PAGE_BYTES: u64 = 4_096;
 pub(super) struct File {
     path: PathBuf,
     identity: Identity,
+    /// What SQLite keeps beside it. They are of the file that is meant, if the path is a link.
+    beside: [(PathBuf, Identity); 2],
     settings: Settings,
 }
 
@@ -38,7 +40,9 @@ impl File {
             return Err(failure::of_moved_file("open"));
         }
         let clock = prepare(&connection, settings)?;
+        // Both are there by now, and stay for as long as the database is open.
         let file = Self {
+            beside: [beside(&path, "-wal")?, beside(&path, "-shm")?],
             path,
             identity,
             settings,
@@ -55,9 +59,17 @@ impl File {
         Ok(connection)
     }
 
-    /// Whether this file is what others find under its path. If not, they do not see what is written here.
+    /// Whether this file, and what is beside it, are what others find there. If not, they do not see what is written
+    /// here.
     pub(super) fn is_in_place(&self) -> bool {
-        Identity::of(&self.path).is_ok_and(|identity| identity == self.identity)
+        let is_there = |path: &Path, identity: Identity| {
+            Identity::of(path).is_ok_and(|found| found == identity)
+        };
+        is_there(&self.path, self.identity)
+            && self
+                .beside
+                .iter()
+                .all(|(path, identity)| is_there(path, *identity))
     }
 
     fn must_be_in_place(&self) -> Result<()> {
@@ -75,6 +87,17 @@ impl File {
     pub(super) fn synchronous(&self) -> Synchronous {
         self.settings.synchronous
     }
+}
+
+/// The file that SQLite keeps beside the one at `path`, under a name that ends so.
+fn beside(path: &Path, end: &str) -> Result<(PathBuf, Identity)> {
+    let found = || {
+        let mut name = path.canonicalize()?.into_os_string();
+        name.push(end);
+        let identity = Identity::of(Path::new(&name))?;
+        Ok((name.into(), identity))
+    };
+    found().map_err(|_: io::Error| failure::of_moved_file("open"))
 }
 
 fn connect(path: &Path) -> rusqlite::Result<Connection> {

@@ -47,7 +47,8 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// A store in a file, which any number of processes on one host share. SQLite is compiled in.
 ///
 /// Needs the feature `sqlite`. Beside the file, SQLite keeps two more while it is open, whose names end in `-wal` and
-/// `-shm`; they belong to it. The file must be on a disk of the host, not on a network file system.
+/// `-shm`; they belong to it, and if one of them is taken away, all operations fail. The file must be on a disk of the
+/// host, not on a network file system.
 ///
 /// Two threads work on the file: one writes, and puts whatever many tasks ask for at once into one commit; the other
 /// reads. They end soon after the last clone of the store is dropped. Dropping the future of an operation leaves the
