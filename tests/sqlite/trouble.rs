@@ -5,13 +5,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use coord::StoreErrorKind;
-use coord::store::{PutRequest, SqliteStore, Store, StoreExt};
+use coord::store::{LeaseRequest, PutRequest, Renewed, SqliteStore, Store, StoreExt};
 use coord_tests::new_sqlite;
 use rusqlite::Connection;
 use tempfile::TempDir;
 use tokio::task::JoinSet;
 
-use crate::{beside, open};
+use crate::{LONG, beside, open, token};
 
 fn lock(path: &std::path::Path) -> Connection {
     let beside = beside(path);
@@ -133,6 +133,42 @@ async fn an_operation_that_fails_spares_the_others_of_its_transaction() {
     for (key, put) in puts.join_all().await {
         assert_eq!(put.is_err(), key == "bad", "{key}: {put:?}");
         assert_eq!(store.exists(key).await.unwrap(), key != "bad");
+    }
+}
+
+/// When there is no room, SQLite undoes the whole transaction.
+#[tokio::test]
+async fn what_does_not_fit_spares_the_renewals_of_its_transaction() {
+    let path = new_sqlite();
+    let store = SqliteStore::builder().largest_size(256 * 1024);
+    let store = store.open(&path).await.unwrap();
+    let lease = LeaseRequest::exclusive("a", LONG);
+    token(&store, &lease).await;
+    let large = vec![7; 16 * 1024];
+    let mut stored = 0;
+    while store
+        .set(&format!("large/{stored}"), large.clone(), None)
+        .await
+        .is_ok()
+    {
+        stored += 1;
+    }
+
+    let locked = lock(&path);
+    let (mut puts, mut renewals) = (JoinSet::new(), JoinSet::new());
+    for number in 0..8 {
+        let (renewing, renewal) = (store.clone(), lease.renewal());
+        renewals.spawn(async move { renewing.renew_leases(&[renewal]).await.remove(0) });
+        let (putting, large) = (store.clone(), large.clone());
+        puts.spawn(async move { putting.set(&format!("more/{number}"), large, None).await });
+    }
+    tokio::task::yield_now().await;
+    drop(locked);
+    for renewed in renewals.join_all().await {
+        assert!(matches!(renewed, Ok(Renewed::Granted(_))), "{renewed:?}");
+    }
+    for put in puts.join_all().await {
+        assert_eq!(put.unwrap_err().kind(), StoreErrorKind::NotApplied);
     }
 }
 

@@ -42,15 +42,15 @@ pub(super) fn of_commit(operation: &'static str, error: &SqliteError) -> StoreEr
     }
 }
 
-/// An operation that was undone because another one of the same transaction failed in a way that undid them all.
-pub(super) fn of_company(operation: &'static str, error: &SqliteError) -> StoreError {
+/// An operation that was undone because sweeping behind it failed in a way that undid all.
+pub(super) fn of_tidying(operation: &'static str, error: &SqliteError) -> StoreError {
     let failed = of_operation(operation, error);
     match failed.kind() {
-        // It is the other one that must not be sent again.
+        // It is not this one that SQLite refuses.
         StoreErrorKind::Rejected => StoreError::new(
             StoreErrorKind::NotApplied,
             operation,
-            "it was undone together with another operation; send it again",
+            "what is swept out with it could not be, and it was undone as well; send it again",
         ),
         _ => failed,
     }

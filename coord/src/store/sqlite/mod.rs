@@ -334,7 +334,7 @@ impl Store for SqliteStore {
         let watched = watched.clone();
         let writer = &self.inner.writer;
         writer
-            .call("watch", move |scope| scope.watch(watched))
+            .call("watch", move |scope| scope.watch(watched.clone()))
             .await
     }
 
@@ -343,7 +343,7 @@ impl Store for SqliteStore {
         let request = request.clone();
         let put = move |scope: &mut writer::Scope<'_>| {
             let put = records::put(scope, &request)?;
-            Ok((put, scope.watch(Watched::Record(request.key))?))
+            Ok((put, scope.watch(Watched::Record(request.key.clone()))?))
         };
         self.inner.writer.call("put", put).await
     }

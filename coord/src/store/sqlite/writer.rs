@@ -2,7 +2,7 @@
 //! that a commit, which waits for the disk, is paid for once by all of them.
 //!
 //! 1. Jobs are done in the order in which they were handed over, each behind a savepoint of its own. One that fails
-//!    is undone alone.
+//!    is undone alone; if SQLite undoes the others with it, as when there is no room, they are done again without it.
 //! 2. Nobody is answered before the transaction is committed, and nobody is woken.
 //! 3. There is one such thread for each open store, and nothing else of the store writes. So what has become of
 //!    contenders that have left is known here, and whom to wake.
@@ -97,12 +97,12 @@ impl Writer {
         Ok(Self(jobs))
     }
 
-    /// Does something in a transaction, and answers when that is committed. If the future is dropped, it may be done
-    /// all the same.
+    /// Does something in a transaction, and answers when that is committed. What was undone with another's is done
+    /// again. If the future is dropped, it may be done all the same.
     pub(super) async fn call<T, F>(&self, operation: &'static str, act: F) -> Result<T>
     where
         T: Send + 'static,
-        F: FnOnce(&mut Scope<'_>) -> rusqlite::Result<T> + Send + 'static,
+        F: FnMut(&mut Scope<'_>) -> rusqlite::Result<T> + Send + 'static,
     {
         self.ask(operation, true, act).await
     }
@@ -111,7 +111,7 @@ impl Writer {
     pub(super) async fn call_lightly<T, F>(&self, operation: &'static str, act: F) -> Result<T>
     where
         T: Send + 'static,
-        F: FnOnce(&mut Scope<'_>) -> rusqlite::Result<T> + Send + 'static,
+        F: FnMut(&mut Scope<'_>) -> rusqlite::Result<T> + Send + 'static,
     {
         self.ask(operation, false, act).await
     }
@@ -119,13 +119,13 @@ impl Writer {
     async fn ask<T, F>(&self, operation: &'static str, lasts: bool, act: F) -> Result<T>
     where
         T: Send + 'static,
-        F: FnOnce(&mut Scope<'_>) -> rusqlite::Result<T> + Send + 'static,
+        F: FnMut(&mut Scope<'_>) -> rusqlite::Result<T> + Send + 'static,
     {
         let (reply, answer) = oneshot::channel();
         self.0.push(Box::new(Call {
             operation,
             lasts,
-            act: Some(act),
+            act,
             answer: None,
             reply,
         }));
@@ -142,6 +142,7 @@ trait Job: Send {
     fn lasts(&self) -> bool;
     /// Whether somebody still waits for the answer.
     fn is_wanted(&self) -> bool;
+    /// May be called again when what it did was undone.
     fn run(&mut self, scope: &mut Scope<'_>) -> rusqlite::Result<()>;
     fn answer(self: Box<Self>, outcome: Result<()>);
 }
@@ -149,7 +150,7 @@ trait Job: Send {
 struct Call<T, F> {
     operation: &'static str,
     lasts: bool,
-    act: Option<F>,
+    act: F,
     answer: Option<T>,
     reply: oneshot::Sender<Result<T>>,
 }
@@ -157,7 +158,7 @@ struct Call<T, F> {
 impl<T, F> Job for Call<T, F>
 where
     T: Send,
-    F: FnOnce(&mut Scope<'_>) -> rusqlite::Result<T> + Send,
+    F: FnMut(&mut Scope<'_>) -> rusqlite::Result<T> + Send,
 {
     fn operation(&self) -> &'static str {
         self.operation
@@ -172,9 +173,7 @@ where
     }
 
     fn run(&mut self, scope: &mut Scope<'_>) -> rusqlite::Result<()> {
-        if let Some(act) = self.act.take() {
-            self.answer = Some(act(scope)?);
-        }
+        self.answer = Some((self.act)(scope)?);
         Ok(())
     }
 
@@ -204,15 +203,21 @@ struct WriterThread {
     synchronous: Synchronous,
 }
 
-/// Jobs that are done, or the others of a transaction that failed as a whole, and how they failed.
-type Transacted = std::result::Result<Jobs, (Jobs, Failure)>;
+/// Jobs that are done, or not.
+type Transacted = std::result::Result<Jobs, Undone>;
 type Jobs = Vec<Box<dyn Job>>;
+
+enum Undone {
+    /// One that failed, and was answered, had these undone with it.
+    Company(Jobs),
+    Failed(Jobs, Failure),
+}
 
 enum Failure {
     /// It was not begun.
     Begin(rusqlite::Error),
-    /// Another job, or tidying up, had it undone.
-    Company(rusqlite::Error),
+    /// Tidying up had it undone.
+    Tidying(rusqlite::Error),
     Commit(rusqlite::Error),
     MovedFile,
 }
@@ -221,7 +226,7 @@ impl Failure {
     fn of(&self, operation: &'static str) -> StoreError {
         match self {
             Self::Begin(error) => failure::of_operation(operation, error),
-            Self::Company(error) => failure::of_company(operation, error),
+            Self::Tidying(error) => failure::of_tidying(operation, error),
             Self::Commit(error) => failure::of_commit(operation, error),
             Self::MovedFile => failure::of_moved_file(operation),
         }
@@ -243,26 +248,29 @@ impl WriterThread {
     }
 
     /// Does the jobs in one transaction, wakes, and answers.
-    fn write(&mut self, jobs: Jobs) {
-        let mut news = News::default();
-        let mut releasing = Vec::new();
-        match self.transact(jobs, &mut news, &mut releasing) {
-            Ok(done) => {
-                self.wakes.tell(news);
-                for job in done {
-                    job.answer(Ok(()));
+    fn write(&mut self, mut jobs: Jobs) {
+        // Each time round there is one less.
+        while !jobs.is_empty() {
+            let mut news = News::default();
+            let mut releasing = Vec::new();
+            let undone = match self.transact(jobs, &mut news, &mut releasing) {
+                Ok(done) => {
+                    self.wakes.tell(news);
+                    for job in done {
+                        job.answer(Ok(()));
+                    }
+                    return;
                 }
+                Err(undone) => undone,
+            };
+            for lease in &releasing {
+                self.released.forget(lease);
             }
-            Err((jobs, failure)) => {
-                for lease in &releasing {
-                    self.released.forget(lease);
-                }
-                self.roll_back();
-                for job in jobs {
-                    let error = failure.of(job.operation());
-                    job.answer(Err(error));
-                }
-            }
+            self.roll_back();
+            jobs = match undone {
+                Undone::Company(others) => others,
+                Undone::Failed(jobs, failure) => return answer_all(jobs, &failure),
+            };
         }
     }
 
@@ -273,13 +281,13 @@ impl WriterThread {
         releasing: &mut Vec<LeaseId>,
     ) -> Transacted {
         if !self.file.is_in_place() {
-            return Err((jobs, Failure::MovedFile));
+            return Err(Undone::Failed(jobs, Failure::MovedFile));
         }
         let begun = self
             .synchronize(jobs.iter().any(|job| job.lasts()))
             .and_then(|()| file::begin(&self.connection, self.file.busy_timeout()));
         if let Err(error) = begun {
-            return Err((jobs, Failure::Begin(error)));
+            return Err(Undone::Failed(jobs, Failure::Begin(error)));
         }
         let changes = self.connection.total_changes();
         let mut scope = Scope {
@@ -297,14 +305,14 @@ impl WriterThread {
             match tidied {
                 Ok(noted) => self.noted = noted,
                 Err(error) if self.connection.is_autocommit() => {
-                    return Err((done, Failure::Company(error)));
+                    return Err(Undone::Failed(done, Failure::Tidying(error)));
                 }
                 Err(_) => {}
             }
         }
         match file::commit(&self.connection) {
             Ok(()) => Ok(done),
-            Err(error) => Err((done, Failure::Commit(error))),
+            Err(error) => Err(Undone::Failed(done, Failure::Commit(error))),
         }
     }
 
@@ -335,6 +343,13 @@ impl WriterThread {
     }
 }
 
+fn answer_all(jobs: Jobs, failure: &Failure) {
+    for job in jobs {
+        let error = failure.of(job.operation());
+        job.answer(Err(error));
+    }
+}
+
 /// Does the jobs, and answers those that fail alone.
 fn do_all(jobs: Jobs, scope: &mut Scope<'_>) -> Transacted {
     let mut done = Vec::with_capacity(jobs.len());
@@ -348,7 +363,7 @@ fn do_all(jobs: Jobs, scope: &mut Scope<'_>) -> Transacted {
         job.answer(Err(failed));
         if scope.connection.is_autocommit() {
             done.extend(jobs);
-            return Err((done, Failure::Company(error)));
+            return Err(Undone::Company(done));
         }
     }
     Ok(done)
