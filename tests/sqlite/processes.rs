@@ -158,6 +158,23 @@ async fn a_release_wakes_the_next_in_another_process() {
     assert_eq!(woken, Ok(Wake::Granted(token)));
 }
 
+/// The holder's time is over, and nobody has written yet that the next one holds.
+#[tokio::test]
+async fn a_hand_over_that_nobody_has_written_is_not_told() {
+    let path = new_sqlite();
+    let (one, other) = (open(&path).await, open(&path).await);
+    token(&one, &LeaseRequest::exclusive("a", LONG)).await;
+    let request = LeaseRequest::exclusive("a", LONG).queue(LONG);
+    let Acquired::Waiting { mut wake, .. } = other.acquire_lease(&request).await.unwrap() else {
+        panic!("the other one holds it")
+    };
+    let ended = beside(&path).execute("UPDATE contender SET expires_at = 0 WHERE granted", []);
+    assert_eq!(ended.unwrap(), 1);
+    let woken = tokio::time::timeout(PATIENCE, wake.changed()).await;
+    assert_eq!(woken, Ok(Wake::Look));
+    token(&other, &request).await;
+}
+
 #[tokio::test]
 async fn a_waiter_in_another_process_is_woken() {
     let path = new_sqlite();

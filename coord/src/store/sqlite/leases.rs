@@ -109,14 +109,9 @@ pub(super) fn standings<'l>(
         if !lines.contains_key(&**resource) {
             lines.insert(resource, Loaded::load(connection, resource, now)?);
         }
-        let place = lines
+        let standing = lines
             .get(&**resource)
-            .and_then(|loaded| loaded.line.place(*owner));
-        let standing = match place {
-            Some(place) if place.granted => Standing::Holds(place.token),
-            Some(_) => Standing::Waits,
-            None => Standing::Gone,
-        };
+            .map_or(Standing::Unsettled, |loaded| loaded.standing(*owner));
         standings.push((*owner, standing));
     }
     Ok(standings)
@@ -126,7 +121,8 @@ pub(super) fn standings<'l>(
 pub(super) enum Standing {
     Holds(FencingToken),
     Waits,
-    Gone,
+    /// It is gone, or would hold if somebody wrote that now. Until then, one who is dead by now may come back.
+    Unsettled,
 }
 
 /// What differs when somebody has entered a line or left it: how many there are, and the greatest token.
@@ -176,6 +172,16 @@ impl Loaded {
         loaded.remove_where(|member| member.extra.expires_at <= now);
         loaded.hand_over();
         Ok(loaded)
+    }
+
+    /// As it was loaded.
+    fn standing(&self, owner: OwnerId) -> Standing {
+        let is_handed_to = |(granted, _): &(OwnerId, FencingToken)| *granted == owner;
+        match self.line.place(owner) {
+            Some(place) if !place.granted => Standing::Waits,
+            Some(place) if !self.granted.iter().any(is_handed_to) => Standing::Holds(place.token),
+            _ => Standing::Unsettled,
+        }
     }
 
     fn remove_where(&mut self, mut leaves: impl FnMut(&Member<Stored>) -> bool) -> bool {

@@ -179,7 +179,7 @@ impl Wakes {
             let told = match standing {
                 Standing::Waits => continue,
                 Standing::Holds(token) => Wake::Granted(token),
-                Standing::Gone => Wake::Look,
+                Standing::Unsettled => Wake::Look,
             };
             if let Some(waiters) = self.waiters.remove(&owner) {
                 wake(&waiters.senders, told);
