@@ -8,6 +8,7 @@ mod cut_sessions;
 mod cut_streams;
 mod fault_store;
 mod four_methods;
+mod memory_keeps;
 mod record_leases;
 mod resending;
 

@@ -17,10 +17,14 @@ use crate::store::{
 
 /// How many contenders that have left each shard remembers; it shows only beyond some hundred releases a second.
 const REMEMBERED: usize = 512;
+/// With how many lines a shard is swept first.
+const FIRST_SWEEP: usize = 16;
 
 #[derive(Debug)]
 pub(super) struct LeaseShard {
+    /// Lines that end by expiry, and that nobody asks for again, are swept out when the map has doubled.
     lines: RapidHashMap<Arc<str>, Line<Presence>>,
+    sweep_at: usize,
     /// The line that emptied last, to be used again.
     spare: Line<Presence>,
     released: Released,
@@ -31,6 +35,7 @@ impl Default for LeaseShard {
     fn default() -> Self {
         Self {
             lines: RapidHashMap::default(),
+            sweep_at: FIRST_SWEEP,
             spare: Line::default(),
             released: Released::remembering(REMEMBERED),
             watchers: Watchers::default(),
@@ -56,6 +61,9 @@ impl LeaseShard {
         let LeaseId { resource, owner } = &request.lease;
         if self.released.answer(&request.lease).is_some() {
             return Acquired::Busy;
+        }
+        if self.lines.len() >= self.sweep_at {
+            self.sweep(now);
         }
         // Whoever opens a line is granted, so none stays that has nobody in it.
         let line = self
@@ -160,6 +168,18 @@ impl LeaseShard {
             .collect()
     }
 
+    /// Takes out those who have expired, and the lines that have nobody left.
+    fn sweep(&mut self, now: Instant) {
+        let watchers = &self.watchers;
+        self.lines.retain(|resource, line| {
+            if settle(line, now) {
+                watchers.wake(resource);
+            }
+            !line.is_empty()
+        });
+        self.sweep_at = 2 * self.lines.len() + FIRST_SWEEP;
+    }
+
     /// Does something to the line, without those who have expired, if there is one. Whoever watches it is
     /// told if somebody has left it.
     fn in_line<T>(
@@ -194,11 +214,13 @@ fn last_as_holder(line: &mut Line<Presence>, request: &LeaseRequest, now: Instan
     }
 }
 
-/// Removes those who have expired, and hands over.
-fn settle(line: &mut Line<Presence>, now: Instant) {
-    if line.remove_where(|member| member.extra.deadline <= now) {
+/// Removes those who have expired, and hands over. Says whether there were any.
+fn settle(line: &mut Line<Presence>, now: Instant) -> bool {
+    let expired = line.remove_where(|member| member.extra.deadline <= now);
+    if expired {
         hand_over(line);
     }
+    expired
 }
 
 /// Grants whoever fits after somebody has left.

@@ -274,7 +274,7 @@ impl Watchers {
         watch
     }
 
-    fn wake(&mut self, key: &str) {
+    fn wake(&self, key: &str) {
         if !self.by_key.is_empty()
             && let Some(senders) = self.by_key.get(key)
         {
