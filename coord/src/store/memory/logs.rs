@@ -8,7 +8,7 @@ use rapidhash::fast::RapidHashMap;
 use tokio::time::Instant;
 
 use super::Watchers;
-use super::due::Due;
+use super::due::{Due, Look};
 use crate::store::{Append, AppendRequest, OperationId};
 
 #[derive(Debug, Default)]
@@ -22,6 +22,7 @@ pub(super) struct LogShard {
 struct Log {
     entries: Vec<(OperationId, Bytes)>,
     gone_at: Option<Instant>,
+    look: Look,
 }
 
 impl LogShard {
@@ -34,7 +35,7 @@ impl LogShard {
             None if expected == 0 => {
                 let log = Log {
                     entries: vec![entry()],
-                    gone_at: None,
+                    ..Log::default()
                 };
                 self.logs.insert(request.log.as_str().into(), log);
             }
@@ -68,16 +69,27 @@ impl LogShard {
         if let Some(log) = self.logs.get_mut(name) {
             let gone_at = now + ttl;
             log.gone_at = Some(gone_at);
-            self.due.push(now, gone_at, name.into());
+            self.due.push(now, gone_at, &name.into(), &mut log.look);
         }
     }
 
     /// Drops `log` if it has expired, and one other that has.
     fn drop_expired(&mut self, log: &str, now: Instant) {
         if let Some(name) = self.due.pop(now) {
-            self.drop_if_expired(&name, now);
+            self.look(&name, now);
         }
         self.drop_if_expired(log, now);
+    }
+
+    /// Its time has come, unless it was put off.
+    fn look(&mut self, name: &Arc<str>, now: Instant) {
+        if let Some(log) = self.logs.get_mut(name)
+            && log.look.has_come(now)
+            && let Some(gone_at) = log.gone_at.filter(|at| *at > now)
+        {
+            self.due.push(now, gone_at, name, &mut log.look);
+        }
+        self.drop_if_expired(name, now);
     }
 
     fn drop_if_expired(&mut self, log: &str, now: Instant) {

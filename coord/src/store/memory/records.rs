@@ -13,7 +13,7 @@ use rapidhash::fast::RapidHashMap;
 use tokio::time::Instant;
 
 use super::Watchers;
-use super::due::Due;
+use super::due::{Due, Look};
 use super::recent::Recent;
 use crate::store::{DeleteRequest, Entry, ListRequest, Put, PutRequest, Version};
 
@@ -38,6 +38,7 @@ struct Slot {
     /// `None` once deleted.
     live: Option<Live>,
     gone_at: Option<Instant>,
+    look: Look,
     recent: Recent,
     is_listed: bool,
 }
@@ -54,6 +55,7 @@ impl Slot {
             key: key.into(),
             live: None,
             gone_at: None,
+            look: Look::default(),
             recent: Recent::default(),
             is_listed: false,
         }
@@ -90,6 +92,13 @@ impl Slot {
         self.live = live;
         self.gone_at = gone_at;
         self.recent.remember(operation, REMEMBERED_OPERATIONS);
+    }
+
+    /// Has it looked at when it is gone.
+    fn await_end(&mut self, due: &mut Due, now: Instant) {
+        if let Some(at) = self.gone_at {
+            due.push(now, at, &self.key, &mut self.look);
+        }
     }
 }
 
@@ -129,9 +138,7 @@ impl RecordShard {
             slot.is_listed = true;
             self.listed.insert(Arc::clone(&slot.key));
         }
-        if let Some(at) = gone_at {
-            self.due.push(now, at, Arc::clone(&slot.key));
-        }
+        slot.await_end(&mut self.due, now);
         if !request.quiet {
             self.watchers.wake(&request.key);
         }
@@ -153,7 +160,7 @@ impl RecordShard {
         }
         let gone_at = now + STONE_LASTS;
         slot.write(None, Some(gone_at), operation, now);
-        self.due.push(now, gone_at, Arc::clone(&slot.key));
+        slot.await_end(&mut self.due, now);
         self.watchers.wake(&request.key);
         true
     }
@@ -185,17 +192,25 @@ impl RecordShard {
             .collect()
     }
 
-    /// Amortized: each write takes out as many as it can have put in, and one more.
+    /// Amortized: each write looks at as many as it can have put in, and one more.
     fn sweep(&mut self, now: Instant) {
         for _ in 0..SWEPT_PER_WRITE {
             let Some(key) = self.due.pop(now) else {
                 return;
             };
-            if self.slots.get(&key).is_some_and(|slot| slot.is_gone(now)) {
-                let slot = self.slots.remove(&key);
-                if slot.is_some_and(|slot| slot.is_listed) {
+            let Some(slot) = self.slots.get_mut(&key) else {
+                continue;
+            };
+            if !slot.look.has_come(now) {
+                continue;
+            }
+            if slot.is_gone(now) {
+                if slot.is_listed {
                     self.listed.remove(&key);
                 }
+                self.slots.remove(&key);
+            } else {
+                slot.await_end(&mut self.due, now);
             }
         }
     }
