@@ -7,6 +7,10 @@
 //!
 //! Where the system does not say which boot this is, it is the wall clock, and a step of it moves expiry. Tokens and
 //! versions depend on no clock.
+//!
+//! All processes have to be told of the same boot. One that is told of another one, or of none, as in a container that
+//! hides `/proc/sys` or has a kernel of its own, goes by a time of its own once the wall clock was set. That it is
+//! no later boot cannot be told from here: clocks may have been set back while the host was off.
 
 use std::time::{Duration, SystemTime};
 

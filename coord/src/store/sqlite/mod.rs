@@ -65,8 +65,10 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// [`busy_timeout`](SqliteStoreBuilder::busy_timeout) says, and then fail.
 ///
 /// Time is the host's, on Linux counted from its boot, so that setting the clock moves no expiry. (Elsewhere it
-/// does.) Pausing tokio's clock does not pause it. Tokens depend on no clock as long as the file is there; when
-/// it is made anew, or put back from a copy, they start at the time.
+/// does.) For that all processes have to find the same in `/proc/sys/kernel/random/boot_id`: if only some of them are
+/// in a sandbox that hides it, or has one of its own, their times differ once the clock was set. Pausing tokio's
+/// clock does not pause it. Tokens depend on no clock as long as the file is there; when it is made anew, or put back
+/// from a copy, they start at the time.
 ///
 /// # Examples
 ///
