@@ -32,7 +32,8 @@ impl File {
     /// Opens the file, and makes a database of ours in it if it is new.
     pub(super) fn open(path: &Path, settings: Settings) -> Result<(Self, Connection, HostClock)> {
         let path = std::path::absolute(path).map_err(|error| unusable(&error))?;
-        refuse_network(&path)?;
+        // Of a link, it is where the file is that counts.
+        refuse_network(&path.canonicalize().unwrap_or_else(|_| path.clone()))?;
         let before = Identity::of(&path);
         let connection = connect(&path).map_err(|error| failure::of_opening(&error))?;
         let identity = Identity::of(&path).map_err(|error| unusable(&error))?;
