@@ -7,15 +7,21 @@ use coord::store::LeaseId;
 use coord_tests::until;
 use rustix::process::Signal;
 
-use crate::commands::Place;
+use crate::commands::{Place, Running};
 
 const HELD: Option<i32> = Some(75);
 const LOST: Option<i32> = Some(76);
 /// Says that it runs, and does until it is told otherwise.
 const RUNS: &str = "echo runs; while :; do sleep 0.02; done";
-/// The same, and ends in a way of its own when it is asked to.
-const ENDS_WELL: &str =
-    "trap 'echo asked; exit 9' TERM INT HUP; echo runs; while :; do sleep 0.02; done";
+/// The same, and ends in a way of its own when it is asked to. What the shell says of the end of `sleep` is left out.
+const ENDS_WELL: &str = "trap 'echo asked; exit 9' TERM INT HUP; echo runs; \
+    while :; do sleep 0.02; done 2>/dev/null";
+/// A script whose work is done by a process that it has started: one that, when it is asked to end, does so once there is
+/// something to read, and one that does not.
+const STARTS_WORK: &str = "(trap 'echo asked; read -r _; echo ended; exit' TERM; echo works; \
+    for one in $(seq 500); do sleep 0.02; done); echo goes on";
+const STARTS_STUBBORN_WORK: &str = "(trap '' TERM; echo works; \
+    for one in $(seq 500); do sleep 0.02; done; echo ended); echo goes on";
 
 async fn line_of(place: &Place, key: &str) -> Option<LockSummary> {
     let service = place.service().await;
@@ -55,7 +61,7 @@ pub(crate) async fn the_command_is_told_its_token_and_key(place: &Place) {
         "lock", "order:42", "--label", "cron", "--", "sh", "-c", script,
     ]);
     command.stdin(std::process::Stdio::piped());
-    let mut running = crate::commands::Running::start(command);
+    let mut running = Running::start(command);
     let token: u64 = running.line().await.parse().unwrap();
     assert_eq!(running.line().await, "order:42");
     let lock = line_of(place, "order:42").await.expect("it is held");
@@ -197,4 +203,42 @@ pub(crate) async fn a_command_that_does_not_end_is_killed(place: &Place) {
     let said = running.end().await;
     assert_eq!((said.code, &*said.out), (LOST, ""));
     crate::golden::assert_golden("lock_killed", &said.err);
+}
+
+fn start_work(place: &Place, options: &[&str]) -> Running {
+    let script = ["--", "sh", "-c", STARTS_WORK];
+    let mut command =
+        place.command(&[&["lock", "job", "--kill-after", "10m"], options, &script].concat());
+    command.stdin(std::process::Stdio::piped());
+    Running::start(command)
+}
+
+pub(crate) async fn the_lock_is_kept_until_all_that_was_started_has_ended(place: &Place) {
+    let mut running = start_work(place, &[]);
+    assert_eq!(running.line().await, "works");
+    running.signal(Signal::TERM);
+    assert_eq!(running.line().await, "asked");
+    assert!(line_of(place, "job").await.is_some(), "it is kept");
+    let said = running.end().await;
+    assert_eq!((said.code, &*said.out), (Some(143), "ended\n"), "{said:?}");
+    assert!(line_of(place, "job").await.is_none(), "it is given back");
+}
+
+pub(crate) async fn a_lost_lock_ends_what_the_command_has_started(place: &Place) {
+    let mut running = start_work(place, &["--ttl", "600ms"]);
+    assert_eq!(running.line().await, "works");
+    take_away(place, "job").await;
+    assert_eq!(running.line().await, "asked");
+    let said = running.end().await;
+    assert_eq!((said.code, &*said.out), (LOST, "ended\n"), "{said:?}");
+}
+
+pub(crate) async fn what_the_command_leaves_behind_is_killed(place: &Place) {
+    let mut running = place.lock(&["job", "--kill-after", "100ms"], STARTS_STUBBORN_WORK);
+    assert_eq!(running.line().await, "works");
+    running.signal(Signal::TERM);
+    let said = running.end().await;
+    assert_eq!((said.code, &*said.out), (Some(143), ""), "{said:?}");
+    crate::golden::assert_golden("lock_left_killed", &said.err);
+    assert!(line_of(place, "job").await.is_none(), "it is given back");
 }

@@ -41,6 +41,9 @@ cases! {
         a_signal_while_waiting_leaves_the_line
         a_lost_lock_ends_the_command
         a_command_that_does_not_end_is_killed
+        the_lock_is_kept_until_all_that_was_started_has_ended
+        a_lost_lock_ends_what_the_command_has_started
+        what_the_command_leaves_behind_is_killed
     }
     idempotency {
         records_are_listed_shown_and_forgotten

@@ -31,8 +31,14 @@ holder that was paused for too long is refused.
 The exit code is the command's own; 128 and the number of the signal that ended it; 75 if the
 lock is held elsewhere, with --skip or when --wait is over; 76 if the lock was lost.
 
-SIGINT, SIGTERM and SIGHUP are passed on to the command. In the foreground of a terminal, where
-an interrupt from the keyboard reaches it anyway, SIGINT is not.
+SIGINT, SIGTERM and SIGHUP are passed on to the command and to all that it has started, and the
+lock is kept until none of it is left; --kill-after the end of the command itself, what is left
+is killed. What a command leaves behind when it ends by itself goes on without the lock, and so
+does what leaves the process group that the command starts in.
+
+In the foreground of a terminal, so that it can be read from, the command stays in the group of
+this process: there an interrupt from the keyboard reaches all of it anyway, and everything else
+is sent to the command alone, not to what it has started.
 
 If the lock is lost (the store cannot be reached for the ttl, or this process stood still),
 another may hold it: the command is sent SIGTERM, and SIGKILL after --kill-after. If this
@@ -151,7 +157,7 @@ pub(super) struct Lock {
     /// A name of this holder for those who look. The default names the host and the process.
     #[arg(long, value_name = "NAME")]
     pub(super) label: Option<String>,
-    /// How long the command has to end once the lock is lost.
+    /// How long the command has to end once the lock is lost, and what it leaves behind once a signal has ended it.
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = humantime::parse_duration)]
     pub(super) kill_after: Duration,
 }

@@ -8,11 +8,12 @@ use std::time::Duration;
 use tokio::process::Command;
 
 use super::failure::{Failure, NO, NOT_FOUND, NOT_STARTED, Outcome, warn};
+use super::processes::Processes;
 use super::show;
 use super::signals::{self, Signal, Signals};
 
-/// A process that was started. It is not ended when this is dropped.
-pub(super) struct Child(tokio::process::Child);
+/// A command that was started. It is not ended when this is dropped.
+pub(super) struct Child(Processes);
 
 /// How it came to its end.
 pub(super) enum Ended {
@@ -33,8 +34,8 @@ impl Child {
         for (name, value) in variables {
             command.env(name, value);
         }
-        let child = command.spawn();
-        child.map(Self).map_err(|error| {
+        let started = Processes::start(command);
+        started.map(Self).map_err(|error| {
             let code = match error.kind() {
                 io::ErrorKind::NotFound => NOT_FOUND,
                 _ => NOT_STARTED,
@@ -46,7 +47,7 @@ impl Child {
     }
 
     /// Waits until it has ended, and passes signals on. When `lost` resolves it is asked to end, and after
-    /// `kill_after` made to.
+    /// `kill_after` made to; so is what it leaves behind when a signal has ended it.
     pub(super) async fn run(
         &mut self,
         lost: impl Future<Output = ()>,
@@ -54,25 +55,32 @@ impl Child {
         kill_after: Duration,
     ) -> Outcome<Ended> {
         tokio::pin!(lost);
-        loop {
+        let mut was_asked = false;
+        let status = loop {
             tokio::select! {
                 // What has ended has ended, lost or not.
                 biased;
-                status = self.0.wait() => {
-                    return Ok(Ended::ByItself(signals::code_of(status.map_err(|error| not_waited_for(&error))?)));
-                }
+                status = self.0.ended() => break status.map_err(|error| not_waited_for(&error))?,
                 signal = signals.next() => {
-                    if !signals::reaches_child_anyway(signal) {
-                        signals::send(&mut self.0, signal);
-                    }
+                    self.0.pass_on(signal);
+                    was_asked = true;
                 }
-                () = &mut lost => break,
+                () = &mut lost => {
+                    warn("the lock was lost: the command is asked to end");
+                    self.0.send(Signal::Terminate);
+                    self.end_within(kill_after, signals).await?;
+                    return Ok(Ended::AfterLoss);
+                }
             }
+        };
+        let was_ended = signals::has_ended(status);
+        if was_ended && !was_asked {
+            self.0.send(Signal::Terminate);
         }
-        warn("the lock was lost: the command is asked to end");
-        signals::send(&mut self.0, Signal::Terminate);
-        self.end_within(kill_after, signals).await?;
-        Ok(Ended::AfterLoss)
+        if was_ended || was_asked {
+            self.end_within(kill_after, signals).await?;
+        }
+        Ok(Ended::ByItself(signals::code_of(status)))
     }
 
     async fn end_within(&mut self, time: Duration, signals: &mut Signals) -> Outcome {
@@ -81,12 +89,12 @@ impl Child {
         loop {
             tokio::select! {
                 biased;
-                status = self.0.wait() => return status.map(drop).map_err(|error| not_waited_for(&error)),
-                signal = signals.next() => signals::send(&mut self.0, signal),
+                ended = self.0.all_ended() => return ended.map_err(|error| not_waited_for(&error)),
+                signal = signals.next() => self.0.send(signal),
                 () = &mut too_late => break,
             }
         }
-        warn("the command has not ended, and is killed");
+        warn("what is left of the command has not ended, and is killed");
         self.0.kill().await.map_err(|error| not_waited_for(&error))
     }
 }

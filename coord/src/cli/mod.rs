@@ -5,7 +5,8 @@
 
 // `arguments` is what can be said, `run` does it; a file for each command. `connection` connects, `failure` says how it
 // ends, `secrets` keeps passwords out of all that is shown. `output` shows, `show` makes text of things, `progress` tells
-// of long work, and `confirm` asks before something is done that cannot be undone.
+// of long work, and `confirm` asks before something is done that cannot be undone. `child` is a command under a lock, made of
+// `processes` that get `signals`.
 
 mod arguments;
 mod bench;
@@ -18,6 +19,7 @@ mod idempotency;
 mod lock;
 mod locks;
 mod output;
+mod processes;
 mod progress;
 mod run;
 mod saga;

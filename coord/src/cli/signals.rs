@@ -19,6 +19,15 @@ impl Signal {
             Self::HangUp => 129,
         }
     }
+
+    #[cfg(unix)]
+    pub(super) fn raw(self) -> rustix::process::Signal {
+        match self {
+            Self::Interrupt => rustix::process::Signal::INT,
+            Self::Terminate => rustix::process::Signal::TERM,
+            Self::HangUp => rustix::process::Signal::HUP,
+        }
+    }
 }
 
 /// Hears signals, from when it is made on. They end the process no more.
@@ -67,19 +76,14 @@ impl Signals {
     }
 }
 
-/// Passes a signal on to a child that has not been waited for yet.
+/// Sends a signal to a child that has not been waited for yet.
 #[cfg(unix)]
 pub(super) fn send(child: &mut tokio::process::Child, signal: Signal) {
-    use rustix::process::{Pid, Signal as Raw, kill_process};
-    let raw = match signal {
-        Signal::Interrupt => Raw::INT,
-        Signal::Terminate => Raw::TERM,
-        Signal::HangUp => Raw::HUP,
-    };
+    use rustix::process::{Pid, kill_process};
     let id = child.id().and_then(|id| i32::try_from(id).ok());
     if let Some(id) = id.and_then(Pid::from_raw) {
         // One that has ended meanwhile needs no signal.
-        let _ = kill_process(id, raw);
+        let _ = kill_process(id, signal.raw());
     }
 }
 
@@ -89,21 +93,30 @@ pub(super) fn send(child: &mut tokio::process::Child, _: Signal) {
     let _ = child.start_kill();
 }
 
-/// Whether a signal like this comes from a key of the terminal, which sends it to all that is in the foreground, the
-/// child among it.
+/// Whether a signal like this comes from a key of the terminal, which sends it to all that is in the foreground, as this
+/// process is.
+pub(super) fn reaches_foreground(signal: Signal) -> bool {
+    signal == Signal::Interrupt && is_foreground()
+}
+
+/// Whether this process is in the foreground of a terminal.
 #[cfg(unix)]
-pub(super) fn reaches_child_anyway(signal: Signal) -> bool {
-    let is_foreground = || {
+pub(super) fn is_foreground() -> bool {
+    let foreground = || {
         let terminal = std::fs::File::open("/dev/tty").ok()?;
-        let group = rustix::termios::tcgetpgrp(terminal).ok()?;
-        Some(group == rustix::process::getpgrp())
+        rustix::termios::tcgetpgrp(terminal).ok()
     };
-    signal == Signal::Interrupt && is_foreground().unwrap_or(false)
+    foreground() == Some(rustix::process::getpgrp())
 }
 
 #[cfg(not(unix))]
-pub(super) fn reaches_child_anyway(_: Signal) -> bool {
+fn is_foreground() -> bool {
     true
+}
+
+/// Whether a signal has ended a child.
+pub(super) fn has_ended(status: ExitStatus) -> bool {
+    status.code().is_none()
 }
 
 /// The code of a child as a shell would say it: its own, or 128 and the number of the signal that ended it.
