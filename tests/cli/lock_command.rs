@@ -150,6 +150,20 @@ pub(crate) async fn at_least_outlasts_the_command(place: &Place) {
     assert_eq!(said.code, HELD);
 }
 
+pub(crate) async fn at_least_is_not_for_a_command_that_cannot_start(place: &Place) {
+    let run = [
+        "lock",
+        "report",
+        "--at-least",
+        "10m",
+        "--",
+        "/nowhere/at-all",
+    ];
+    assert_eq!(place.run(&run).await.code, Some(127));
+    let said = place.locked(&["report", "--skip"], "exit 4").await;
+    assert_eq!(said.code, Some(4), "another host runs it: {said:?}");
+}
+
 pub(crate) async fn signals_reach_the_command(place: &Place) {
     for signal in [Signal::TERM, Signal::INT, Signal::HUP] {
         let mut running = place.lock(&["job"], ENDS_WELL);

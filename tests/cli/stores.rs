@@ -37,6 +37,7 @@ cases! {
         readers_run_together_and_writers_alone
         permits_are_counted
         at_least_outlasts_the_command
+        at_least_is_not_for_a_command_that_cannot_start
         signals_reach_the_command
         a_signal_while_waiting_leaves_the_line
         a_lost_lock_ends_the_command

@@ -145,7 +145,7 @@ pub(super) struct Lock {
     #[arg(long, conflicts_with = "wait")]
     pub(super) skip: bool,
     /// Keep the lock for at least this long, even if the command ends sooner: for jobs that several hosts start by
-    /// clocks that differ.
+    /// clocks that differ. A command that cannot be started does not keep it.
     #[arg(long, value_name = "TIME", default_value = "0s", value_parser = humantime::parse_duration)]
     pub(super) at_least: Duration,
     /// Take the reader's side of a read/write lock, together with other readers.

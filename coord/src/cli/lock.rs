@@ -87,25 +87,40 @@ async fn under(lease: Lease, said: &arguments::Lock, signals: &mut Signals) -> O
         (TOKEN, lease.token().to_string().into()),
         (KEY, said.key.clone().into()),
     ];
-    let mut child = Child::start(program, arguments, &variables)?;
+    let mut child = match Child::start(program, arguments, &variables) {
+        Ok(child) => child,
+        Err(failure) => {
+            // Another host may have what this one lacks.
+            give_back(lease.without_at_least()).await;
+            return Err(failure);
+        }
+    };
     let ended = child.run(lease.lost(), signals, said.kill_after).await?;
-    let still_held = lease.release().await;
-    match (ended, still_held) {
-        (Ended::AfterLoss, _) => Err(Failure::new(
+    let was_lost = give_back(lease).await;
+    match ended {
+        Ended::AfterLoss => Err(Failure::new(
             LOST,
             "the lock was lost while the command ran, so it was ended; another process may have run meanwhile",
         )),
-        (Ended::ByItself(_), Err(Error::LockLost { .. })) => Err(Failure::new(
+        Ended::ByItself(_) if was_lost => Err(Failure::new(
             LOST,
             "the lock was lost while the command ran; another process may have run meanwhile",
         )),
-        (Ended::ByItself(code), Err(error)) => {
+        Ended::ByItself(code) => Ok(code),
+    }
+}
+
+/// Gives the lock back, and says whether it had been lost.
+async fn give_back(lease: Lease) -> bool {
+    match lease.release().await {
+        Ok(()) => false,
+        Err(Error::LockLost { .. }) => true,
+        Err(error) => {
             warn(&format!(
                 "the lock was not given back, and ends with its ttl: {error}"
             ));
-            Ok(code)
+            false
         }
-        (Ended::ByItself(code), Ok(())) => Ok(code),
     }
 }
 

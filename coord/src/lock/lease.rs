@@ -134,6 +134,13 @@ impl Lease {
         self.give_back(Duration::MAX).await
     }
 
+    /// The same lease without `at_least`, for when nothing was done under it.
+    #[cfg(feature = "cli")]
+    pub(crate) fn without_at_least(mut self) -> Self {
+        self.at_least = Duration::ZERO;
+        self
+    }
+
     /// As [`release`](Self::release), with so much patience for a store that fails.
     pub(super) async fn give_back(&self, patience: Duration) -> Result<(), Error> {
         let now = Moment::now();
