@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use coord::lock::{LockKind, LockSummary};
 use coord::store::LeaseId;
-use coord_tests::until;
-use rustix::process::Signal;
+use coord_tests::{new_sqlite, sqlite_url, until};
+use rusqlite::Connection;
+use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 
 use crate::commands::{Place, Running};
 
@@ -255,4 +256,24 @@ pub(crate) async fn what_the_command_leaves_behind_is_killed(place: &Place) {
     assert_eq!((said.code, &*said.out), (Some(143), ""), "{said:?}");
     crate::golden::assert_golden("lock_left_killed", &said.err);
     assert!(line_of(place, "job").await.is_none(), "it is given back");
+}
+
+#[tokio::test]
+async fn a_signal_ends_what_cannot_give_the_lock_back() {
+    let file = new_sqlite();
+    let place = Place::at(sqlite_url(&file));
+    let mut running = place.lock(&["job", "--ttl", "1m"], "echo $$; exec sleep 600");
+    let command: i32 = running.line().await.parse().unwrap();
+    let command = Pid::from_raw(command).unwrap();
+    let beside = Connection::open(&file).unwrap();
+    beside.execute_batch("BEGIN IMMEDIATE").unwrap();
+    kill_process(command, Signal::KILL).unwrap();
+    until("the command's end to be known", async || {
+        test_kill_process(command).is_err().then_some(())
+    })
+    .await;
+    running.signal(Signal::TERM);
+    let said = running.end().await;
+    assert_eq!(said.code, Some(137), "{said:?}");
+    crate::golden::assert_golden("lock_not_given_back", &said.err);
 }

@@ -1,6 +1,7 @@
 //! `coord lock`.
 
 use std::ffi::OsString;
+use std::time::Duration;
 
 use super::arguments::{self, Global};
 use super::child::{Child, Ended};
@@ -11,6 +12,9 @@ use super::signals::{Signal, Signals};
 use crate::coordinator::Coordinator;
 use crate::error::Error;
 use crate::lock::{Lease, LockBuilder};
+
+/// How long giving the lock back may still take once a signal asks to end.
+const HURRIED: Duration = Duration::from_secs(1);
 
 /// The variables that tell the command what it runs under.
 const TOKEN: &str = "COORD_FENCING_TOKEN";
@@ -91,12 +95,12 @@ async fn under(lease: Lease, said: &arguments::Lock, signals: &mut Signals) -> O
         Ok(child) => child,
         Err(failure) => {
             // Another host may have what this one lacks.
-            give_back(lease.without_at_least()).await;
+            give_back(lease.without_at_least(), signals).await;
             return Err(failure);
         }
     };
     let ended = child.run(lease.lost(), signals, said.kill_after).await?;
-    let was_lost = give_back(lease).await;
+    let was_lost = give_back(lease, signals).await;
     match ended {
         Ended::AfterLoss => Err(Failure::new(
             LOST,
@@ -110,18 +114,25 @@ async fn under(lease: Lease, said: &arguments::Lock, signals: &mut Signals) -> O
     }
 }
 
-/// Gives the lock back, and says whether it had been lost.
-async fn give_back(lease: Lease) -> bool {
-    match lease.release().await {
-        Ok(()) => false,
-        Err(Error::LockLost { .. }) => true,
-        Err(error) => {
-            warn(&format!(
-                "the lock was not given back, and ends with its ttl: {error}"
-            ));
-            false
-        }
-    }
+/// Gives the lock back, and says whether it had been lost. That can take until the lease ends, if the store cannot be
+/// reached; a signal ends it sooner, and leaves it to the background for as long as this process still takes.
+async fn give_back(lease: Lease, signals: &mut Signals) -> bool {
+    let hurried = async {
+        signals.next().await;
+        tokio::time::sleep(HURRIED).await;
+    };
+    let problem = tokio::select! {
+        released = lease.release() => match released {
+            Ok(()) => return false,
+            Err(Error::LockLost { .. }) => return true,
+            Err(error) => error.to_string(),
+        },
+        () = hurried => "the store has not answered before a signal came".to_owned(),
+    };
+    warn(&format!(
+        "the lock was not given back, and ends with its ttl: {problem}"
+    ));
+    false
 }
 
 /// The host and the process.
