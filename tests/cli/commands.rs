@@ -113,6 +113,14 @@ pub(crate) fn plain(arguments: &[&str]) -> Command {
     command
 }
 
+/// Whether all that the tests start ignores a signal, since they were started under `nohup` or the like.
+pub(crate) fn is_ignored(signal: rustix::process::Signal) -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let ignored = ignored.and_then(|bits| u64::from_str_radix(bits.trim(), 16).ok());
+    ignored.unwrap_or_default() >> (signal.as_raw() - 1) & 1 == 1
+}
+
 pub(crate) async fn finish(mut command: Command) -> Said {
     let Output {
         status,

@@ -8,7 +8,7 @@ use coord_tests::{new_sqlite, sqlite_url, until};
 use rusqlite::Connection;
 use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 
-use crate::commands::{Place, Running};
+use crate::commands::{Place, Running, is_ignored};
 
 const HELD: Option<i32> = Some(75);
 const LOST: Option<i32> = Some(76);
@@ -167,6 +167,9 @@ pub(crate) async fn at_least_is_not_for_a_command_that_cannot_start(place: &Plac
 
 pub(crate) async fn signals_reach_the_command(place: &Place) {
     for signal in [Signal::TERM, Signal::INT, Signal::HUP] {
+        if is_ignored(signal) {
+            continue;
+        }
         let mut running = place.lock(&["job"], ENDS_WELL);
         assert_eq!(running.line().await, "runs");
         running.signal(signal);
@@ -180,6 +183,9 @@ pub(crate) async fn a_signal_while_waiting_leaves_the_line(place: &Place) {
     let service = place.service().await;
     let _lease = service.lock("job").acquire().await.unwrap();
     for (signal, code) in [(Signal::TERM, 143), (Signal::INT, 130)] {
+        if is_ignored(signal) {
+            continue;
+        }
         let waiting = place.lock(&["job"], "echo runs");
         until_waiting(place, "job").await;
         waiting.signal(signal);
@@ -256,6 +262,18 @@ pub(crate) async fn what_the_command_leaves_behind_is_killed(place: &Place) {
     assert_eq!((said.code, &*said.out), (Some(143), ""), "{said:?}");
     crate::golden::assert_golden("lock_left_killed", &said.err);
     assert!(line_of(place, "job").await.is_none(), "it is given back");
+}
+
+#[tokio::test]
+#[cfg(target_os = "linux")]
+async fn a_signal_that_is_ignored_stays_so() {
+    let place = Place::on_sqlite();
+    // To the binary that is started so, and to its command.
+    let signals = "kill -HUP $PPID $$; kill -INT $PPID $$; echo survives; exit 3";
+    let binary = env!("CARGO_BIN_EXE_coord_cli");
+    let ignoring = format!("trap '' HUP INT; exec {binary} lock job -- sh -c '{signals}'");
+    let said = place.locked(&["around"], &ignoring).await;
+    assert_eq!((said.code, &*said.out), (Some(3), "survives\n"), "{said:?}");
 }
 
 #[tokio::test]

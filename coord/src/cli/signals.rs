@@ -1,6 +1,8 @@
 //! Signals that ask a process to end, and children that get them passed on.
 
 use std::process::ExitStatus;
+#[cfg(unix)]
+use std::task::Poll;
 
 /// A signal that asks to end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,32 +32,54 @@ impl Signal {
     }
 }
 
-/// Hears signals, from when it is made on. They end the process no more.
+/// Hears signals, from when it is made on. They end the process no more. Those that it was started to ignore, by `nohup` or
+/// by `&` in a script, stay ignored, by children too.
 #[cfg(unix)]
-pub(super) struct Signals {
-    interrupt: tokio::signal::unix::Signal,
-    terminate: tokio::signal::unix::Signal,
-    hang_up: tokio::signal::unix::Signal,
-}
+pub(super) struct Signals(Vec<(Signal, tokio::signal::unix::Signal)>);
 
 #[cfg(unix)]
 impl Signals {
     pub(super) fn hear() -> std::io::Result<Self> {
         use tokio::signal::unix::{SignalKind, signal};
-        Ok(Self {
-            interrupt: signal(SignalKind::interrupt())?,
-            terminate: signal(SignalKind::terminate())?,
-            hang_up: signal(SignalKind::hangup())?,
-        })
+        let ignored = ignored();
+        let kinds = [
+            (Signal::Interrupt, SignalKind::interrupt()),
+            (Signal::Terminate, SignalKind::terminate()),
+            (Signal::HangUp, SignalKind::hangup()),
+        ];
+        let heard = kinds
+            .into_iter()
+            .filter(|(_, kind)| ignored & bit(kind.as_raw_value()) == 0)
+            .map(|(one, kind)| Ok((one, signal(kind)?)));
+        heard.collect::<std::io::Result<_>>().map(Self)
     }
 
     pub(super) async fn next(&mut self) -> Signal {
-        tokio::select! {
-            _ = self.interrupt.recv() => Signal::Interrupt,
-            _ = self.terminate.recv() => Signal::Terminate,
-            _ = self.hang_up.recv() => Signal::HangUp,
-        }
+        std::future::poll_fn(|context| {
+            let came = self
+                .0
+                .iter_mut()
+                .find_map(|(one, source)| source.poll_recv(context).is_ready().then_some(*one));
+            came.map_or(Poll::Pending, Poll::Ready)
+        })
+        .await
     }
+}
+
+/// The signals that this process ignores, a bit for each, where the system says so: on Linux.
+#[cfg(unix)]
+fn ignored() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let ignored = status
+        .lines()
+        .find_map(|line| line.strip_prefix("SigIgn:"))
+        .and_then(|bits| u64::from_str_radix(bits.trim(), 16).ok());
+    ignored.unwrap_or_default()
+}
+
+#[cfg(unix)]
+fn bit(signal: i32) -> u64 {
+    1 << (signal - 1)
 }
 
 #[cfg(not(unix))]
