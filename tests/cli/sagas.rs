@@ -148,6 +148,32 @@ pub(crate) async fn a_stuck_saga_is_resumed_by_a_process_of_the_service(place: &
     service.shutdown().await;
 }
 
+/// An import of one step that can be undone only once the disk has room.
+async fn import(service: &Coordinator, has_room: bool) -> Result<(), SagaError> {
+    let saga = service.saga("import:7");
+    saga.run(async move |saga| {
+        saga.step("load", async || Ok::<_, String>(100))
+            .compensate(async move |_| has_room.then_some(()).ok_or("the disk is full"))
+            .await?;
+        saga.step("check", async || Err::<(), _>("it is not whole"))
+            .await
+    })
+    .await
+}
+
+pub(crate) async fn a_stuck_saga_of_closures_goes_on_with_its_next_call(place: &Place) {
+    let service = place.service().await;
+    let error = import(&service, false).await.unwrap_err();
+    assert!(matches!(error, SagaError::Stuck { .. }), "{error:?}");
+    let resume = ["saga", "resume", "closures/import:7"];
+    assert_golden("saga_resume_closures", &place.answer(&resume).await);
+    let recovered = service.recover().await.unwrap();
+    assert_eq!(recovered.resumed, 0, "no process knows its steps");
+    let error = import(&service, true).await.unwrap_err();
+    assert!(matches!(error, SagaError::Compensated { .. }), "{error:?}");
+    service.shutdown().await;
+}
+
 pub(crate) async fn a_stuck_saga_is_skipped(place: &Place) {
     let (service, _) = stuck(place).await;
     let skip = ["saga", "skip", ID, "--reason", "refunded by hand"];

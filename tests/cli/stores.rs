@@ -54,6 +54,7 @@ cases! {
     sagas {
         sagas_are_listed_and_shown
         a_stuck_saga_is_resumed_by_a_process_of_the_service
+        a_stuck_saga_of_closures_goes_on_with_its_next_call
         a_stuck_saga_is_skipped
         a_stuck_saga_is_abandoned
         a_saga_is_watched_to_its_end

@@ -49,7 +49,8 @@ process is killed itself, the command goes on, and the lock ends after --ttl.";
 const AFTER_RESUME: &str = "\
 This program does not know the steps of sagas, so it does not run them. It marks the saga, and
 a process of the service that knows it and looks for orphans, with `coord.recover()` or
-`coord.recovery()`, goes on with it.";
+`coord.recovery()`, goes on with it. A saga of closures, `closures/...`, is known to no process:
+it goes on when the service runs the saga of its key again, and is running until then.";
 
 /// Looks at what a store has of locks, idempotent calls and sagas, sets it right, and runs commands under a lock.
 #[derive(Debug, Parser)]

@@ -14,7 +14,8 @@ use crate::store::{Append, AppendRequest, Condition, Put, PutRequest, Version};
 impl Sagas {
     /// Lets a saga that is stuck go on: with one more attempt at once of what has failed, and then as before. It
     /// says whether it was stuck. It goes on in this process if that knows the saga, and otherwise in the next
-    /// one that does and looks for orphans.
+    /// one that does and looks for orphans. A saga of closures goes on when it is
+    /// [run](super::SagaBuilder::run) again with its key, and is [`Running`](SagaState::Running) until then.
     ///
     /// # Errors
     ///

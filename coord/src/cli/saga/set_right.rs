@@ -17,15 +17,25 @@ struct Done {
     done: &'static str,
 }
 
-const LEFT_TO_OTHERS: &str =
-    "goes on in the next process of the service that knows it and looks for orphans";
+/// What the ids of sagas of closures begin with.
+const CLOSURES: &str = "closures/";
+
+/// Who goes on with a saga that may.
+fn left_to(id: &str) -> &'static str {
+    if id.starts_with(CLOSURES) {
+        "goes on when the service runs the saga of this key again"
+    } else {
+        "goes on in the next process of the service that knows it and looks for orphans"
+    }
+}
 
 pub(super) async fn resume(coordinator: &Coordinator, output: Output, id: String) -> Outcome {
     stuck(coordinator, &id).await?;
     if !coordinator.sagas().resume(&id).await? {
         return Err(has_changed(&id));
     }
-    done(output, id, "resumed", LEFT_TO_OTHERS)
+    let says = left_to(&id);
+    done(output, id, "resumed", says)
 }
 
 pub(super) async fn skip(
@@ -45,7 +55,8 @@ pub(super) async fn skip(
     if !coordinator.sagas().skip(&id, reason).await? {
         return Err(has_changed(&id));
     }
-    done(output, id, "skipped", LEFT_TO_OTHERS)
+    let says = left_to(&id);
+    done(output, id, "skipped", says)
 }
 
 pub(super) async fn abandon(
