@@ -113,7 +113,7 @@ pub(crate) async fn a_running_call_is_shown_as_running(place: &Place) {
     assert!(matches!(lost, Error::LockLost { .. }), "{lost:?}");
 }
 
-pub(crate) async fn what_is_not_there_is_said(place: &Place) {
+pub(crate) async fn what_is_not_there_or_not_readable_is_said(place: &Place) {
     for command in ["show", "forget"] {
         let said = place.run(&["idempotency", command, "nothing:1"]).await;
         assert_eq!((said.code, &*said.out), (Some(1), ""));
@@ -121,10 +121,16 @@ pub(crate) async fn what_is_not_there_is_said(place: &Place) {
     }
     let service = place.service().await;
     let name = format!("{}/idempotency/odd", place.namespace);
-    let put = coord::store::PutRequest::new(name, "not a record");
+    let put = coord::store::PutRequest::new(&*name, "not a record");
     service.store().put_record(&put).await.unwrap();
     let said = place.run(&["idempotency", "show", "odd"]).await;
     assert_eq!(said.code, Some(69), "{said:?}");
     let json = place.json(&["idempotency", "list"]).await;
     assert_eq!(json["records"], serde_json::json!([]));
+    let forget = ["idempotency", "forget", "odd"];
+    let said = place.run(&forget).await;
+    assert_eq!(said.code, Some(2), "nobody is there to be asked");
+    place.answer(&[&forget[..], &["--yes"]].concat()).await;
+    let left = service.store().get_record(&name).await.unwrap();
+    assert!(left.is_none(), "{left:?}");
 }

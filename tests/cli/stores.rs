@@ -49,7 +49,7 @@ cases! {
     idempotency {
         records_are_listed_shown_and_forgotten
         a_running_call_is_shown_as_running
-        what_is_not_there_is_said
+        what_is_not_there_or_not_readable_is_said
     }
     sagas {
         sagas_are_listed_and_shown

@@ -11,6 +11,7 @@ use super::output::{Output, facts, table};
 use super::progress::Progress;
 use super::show;
 use crate::coordinator::Coordinator;
+use crate::error::Error;
 use crate::idempotency::{RecordDetails, RecordFilter, RecordState, RecordSummary};
 
 #[derive(Serialize)]
@@ -106,13 +107,17 @@ async fn show_one(coordinator: &Coordinator, output: Output, key: &str) -> Outco
 }
 
 async fn forget(coordinator: &Coordinator, output: Output, key: String, yes: bool) -> Outcome {
-    let details = found(coordinator, &key).await?;
     let shown = show::text(&key).into_owned();
-    let question = match details.summary.state {
-        RecordState::Running => format!(
+    let question = match coordinator.idempotency_records().get(&key).await {
+        Ok(Some(details)) if details.summary.state == RecordState::Running => format!(
             "`{shown}` is running. Forget it, so that the next call runs the body beside it?"
         ),
-        _ => format!("Forget `{shown}`, so that the next call runs the body again?"),
+        Ok(Some(_)) => format!("Forget `{shown}`, so that the next call runs the body again?"),
+        Ok(None) => return Err(nothing_there(&key)),
+        Err(Error::ResultShapeChanged { .. }) => format!(
+            "What is stored of `{shown}` cannot be read. Forget it, so that the next call runs the body, even if it has run?"
+        ),
+        Err(error) => return Err(error.into()),
     };
     confirm(&question, yes)?;
     let forgotten = coordinator.idempotency_records().forget(&key).await?;
