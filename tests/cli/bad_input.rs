@@ -35,6 +35,7 @@ async fn what_makes_no_sense_is_said_with_what_to_do() {
         &["lock", "key", "--permits", "0", "--", "true"],
         &["lock", "key", "--permits", "2", "--shared", "--", "true"],
         &["saga", "skip", "a/b"],
+        &["saga", "list", "--limit", "0"],
         &["store", "bench", "--tasks", "0"],
         &["completions", "tcsh"],
     ] {

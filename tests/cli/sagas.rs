@@ -125,11 +125,14 @@ pub(crate) async fn sagas_are_listed_and_shown(place: &Place) {
         (&ID.into(), &false.into())
     );
     assert_eq!(json["sagas"][0]["failure"]["step"], "charge");
-    let json = place.json(&["saga", "list", "--limit", "1"]).await;
-    assert_eq!(
-        (json["sagas"].as_array().unwrap().len(), &json["more"]),
-        (1, &true.into())
-    );
+    for (limit, listed, more) in [("1", 1, true), ("2", 2, false), ("3", 2, false)] {
+        let json = place.json(&["saga", "list", "--limit", limit]).await;
+        assert_eq!(
+            (json["sagas"].as_array().unwrap().len(), &json["more"]),
+            (listed, &more.into()),
+            "at most {limit}"
+        );
+    }
     let json = place.json(&["saga", "list", "--name", "Other"]).await;
     assert_eq!(json["sagas"], serde_json::json!([]));
     service.shutdown().await;

@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::time::Duration;
 
+use clap::builder::RangedU64ValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 /// What stands over the options that every command has.
@@ -223,7 +224,7 @@ pub(super) enum Saga {
         #[arg(long, value_name = "TIME", default_value = "0s", value_parser = humantime::parse_duration)]
         older_than: Duration,
         /// How many at the most.
-        #[arg(long, value_name = "N", default_value_t = 1_000)]
+        #[arg(long, value_name = "N", default_value_t = 1_000, value_parser = RangedU64ValueParser::<usize>::new().range(1..))]
         limit: usize,
     },
     /// Show one saga, with all that happened to it.

@@ -66,26 +66,18 @@ fn filter(
 async fn list(
     coordinator: &Coordinator,
     output: Output,
-    mut filter: SagaFilter,
+    filter: SagaFilter,
     limit: usize,
 ) -> Outcome {
     let progress = Progress::of_unknown_length("sagas found");
-    let mut answer = answers::List {
-        sagas: Vec::new(),
-        more: false,
-    };
-    while answer.sagas.len() < limit {
-        let left = limit - answer.sagas.len();
-        let page = coordinator.sagas().list(filter.clone().limit(left)).await?;
-        progress.add(page.sagas.len());
-        answer.sagas.extend(page.sagas.into_iter().map(Saga::from));
-        answer.more = page.next.is_some();
-        match page.next {
-            Some(next) => filter = filter.after(next),
-            None => break,
-        }
-    }
+    // One more than is shown, which tells whether there are more.
+    let filter = filter.limit(limit.saturating_add(1));
+    let found = coordinator.sagas().list(filter).await?.sagas;
     drop(progress);
+    let answer = answers::List {
+        more: found.len() > limit,
+        sagas: found.into_iter().take(limit).map(Saga::from).collect(),
+    };
     output.answer(&answer, shown)
 }
 
