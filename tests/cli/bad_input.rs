@@ -88,11 +88,14 @@ async fn a_url_that_cannot_be_used_is_said_without_it() {
 #[tokio::test]
 async fn no_secret_is_shown_wherever_it_stands() {
     let url = "redis://user:hunter2@127.0.0.1:1/0";
+    let sentinel = "redis+sentinel://127.0.0.1:1/main?sentinel_password=x@hidden3";
     for arguments in [
         &["locks", url, "extra"][..],
         &["--store", url, "locks", "--nonsense"],
         &["--store", url, "doctor"],
         &[url],
+        &[sentinel],
+        &["--store", sentinel, "doctor"],
         &["--help"],
         &["locks", "--help"],
     ] {
@@ -100,7 +103,9 @@ async fn no_secret_is_shown_wherever_it_stands() {
         command.env("COORD_URL", url);
         let said = finish(command).await;
         let shown = format!("{said:?}");
-        assert!(!shown.contains("hunter2"), "{shown}");
+        for secret in ["hunter2", "hidden3"] {
+            assert!(!shown.contains(secret), "{shown}");
+        }
     }
 }
 

@@ -33,13 +33,14 @@ pub(super) fn learn(text: &OsStr) {
 
 /// The text without passwords.
 pub(super) fn concealed(text: &str) -> String {
-    let mut text = without_users(text);
+    let mut text = text.to_owned();
+    // These first, while they are whole: what stands before an `@` can be the half of one.
     if let Some(known) = KNOWN.get() {
         for secret in known.read().unwrap_or_else(PoisonError::into_inner).iter() {
             text = text.replace(secret, HIDDEN);
         }
     }
-    text
+    without_users(&text)
 }
 
 /// A URL as it can be shown.
@@ -146,6 +147,12 @@ mod tests {
         assert_eq!(
             concealed("no 'x://a:b@c' for hun%40ter2 or hun@ter2"),
             "no 'x://***@c' for *** or ***"
+        );
+        let sentinel = "redis+sentinel://a:1/main?sentinel_password=x@rest";
+        learn(OsStr::new(sentinel));
+        assert_eq!(
+            concealed(&format!("no '{sentinel}'")),
+            "no 'redis+sentinel://a:1/main?sentinel_password=***'"
         );
     }
 }
