@@ -34,10 +34,13 @@ lock is held elsewhere, with --skip or when --wait is over; 76 if the lock was l
 
 SIGINT, SIGTERM and SIGHUP are passed on to the command and to all that it has started, and the
 lock is kept until none of it is left; --kill-after the end of the command itself, what is left
-is killed. What a command leaves behind when it ends by itself goes on without the lock, and so
-does what leaves the process group that the command starts in. While the lock is given back, a
-signal ends this process, even if the store cannot be reached. On Linux, a signal that this
-process was started to ignore, as by nohup, is neither heard nor passed on.
+is killed. What a command leaves behind when it ends by itself goes on without the lock. So does
+what leaves the process group that the command starts in, as daemons do and what `timeout` runs,
+unless it is `timeout --foreground`.
+
+While the lock is given back, a signal ends this process, even if the store cannot be reached.
+On Linux, a signal that this process was started to ignore, as by nohup, is neither heard nor
+passed on.
 
 In the foreground of a terminal, so that it can be read from, the command stays in the group of
 this process: there an interrupt from the keyboard reaches all of it anyway, and everything else
