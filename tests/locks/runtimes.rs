@@ -66,7 +66,7 @@ fn stands_still_after(first: &Coordinator) -> Runtime {
             .unwrap()
             .release()
             .await
-            .unwrap()
+            .unwrap();
     });
     still
 }

@@ -93,7 +93,7 @@ type UnderWay = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// What there is to do in one turn.
 struct Turn<K: Kept> {
-    renewals: Vec<(Arc<K>, K::Renewal)>,
+    renewals: Vec<state::Due<K>>,
     jobs: Vec<K::Job>,
     wakes_at: Instant,
 }
@@ -264,7 +264,7 @@ impl<K: Kept> Keeper<K> {
 
     fn start_turn(
         &self,
-        renewals: Vec<(Arc<K>, K::Renewal)>,
+        renewals: Vec<state::Due<K>>,
         jobs: Vec<K::Job>,
         under_way: &FuturesUnordered<UnderWay>,
     ) {

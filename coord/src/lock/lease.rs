@@ -137,7 +137,7 @@ impl Lease {
     /// The same lease without `at_least`, for when nothing was done under it.
     #[cfg(feature = "cli")]
     pub(crate) fn without_at_least(mut self) -> Self {
-        self.at_least = Duration::ZERO;
+        self.at_least_until = None;
         self
     }
 

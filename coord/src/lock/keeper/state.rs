@@ -24,6 +24,9 @@ pub(super) struct State<K: Kept> {
 /// The runtime whose task sees to it, which is among the tasks until it has; or `None`: any of them.
 pub(super) type Home = Option<Id>;
 
+/// What is to be renewed, and how.
+pub(super) type Due<K> = (Arc<K>, <K as Kept>::Renewal);
+
 /// A job that no task has taken yet.
 struct Queued<Job> {
     job: Job,
@@ -119,7 +122,7 @@ impl<K: Kept> State<K> {
         &mut self,
         runtime: Id,
         moment: Moment,
-    ) -> (Vec<(Arc<K>, K::Renewal)>, Option<Instant>) {
+    ) -> (Vec<Due<K>>, Option<Instant>) {
         let mut renewals = Vec::new();
         let mut next_look: Option<Instant> = None;
         self.kept.retain(|_, (kept, home)| {

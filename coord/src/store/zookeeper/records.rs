@@ -432,7 +432,7 @@ mod tests {
         assert!(
             matches!(
                 &*requests,
-                [Request::Exists { watch: true, .. }, Request::GetData { .. }]
+                [Request::Exists { watch: true, .. }, Request::Get { .. }]
             ),
             "what happens between the two would be missed"
         );
