@@ -102,6 +102,10 @@ impl Inside {
         self
     }
 
+    pub(crate) fn correlation_id(&self) -> &str {
+        self.context.correlation_id()
+    }
+
     /// Runs the body in this context. When it has ended or is dropped, it is inside of nothing any more, whoever has its
     /// context.
     pub(crate) fn scope<F: Future>(self, body: F) -> impl Future<Output = F::Output> + use<F> {

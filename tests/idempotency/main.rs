@@ -128,6 +128,7 @@ coord_tests::over_every_store! {
         counters_and_histograms_tell_every_outcome
         a_call_is_a_span_with_template_and_outcome
         a_replay_names_who_executed
+        a_replay_finds_who_executed_without_a_context
         no_rendered_key_gets_into_spans_and_events
     }
 }

@@ -146,3 +146,21 @@ pub(crate) async fn no_rendered_key_gets_into_spans_and_events(fleet: &Fleet) {
     assert!(said.contains("idempotent call executed"), "{said}");
     assert!(!said.contains(SECRET), "{said}");
 }
+
+/// Who calls without a context runs its body in a new one.
+pub(crate) async fn a_replay_finds_who_executed_without_a_context(fleet: &Fleet) {
+    let coord = fleet.process().await;
+    let recording = Recording::start();
+    for _ in 0..2 {
+        let call = coord.idempotency(payment());
+        call.run(async || Ok::<u64, Error>(7)).await.unwrap();
+    }
+    let [executed, replayed] = &recording.spans("coord.idempotency")[..] else {
+        panic!("two spans");
+    };
+    assert!(executed.field("correlation_id").is_some());
+    assert_eq!(
+        executed.field("correlation_id"),
+        replayed.field("executed_by")
+    );
+}

@@ -171,6 +171,7 @@ coord_tests::over_every_store! {
         counters_and_histograms_tell_every_outcome
         histograms_are_in_seconds
         a_lock_is_a_span_with_template_outcome_wait_and_hold
+        the_span_of_a_body_without_a_context_has_its_correlation_id
         no_rendered_key_gets_into_spans_and_events
         a_body_runs_inside_the_span
         an_acquisition_that_is_dropped_is_a_span_that_says_so

@@ -131,6 +131,21 @@ pub(crate) async fn histograms_are_in_seconds(fleet: &Fleet) {
     assert!((SHORT.as_secs_f64()..20.0).contains(&held), "{held}");
 }
 
+/// Who calls without a context runs its body in a new one.
+pub(crate) async fn the_span_of_a_body_without_a_context_has_its_correlation_id(fleet: &Fleet) {
+    let recording = Recording::start();
+    let coord = fleet.process().await;
+    let inside = coord.lock("a").run(async |_| {
+        let context = Context::current().expect("that of the body");
+        Ok::<_, Error>(context.correlation_id().to_owned())
+    });
+    let inside = inside.await.unwrap();
+    let [span] = &recording.spans("coord.lock")[..] else {
+        panic!("one span");
+    };
+    assert_eq!(span.field("correlation_id"), Some(&*inside));
+}
+
 pub(crate) async fn a_lock_is_a_span_with_template_outcome_wait_and_hold(fleet: &Fleet) {
     let recording = Recording::start();
     let coord = fleet.process().await;

@@ -205,6 +205,15 @@ impl Call {
         u64::try_from(largest).unwrap_or(u64::MAX)
     }
 
+    /// The context of the body: the caller's, or a new one, which the call's span then tells of.
+    pub(super) fn context_of_body(&self) -> Context {
+        self.context.clone().unwrap_or_else(|| {
+            let context = Context::create();
+            self.span.record("correlation_id", context.correlation_id());
+            context
+        })
+    }
+
     /// Tells that the body has returned what is a result now.
     pub(super) fn tell_result(&self, state: State, took: Duration) {
         let (outcome, event) = match state {

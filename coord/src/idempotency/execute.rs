@@ -137,7 +137,7 @@ impl<'c> Mine<'c> {
         Body: Future<Output = Output>,
     {
         let call = self.call;
-        let context = call.context.clone().unwrap_or_else(Context::create);
+        let context = call.context_of_body();
         self.context = Some(context.clone());
         let head = self.running.head();
         let inside =

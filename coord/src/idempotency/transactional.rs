@@ -174,7 +174,7 @@ struct Mine {
 
 impl Mine {
     fn begin(call: Call, claim: Claim) -> Self {
-        let context = call.context.clone().unwrap_or_else(Context::create);
+        let context = call.context_of_body();
         let known = Known::default();
         let head = Head::begin(OwnerId::random(), call.fingerprint, known, Some(&context));
         let attempt = head.attempt;

@@ -28,6 +28,9 @@ where
 {
     let context = Context::holding(lease.keys());
     let span = lease.span().clone();
+    if Context::current().is_none() {
+        span.record("correlation_id", context.correlation_id());
+    }
     let lease = Arc::new(lease);
     let done = {
         let body = start(Arc::clone(&lease));

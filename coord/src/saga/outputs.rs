@@ -9,7 +9,7 @@ use std::sync::OnceLock;
 use serde_json::value::RawValue;
 
 use super::call::Read;
-use crate::error::Error;
+use crate::error::{Error, without_values};
 
 /// The outputs of the steps that are done, in the order of the steps. Each is recorded once.
 pub struct Outputs(Vec<Slot>);
@@ -107,8 +107,9 @@ fn get_or_read<T: Any + Send + Sync>(
 fn read<T>(how: Read<T>, stored: &RawValue) -> Result<T, Unreadable> {
     how(stored).map_err(|problem| {
         Unreadable(format!(
-            "the stored output cannot be read as `{}` ({problem})",
-            type_name::<T>()
+            "the stored output cannot be read as `{}` ({})",
+            type_name::<T>(),
+            without_values(&problem)
         ))
     })
 }

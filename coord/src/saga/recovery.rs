@@ -27,7 +27,7 @@ use super::membership::{NOBODY, OWNED, is_alive};
 use super::registry::Registered;
 use super::spot::log_name;
 use crate::coordinator::Coordinator;
-use crate::error::{Error, StoreError};
+use crate::error::{Error, StoreError, without_values};
 use crate::key::Key;
 use crate::store::{Condition, DeleteRequest, Entry, ListRequest, PutRequest};
 
@@ -376,7 +376,7 @@ fn resume_known(
     definition
         .check(coordinator)
         .map_err(|error| error.to_string())?;
-    let input = (definition.read)(&head.input).map_err(|problem| problem.to_string())?;
+    let input = (definition.read)(&head.input).map_err(|problem| without_values(&problem))?;
     let template = (definition.key)(&input).and_then(Result::ok);
     let template = template.map_or("(saga)", |key| key.template());
     let key = Key::labelled(head.about.key.as_str().into(), template);

@@ -14,7 +14,7 @@ use tracing::Instrument;
 
 use super::replay::Replay;
 use crate::coordinator::Coordinator;
-use crate::error::Error;
+use crate::error::{Error, without_values};
 use crate::lock::while_held;
 use crate::observe::{SagaEvent, emit};
 use crate::saga::error::{SagaError, StepError};
@@ -390,6 +390,7 @@ impl State {
         };
         serde_json::from_str(output.get()).map_err(|problem| {
             let (id, expected) = (&step.id, type_name::<T>());
+            let problem = without_values(&problem);
             NoOutput::Unreadable(format!(
                 "the stored output of `{id}` cannot be read as `{expected}` ({problem})"
             ))
