@@ -65,7 +65,7 @@ where
             .await
     }
     /// Starts the saga in the background, or joins the one with its key. It goes on whatever becomes of the
-    /// handle.
+    /// handle. Outside of a Tokio runtime it panics, as `tokio::spawn` does.
     ///
     /// # Errors
     ///

@@ -14,11 +14,7 @@ pub(crate) fn without_values(problem: &serde_json::Error) -> String {
     // Behind the last of these nothing is quoted.
     match text.rsplit_once(", expected ") {
         Some((_, expected)) => format!("expected {expected}"),
-        None => format!(
-            "its type refuses it at line {} column {}",
-            problem.line(),
-            problem.column()
-        ),
+        None => "its type refuses it".to_owned(),
     }
 }
 
@@ -65,10 +61,7 @@ mod tests {
                 told::<Charge>(r#"{"4111": 1}"#),
                 "expected `amount` at line 1 column 7",
             ),
-            (
-                told::<Refused>(r#""4111""#),
-                "its type refuses it at line 1 column 6",
-            ),
+            (told::<Refused>(r#""4111""#), "its type refuses it"),
             (told::<u64>("["), "expected u64 at line 1 column 0"),
             (
                 told::<u64>("4111 x"),
