@@ -8,7 +8,7 @@ use crate::{
     new_sqlite, shared_etcd, shared_postgres, shared_redis, shared_redis_cluster, shared_zookeeper,
     sqlite_url, store_at, unique, until,
 };
-use coord::store::{Contender, LeaseId, MemoryStore, PutRequest, Quorum, Store};
+use coord::store::{Contender, LeaseId, MemoryStore, PutRequest, Quorum, Store, Watched};
 use coord::testing::FaultStore;
 use coord::{Coordinator, CoordinatorBuilder, Lease};
 
@@ -183,6 +183,8 @@ impl Fleet {
             }
             let key = unique("warm");
             store.get_record(&key).await.expect("an answer");
+            let watched = Watched::Record(key);
+            drop(store.watch(&watched).await.expect("a watch"));
         }
     }
 

@@ -13,6 +13,7 @@ use super::damaged;
 /// How long the last token outlives those in line. Without it, the next one starts at the time. When half of it is
 /// over, whoever is renewed writes the line again.
 const TOKENS_KEPT: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+const HOUR: Duration = Duration::from_secs(60 * 60);
 
 /// What stands behind the name of the resource in the record's key.
 const BEHIND: &str = "\u{0}line";
@@ -60,7 +61,7 @@ impl StoredLine {
         let longest = members.clone().map(|member| member.extra).max();
         let needed = longest.unwrap_or_default().saturating_add(TOKENS_KEPT);
         // Never shorter than it was: somebody in it may rely on that by now.
-        let kept = needed.max(self.expires_in).min(LARGEST_TTL);
+        let kept = in_whole_hours(needed.max(self.expires_in)).min(LARGEST_TTL);
         let condition = self.version.map_or(Condition::Absent, Condition::Version);
         let put = PutRequest::new(key(resource), format(self.last_token, members))
             .when(condition)
@@ -79,6 +80,12 @@ impl StoredLine {
         self.last_token = (self.last_token + 1).max(floor);
         FencingToken::new(self.last_token)
     }
+}
+
+/// No less than `time`. A store may have to keep an account of each different ttl.
+fn in_whole_hours(time: Duration) -> Duration {
+    let hours = time.as_nanos().div_ceil(HOUR.as_nanos());
+    HOUR * u32::try_from(hours).unwrap_or(u32::MAX)
 }
 
 pub(super) fn key(resource: &str) -> String {
