@@ -139,7 +139,7 @@ impl Coordinator {
     }
 
     /// Releases everything that this process holds through this coordinator, then ends its background work.
-    /// What is to be held [`at_least`](crate::LockBuilder::at_least) for a time stays in the store for the rest of it.
+    /// What is to be held [`at_least`](crate::Coordinator::lock) for a time stays in the store for the rest of it.
     /// Bodies that are running see their lease lost. Those who wait for a lock, for the result of another call or for a
     /// saga get [`Error::ShutDown`], and so do new calls.
     ///
