@@ -34,12 +34,16 @@ mod defaults;
 mod etcd;
 mod examination;
 mod ext;
+#[cfg(any(feature = "etcd", feature = "zookeeper"))]
+mod hosts;
 mod lease;
 mod limits;
 mod line;
 mod log;
 mod memory;
 mod owners;
+#[cfg(any(feature = "etcd", feature = "zookeeper"))]
+mod percent;
 #[cfg(feature = "postgres")]
 mod postgres;
 mod record;

@@ -14,7 +14,7 @@ use tonic::{Request, Status};
 use tonic_prost::ProstCodec;
 use tracing::debug;
 
-use super::address::{Address, Server};
+use super::address::Address;
 use super::failure::{self, Refusal};
 use super::grants::Grants;
 use super::hearing;
@@ -25,6 +25,7 @@ use super::watchers::Command;
 use super::wire::{Compare, RangeRequest, RangeResponse, TxnRequest, TxnResponse};
 use super::{tls, wire};
 use crate::error::{Error, StoreError, StoreErrorKind};
+use crate::store::hosts::Server;
 use crate::store::{Result, lease};
 
 const RANGE: &str = "/etcdserverpb.KV/Range";

@@ -1,26 +1,11 @@
 //! Encrypted connections.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use tonic::transport::{Certificate, ClientTlsConfig, Identity};
 
 use crate::error::{Error, StoreError, StoreErrorKind};
-
-/// The files that the URL names.
-#[derive(Debug, Default)]
-pub(super) struct Files {
-    /// Whose certificates a server may have, in place of the system's.
-    pub(super) roots: Option<PathBuf>,
-    /// Ours.
-    pub(super) certificate: Option<PathBuf>,
-    pub(super) key: Option<PathBuf>,
-}
-
-impl Files {
-    pub(super) fn is_empty(&self) -> bool {
-        self.roots.is_none() && self.certificate.is_none() && self.key.is_none()
-    }
-}
+use crate::store::hosts::Files;
 
 pub(super) fn connector(files: &Files) -> Result<ClientTlsConfig, Error> {
     let config = match &files.roots {

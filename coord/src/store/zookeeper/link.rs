@@ -11,7 +11,7 @@ use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
 use tracing::debug;
 
-use super::address::{Address, Server};
+use super::address::Address;
 use super::clock::{Clock, Time};
 use super::connection::{self, BoxedStream, Connection, News};
 use super::lines::Lines;
@@ -20,6 +20,7 @@ use super::wire::{Change, Code, Done, Reply, Request, Session, Stat};
 use super::{failure, hearing, path, sweep, tls};
 use crate::error::StoreError;
 use crate::store::Result;
+use crate::store::hosts::Server;
 use crate::store::wakes::Wakes;
 
 /// How many records' headers are kept.

@@ -16,6 +16,8 @@ use std::fmt::Write as _;
 
 use sha2::{Digest, Sha256};
 
+use crate::store::percent;
+
 /// How many shards there are.
 pub(super) const SHARDS: usize = 256;
 
@@ -147,15 +149,7 @@ fn escape(name: &str, to: &mut String) {
 
 /// The name that a node's was made from.
 pub(super) fn unescape(name: &str) -> Option<String> {
-    let mut bytes = Vec::with_capacity(name.len());
-    let mut rest = name;
-    while let Some((before, escaped)) = rest.split_once('%') {
-        bytes.extend_from_slice(before.as_bytes());
-        bytes.push(u8::from_str_radix(escaped.get(..2)?, 16).ok()?);
-        rest = &escaped[2..];
-    }
-    bytes.extend_from_slice(rest.as_bytes());
-    String::from_utf8(bytes).ok()
+    percent::decode(name)
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! Encrypted connections.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use rustls::pki_types::pem::PemObject;
@@ -13,24 +13,9 @@ use super::connection::BoxedStream;
 use super::failure;
 use crate::error::{Error, StoreError, StoreErrorKind};
 use crate::store::Result as StoreResult;
+use crate::store::hosts::Files;
 
 pub(super) type Connector = TlsConnector;
-
-/// The files that the URL names.
-#[derive(Debug, Default)]
-pub(super) struct Files {
-    /// Whose certificates a server may have, in place of the system's.
-    pub(super) roots: Option<PathBuf>,
-    /// Ours.
-    pub(super) certificate: Option<PathBuf>,
-    pub(super) key: Option<PathBuf>,
-}
-
-impl Files {
-    pub(super) fn is_empty(&self) -> bool {
-        self.roots.is_none() && self.certificate.is_none() && self.key.is_none()
-    }
-}
 
 pub(super) fn connector(files: &Files) -> Result<Connector, Error> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
