@@ -10,10 +10,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use futures_util::future::join_all;
 
 pub(crate) use self::dependencies::Dependencies;
 pub use self::dependencies::Dependency;
+use crate::clock::{Deadline, Moment};
 use crate::context::{Context, StoreId};
 use crate::error::Error;
 use crate::key::{Key, Renderer};
@@ -22,6 +24,9 @@ use crate::store::{self, IntoStore, MemoryStore, Store, Timed};
 const DEFAULT_NAMESPACE: &str = "coord";
 const DEFAULT_SAGA_RETENTION: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 const DEFAULT_LOCK_TTL: Duration = Duration::from_secs(30);
+/// For how long a shutdown waits for bodies to end, and then for what they held to be given back: a store may be away, or
+/// a runtime stand still.
+const SHUTDOWN_PATIENCE: Duration = Duration::from_secs(5);
 
 static INSTALLED: OnceLock<Coordinator> = OnceLock::new();
 
@@ -143,8 +148,9 @@ impl Coordinator {
     /// Bodies that are running see their lease lost. Those who wait for a lock, for the result of another call or for a
     /// saga get [`Error::ShutDown`], and so do new calls.
     ///
-    /// Leases and records are given back within 5 seconds, or not here: what a store that is away has not been told by
-    /// then is tried on in the background for as long as the runtime lasts, and else expires in the store.
+    /// Sagas and handlers of requests end within 5 seconds, and leases and records are given back within as many, or not
+    /// here: what a store that is away has not been told by then is tried on in the background for as long as the runtime
+    /// lasts, and else expires in the store.
     ///
     /// Dropping the future leaves what was not released yet to expire in the store, or to another call of this.
     pub async fn shutdown(&self) {
@@ -156,7 +162,9 @@ impl Coordinator {
             services.partition(|service| service.stands_on_others())
         };
         for ending in [above, below] {
-            join_all(ending.into_iter().map(Service::shut_down)).await;
+            let until = Deadline::of_lease(Moment::now(), SHUTDOWN_PATIENCE);
+            let ending = join_all(ending.into_iter().map(Service::shut_down));
+            until.limit(ending.map(drop)).await;
         }
         services().unwrap_or_else(PoisonError::into_inner).clear();
     }

@@ -4,11 +4,14 @@
 
 use std::time::Duration;
 
+use coord::__private::run_saga;
 use coord::saga::SagaState;
 use coord::testing::{Fault, FaultStore, Operation, Rule};
 use coord::{Coordinator, Error, SagaError, saga};
+use coord_tests::PATIENCE;
 use coord_tests::fleet::Fleet;
 use serde::{Deserialize, Serialize};
+use tokio::runtime::Builder;
 
 use crate::running::{dies, faulty, stands_in};
 use crate::shop::{Does, Door, Shop, ShopError, process};
@@ -315,5 +318,32 @@ fn a_saga_whose_runtime_has_ended_is_recovered_in_its_own_process() {
             .await
             .unwrap();
     });
+    assert_eq!(shop.asked(), ["reserve", "charge", "charge", "ship"]);
+}
+
+/// Nobody drives it any more, so that the saga does not see that it is to end.
+#[test]
+fn a_shutdown_does_not_wait_for_ever_for_a_saga_whose_runtime_stands_still() {
+    let runtime = || Builder::new_current_thread().enable_all().build().unwrap();
+    let (fleet, shop) = (Fleet::on_memory(), Shop::default());
+    let still = runtime();
+    let coord = still.block_on(async {
+        let coord = process(&fleet, &shop).await;
+        let (_door, handle) = stands_in(&coord, &shop, "charge").await;
+        assert_eq!(handle.status().await.unwrap(), Some(SagaState::Running));
+        coord
+    });
+    let mut paused = Builder::new_current_thread();
+    let paused = paused.enable_all().start_paused(true).build().unwrap();
+    paused.block_on(async {
+        let shutdown = tokio::time::timeout(PATIENCE, coord.shutdown());
+        shutdown.await.expect("the end of the shutdown");
+    });
+    runtime().block_on(async {
+        let other = process(&fleet, &shop).await;
+        assert_eq!(other.recover().await.unwrap().resumed, 1);
+        run_saga(Some(&other), crate::shop::order()).await.unwrap();
+    });
+    drop(still);
     assert_eq!(shop.asked(), ["reserve", "charge", "charge", "ship"]);
 }

@@ -28,7 +28,7 @@ use tokio::time::Instant;
 
 use self::state::{State, Task, here};
 use super::holding::Holding;
-use crate::clock::{Deadline, Moment};
+use crate::clock::Moment;
 use crate::coordinator::Service;
 use crate::store::{OwnerId, Store};
 
@@ -37,8 +37,6 @@ const BATCH: usize = 250;
 /// How long the task stays when there is nothing to keep, so that a lock taken now and then does not start
 /// a task each time.
 const LINGER: Duration = Duration::from_secs(1);
-/// For how long a shutdown waits for a store that is away, or for a runtime that nobody drives.
-const SHUTDOWN_PATIENCE: Duration = Duration::from_secs(5);
 
 /// What can be kept: something of ours in the store that ends there unless it is renewed.
 pub(crate) trait Kept: Send + Sync + Sized + 'static {
@@ -287,8 +285,7 @@ impl<K: Kept> Service for Keeper<K> {
     fn shut_down(self: Arc<Self>) -> Pin<Box<dyn Future<Output = ()> + Send>> {
         Box::pin(async move {
             self.close();
-            let until = Deadline::of_lease(Moment::now(), SHUTDOWN_PATIENCE);
-            until.limit(self.done()).await;
+            self.done().await;
         })
     }
 }
