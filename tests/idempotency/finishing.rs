@@ -1,9 +1,13 @@
 //! A result that comes late, and one whose way to the store is bad.
 
+use std::sync::mpsc;
+use std::thread;
+
 use coord::idempotency::IdempotencyBuilder;
 use coord::testing::{Fault, Operation};
 use coord::{Error, Outcome};
 use coord_tests::fleet::{Fleet, LONG, SHORT};
+use tokio::runtime::Builder;
 use tokio::task::JoinHandle;
 
 use crate::records::{KEY, Runs, pays, record, stands_in_its_body, stored};
@@ -153,4 +157,61 @@ pub(crate) async fn a_store_that_stays_away_is_told_of(fleet: &Fleet) {
     assert!(matches!(error, Error::Store(_)), "{error:?}");
     let entry = fleet.store().get_record(&record(fleet, KEY)).await.unwrap();
     assert!(entry.is_none());
+}
+
+/// Whoever shuts down may end the process then, and nothing is stored any more.
+#[tokio::test]
+async fn a_result_that_is_on_its_way_is_waited_for_by_a_shutdown() {
+    let fleet = Fleet::on_memory();
+    let (store, coord) = fleet.faulty().await;
+    let (door, call) = stands_in_its_body(coord.idempotency(KEY).lease(LONG), 7).await;
+    let (_closed, _other) = stands_in_its_body(coord.idempotency("b").lease(LONG), 8).await;
+    let held = store.hold(Operation::Put);
+    door.open();
+    held.reached().await;
+    let released = coord_tests::until("the other to be released", async || {
+        stored(&fleet, "b").await.is_none().then_some(())
+    });
+    tokio::select! {
+        () = coord.shutdown() => panic!("it is not stored yet"),
+        () = released => held.release(),
+    }
+    coord.shutdown().await;
+    let other = fleet.process().await;
+    assert_eq!(pays(&other, 9).await.unwrap(), Outcome::Replayed(7));
+    assert_eq!(call.await.unwrap().unwrap(), Outcome::Executed(7));
+}
+
+/// While a body does something without an await, it cannot be dropped, and nobody else may begin.
+#[test]
+fn a_body_that_is_at_work_is_followed_by_nobody_when_its_process_shuts_down() {
+    let fleet = Fleet::on_memory();
+    let runtime = || Builder::new_current_thread().enable_all().build().unwrap();
+    let (one, other) = runtime().block_on(fleet.two());
+    let (begins, begun) = mpsc::channel();
+    let (goes_on, go_on) = mpsc::channel();
+    let call = one.idempotency(KEY).lease(LONG);
+    let call = thread::spawn(move || {
+        let body = async || {
+            begins.send(()).unwrap();
+            go_on.recv().unwrap();
+            Ok::<_, Error>(7)
+        };
+        runtime().block_on(call.run(body))
+    });
+    begun.recv().unwrap();
+    let mut paused = Builder::new_current_thread();
+    let paused = paused.enable_all().start_paused(true).build().unwrap();
+    paused.block_on(one.shutdown());
+    runtime().block_on(async {
+        let refused = other.idempotency(KEY).reject();
+        let refused = refused.run(async || Ok::<_, Error>(8)).await;
+        assert!(
+            matches!(refused, Err(Error::InProgress { .. })),
+            "{refused:?}"
+        );
+        goes_on.send(()).unwrap();
+        assert_eq!(call.join().unwrap().unwrap(), 7);
+        assert_eq!(pays(&other, 9).await.unwrap(), Outcome::Replayed(7));
+    });
 }

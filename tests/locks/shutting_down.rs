@@ -1,11 +1,14 @@
 //! Coordinators that shut down, and which coordinator is the current one.
 
 use std::future::pending;
+use std::sync::mpsc;
+use std::thread;
 use std::time::Duration;
 
 use coord::testing::{Fault, Operation, Rule};
 use coord::{Coordinator, Error};
 use coord_tests::PATIENCE;
+use tokio::runtime::Builder;
 
 use crate::fleet::{Dropped, Fleet, LONG, SHORT};
 
@@ -112,6 +115,55 @@ pub(crate) async fn a_second_shutdown_is_harmless(fleet: &Fleet) {
     let unused = fleet.process().await;
     unused.shutdown().await;
     unused.shutdown().await;
+}
+
+/// While it does something without an await, it cannot be dropped, and nobody else may begin.
+#[test]
+fn what_a_body_is_at_work_under_is_not_given_back() {
+    let fleet = Fleet::on_memory();
+    let runtime = || Builder::new_current_thread().enable_all().build().unwrap();
+    let (one, other) = runtime().block_on(fleet.two());
+    let (begins, begun) = mpsc::channel();
+    let (goes_on, go_on) = mpsc::channel();
+    let coord = one.clone();
+    let call = thread::spawn(move || {
+        let body = async |_: &coord::Lease| {
+            begins.send(()).unwrap();
+            go_on.recv().unwrap();
+            pending::<Result<(), Error>>().await
+        };
+        runtime().block_on(async { coord.lock("a").ttl(LONG).run(body).await })
+    });
+    begun.recv().unwrap();
+    let mut paused = Builder::new_current_thread();
+    let paused = paused.enable_all().start_paused(true).build().unwrap();
+    paused.block_on(one.shutdown());
+    runtime().block_on(async {
+        assert!(other.lock("a").try_acquire().await.unwrap().is_none());
+        goes_on.send(()).unwrap();
+        let out = call.join().unwrap();
+        assert!(matches!(out, Err(Error::LockLost { .. })), "{out:?}");
+    });
+}
+
+/// Whoever shuts down may end the process then, and nothing is released any more.
+#[tokio::test]
+async fn a_release_that_is_on_its_way_is_waited_for() {
+    let fleet = Fleet::on_memory();
+    let (store, coord) = fleet.faulty().await;
+    let [lease, other] = [coord.lock("a"), coord.lock("b")].map(|lock| lock.ttl(LONG).acquire());
+    let (lease, _other) = tokio::try_join!(lease, other).unwrap();
+    let held = store.hold(Operation::Release);
+    let release = tokio::spawn(lease.release());
+    held.reached().await;
+    let other_line = fleet.line("lock", "b");
+    tokio::select! {
+        () = coord.shutdown() => panic!("it is not released yet"),
+        () = other_line.until(0, 0) => held.release(),
+    }
+    coord.shutdown().await;
+    assert_eq!(fleet.line("lock", "a").counts().await, (0, 0));
+    release.await.unwrap().unwrap();
 }
 
 /// A lease that a call gets while the coordinator shuts down has nobody to keep it.

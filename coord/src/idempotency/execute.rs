@@ -71,7 +71,7 @@ impl<'c> Mine<'c> {
     /// Releases the record, so that the next call begins at once.
     pub(super) async fn give_up(&mut self) {
         let keeper = &self.call.keeper;
-        keeper.forget(&self.running);
+        let _leaving = keeper.forget(&self.running);
         self.running.end();
         let request = self.running.release();
         if keeper.store.delete_record(&request).await.is_ok() {
@@ -99,6 +99,8 @@ impl<'c> Mine<'c> {
         emit(call.template, IdempotencyEvent::Miss { attempt });
         let began = Moment::now();
         let output = self.run_body(start).await.ok_or_else(|| call.lost())?;
+        // From here on the result is on its way, and a shutdown waits for that.
+        let _leaving = call.keeper.forget(&self.running);
         let took = began.elapsed();
 
         let Some(state) = (codec.state_of)(&output) else {
@@ -150,7 +152,7 @@ impl<'c> Mine<'c> {
         );
         let running = &*self.running;
         let lost = pin!(running.lost(&call.keeper));
-        while_held(lost, || running.is_ours(), body.as_mut()).await
+        while_held(lost, || running.at_work(), body.as_mut()).await
     }
 
     /// Stores a finished record in the place of the running one.
@@ -159,7 +161,6 @@ impl<'c> Mine<'c> {
     /// took it, the result is stored all the same.
     async fn complete(&mut self, record: Vec<u8>) -> Result<Completed, Error> {
         let call = self.call;
-        call.keeper.forget(&self.running);
         let mut condition = self.running.end();
         let value = Bytes::from(record);
         loop {

@@ -46,6 +46,17 @@ struct State {
     renewing: bool,
     /// Whether the last renewal failed.
     failing: bool,
+    /// Whether the body is being polled.
+    at_work: bool,
+}
+
+/// That the body is being polled.
+pub(super) struct AtWork<'a>(&'a Running);
+
+impl Drop for AtWork<'_> {
+    fn drop(&mut self) {
+        self.0.state().at_work = false;
+    }
 }
 
 #[derive(PartialEq, Eq)]
@@ -85,6 +96,7 @@ impl Running {
             due: sent.instant() + lease / 3,
             renewing: false,
             failing: false,
+            at_work: false,
         };
         Self {
             name,
@@ -115,6 +127,17 @@ impl Running {
         let mut state = self.state();
         self.lose_if_past(&mut state, Moment::now());
         state.standing == Standing::Running
+    }
+
+    /// The body is about to be polled, if the record is ours. Until what this returns is dropped, no shutdown releases it.
+    pub(super) fn at_work(&self) -> Option<AtWork<'_>> {
+        let mut state = self.state();
+        self.lose_if_past(&mut state, Moment::now());
+        if state.standing != Standing::Running {
+            return None;
+        }
+        state.at_work = true;
+        Some(AtWork(self))
     }
 
     pub(super) fn deadline(&self) -> Deadline {
@@ -251,13 +274,12 @@ impl Kept for Running {
         self.changed.notify_waiters();
     }
 
-    fn shut_down(&self) -> Job {
+    fn shut_down(&self) -> Option<Job> {
         let mut state = self.state();
         if state.standing == Standing::Running {
             self.lose(&mut state);
         }
-        drop(state);
-        self.job(Work::Release(self.release()))
+        (!state.at_work).then(|| self.job(Work::Release(self.release())))
     }
 
     async fn renew(store: Arc<dyn Store>, batch: Vec<(Arc<Self>, PutRequest)>) {

@@ -297,7 +297,8 @@ impl Place<'_> {
 
     /// Leaves the line and says so to the store, so that whoever comes next need not find out.
     async fn leave(mut self) {
-        self.keeper.forget(&self.holding);
+        let keeper = self.keeper;
+        let _leaving = keeper.forget(&self.holding);
         self.holding.end(Moment::now());
         self.leaves = self
             .keeper

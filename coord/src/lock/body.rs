@@ -35,7 +35,7 @@ where
     let done = {
         let body = start(Arc::clone(&lease));
         let body = pin!(context.scope(body).instrument(span.clone()));
-        while_held(pin!(lease.lost()), || lease.has_not_ended(), body).await
+        while_held(pin!(lease.lost()), || lease.at_work(), body).await
     };
     match done {
         None => failed(lost(&lease)),
@@ -48,19 +48,22 @@ where
     }
 }
 
-/// The output of `body`, or `None` if what it needs was `lost` before. Whether it `is_held` is looked at before
-/// each poll of the body: one that wakes after a long pause must not go on.
+/// The output of `body`, or `None` if what it needs was `lost` before. That is looked at before each poll of the body:
+/// one that wakes after a long pause must not go on. What `at_work` gives, unless it is lost, is kept during the poll.
 ///
 /// Both are pinned where they are made: an `async fn` has room for what it takes twice.
-pub(crate) async fn while_held<F: Future>(
+pub(crate) async fn while_held<F: Future, AtWork>(
     mut lost: Pin<&mut impl Future<Output = ()>>,
-    is_held: impl Fn() -> bool,
+    at_work: impl Fn() -> Option<AtWork>,
     mut body: Pin<&mut F>,
 ) -> Option<F::Output> {
     std::future::poll_fn(|cx| {
-        if lost.as_mut().poll(cx).is_ready() || !is_held() {
+        if lost.as_mut().poll(cx).is_ready() {
             return Poll::Ready(None);
         }
+        let Some(_at_work) = at_work() else {
+            return Poll::Ready(None);
+        };
         body.as_mut().poll(cx).map(Some)
     })
     .await

@@ -6,6 +6,8 @@
 //! 2. The deadline of a held lease is counted from when the request that proved it was sent, so it comes
 //!    before the store gives the lease away. Past it the lease is lost, whatever the network does.
 //! 3. Whoever waits for a change creates the `Notified` first and looks at the standing second.
+//! 4. A body is polled only while it is held, and is then at work. What a body is at work under is not given back by
+//!    a shutdown, but by the one who has the body, and drops it at its next await.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -52,6 +54,8 @@ struct State {
     failing_since: Option<Moment>,
     /// Until when it is kept, even if it is given back before.
     at_least_until: Option<Instant>,
+    /// How many bodies are being polled under it.
+    at_work: u32,
 }
 
 #[derive(Debug, Clone)]
@@ -71,6 +75,9 @@ pub(super) enum Standing {
     /// The store has failed for too long to go on waiting.
     Failed(StoreError),
 }
+
+/// That a body is being polled under something that is held.
+pub(crate) struct AtWork<'a>(&'a Holding);
 
 /// What something was when it was given back.
 #[derive(Debug)]
@@ -106,6 +113,7 @@ impl Holding {
             overtaken: false,
             failing_since: None,
             at_least_until: None,
+            at_work: 0,
         };
         Self {
             lease,
@@ -155,6 +163,17 @@ impl Holding {
         let mut state = self.state();
         self.lose_if_past(&mut state, now);
         matches!(state.standing, Standing::Held(_))
+    }
+
+    /// A body is about to be polled, if it is held.
+    pub(super) fn at_work(&self) -> Option<AtWork<'_>> {
+        let mut state = self.state();
+        self.lose_if_past(&mut state, Moment::now());
+        if !matches!(state.standing, Standing::Held(_)) {
+            return None;
+        }
+        state.at_work += 1;
+        Some(AtWork(self))
     }
 
     pub(super) fn deadline(&self) -> Deadline {
@@ -235,16 +254,17 @@ impl Holding {
         self.state().at_least_until = Some(at_least_until);
     }
 
-    /// Ends it, because the coordinator shuts down: a body that runs sees its lease lost. For how long it has to stay
-    /// after now all the same.
-    pub(super) fn shut_down(&self) -> Option<Duration> {
+    /// Ends it, because the coordinator shuts down: a body that runs sees its lease lost. Whether one is at work, and for
+    /// how long it has to stay after now all the same.
+    pub(super) fn shut_down(&self) -> (bool, Option<Duration>) {
         let mut state = self.state();
         state.standing = match state.standing {
             Standing::Held(_) => Standing::Lost,
             _ => Standing::OutOfLine,
         };
         self.notify();
-        rest(state.at_least_until, Moment::now())
+        let rest = rest(state.at_least_until, Moment::now());
+        (state.at_work > 0, rest)
     }
 
     /// What the keeper is to do at `now`. A renewal that is nearly due goes along, so that
@@ -343,6 +363,12 @@ impl Holding {
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for AtWork<'_> {
+    fn drop(&mut self) {
+        self.0.state().at_work -= 1;
     }
 }
 

@@ -9,7 +9,8 @@
 //!    whether it is held. The task there sees to it, and no other, which could stop halfway. What was not on a
 //!    runtime, or whose runtime has gone away, is at home with the first task that has a turn. So is, after a
 //!    while, what is to be done once: a runtime may stand still just because a call has ended.
-//! 3. A lease is taken out of the keeper before its release is sent, so no renewal follows a release.
+//! 3. A lease is taken out of the keeper before its release is sent, so no renewal follows a release. A shutdown waits
+//!    for those who are at that, and for bodies that are being polled, which end at their next await.
 //! 4. A renewal that fails is tried again until the lease's own deadline, which then makes it lost, also while the
 //!    answer to a renewal is still to come.
 
@@ -57,8 +58,9 @@ pub(crate) trait Kept: Send + Sync + Sized + 'static {
     /// The task that kept it is gone, with the renewal that was under way. Wakes whoever waits for a change.
     fn left_alone(&self);
 
-    /// Ends it because the coordinator shuts down, and says what is to be done then.
-    fn shut_down(&self) -> Self::Job;
+    /// Ends it because the coordinator shuts down, and says what is to be done then; `None` if a body is being polled:
+    /// whoever has that gives it back.
+    fn shut_down(&self) -> Option<Self::Job>;
 
     /// Renews several, and tells each how that went.
     fn renew(
@@ -119,9 +121,19 @@ impl<K: Kept> Keeper<K> {
         true
     }
 
-    /// Stops renewing. An answer that is still under way changes nothing once the holding has ended.
-    pub(crate) fn forget(&self, kept: &K) {
-        self.state().kept.remove(&kept.owner());
+    /// Stops renewing, because it is being given back until what this returns is dropped. An answer that is still under
+    /// way changes nothing once the holding has ended.
+    #[must_use = "a shutdown waits for it"]
+    pub(crate) fn forget(&self, kept: &K) -> Leaving<'_, K> {
+        let owner = kept.owner();
+        let mut state = self.state();
+        state.kept.remove(&owner);
+        state.leaving.insert(owner, ());
+        drop(state);
+        Leaving {
+            keeper: self,
+            owner,
+        }
     }
 
     /// Looks at it again now, because it has become due.
@@ -138,6 +150,7 @@ impl<K: Kept> Keeper<K> {
         let (here, home) = here();
         let mut state = self.state();
         state.kept.remove(&kept.owner());
+        state.leaving.remove(&kept.owner());
         state.queue(job, home);
         self.see_to(state, here, None);
     }
@@ -287,6 +300,19 @@ impl<K: Kept> Service for Keeper<K> {
             self.close();
             self.done().await;
         })
+    }
+}
+
+/// Something that is being given back by whoever has it.
+pub(crate) struct Leaving<'a, K: Kept> {
+    keeper: &'a Keeper<K>,
+    owner: OwnerId,
+}
+
+impl<K: Kept> Drop for Leaving<'_, K> {
+    fn drop(&mut self) {
+        self.keeper.state().leaving.remove(&self.owner);
+        self.keeper.idle.notify_waiters();
     }
 }
 

@@ -68,13 +68,13 @@ impl Kept for Holding {
         self.left_alone();
     }
 
-    fn shut_down(&self) -> Job {
-        let rest = self.shut_down();
-        Job {
+    fn shut_down(&self) -> Option<Job> {
+        let (at_work, rest) = self.shut_down();
+        (!at_work).then(|| Job {
             lease: self.lease.clone(),
             kind: rest.map_or(JobKind::Release, JobKind::KeepFor),
             until: self.deadline(),
-        }
+        })
     }
 
     async fn renew(store: Arc<dyn Store>, batch: Vec<(Arc<Self>, Renewal)>) {

@@ -11,7 +11,7 @@ use tracing::Span;
 
 use super::Few;
 use super::acquire::{Got, persist};
-use super::holding::{Ended, Holding, rest};
+use super::holding::{AtWork, Ended, Holding, rest};
 use super::keeper::Keeper;
 use crate::clock::Moment;
 use crate::context::LockName;
@@ -101,8 +101,16 @@ impl Lease {
         is_held
     }
 
-    pub(crate) fn has_not_ended(&self) -> bool {
+    fn has_not_ended(&self) -> bool {
         self.parts.iter().all(|part| part.holding.is_held())
+    }
+
+    /// Unless it has ended, keeps a shutdown from giving it back for as long as what this returns is there.
+    pub(crate) fn at_work(&self) -> Option<Few<AtWork<'_>>> {
+        self.parts
+            .iter()
+            .map(|part| part.holding.at_work())
+            .collect()
     }
 
     /// Resolves when the lease is no longer held: the store has lost it, it could not be renewed in time, or
@@ -169,7 +177,7 @@ impl Lease {
     ) -> Result<(), Error> {
         let holding = &*part.holding;
         let rest = rest(self.at_least_until, now);
-        self.keeper.forget(holding);
+        let _leaving = self.keeper.forget(holding);
         let lost = Error::LockLost {
             template: holding.template(),
         };

@@ -123,7 +123,7 @@ impl SoFar<'_> {
     /// Gives them back now, so that others need not wait for the background.
     async fn give_back(mut self) {
         let releases = self.got.iter().map(|got| async {
-            self.keeper.forget(&got.holding);
+            let _leaving = self.keeper.forget(&got.holding);
             got.holding.end(Moment::now());
             self.keeper
                 .store

@@ -16,6 +16,8 @@ const LEFT_AT_HOME: Duration = Duration::from_millis(250);
 
 pub(super) struct State<K: Kept> {
     pub(super) kept: OwnerMap<(Arc<K>, Home)>,
+    /// What is given back by whoever has it.
+    pub(super) leaving: OwnerMap<()>,
     jobs: Vec<Queued<K::Job>>,
     pub(super) tasks: Vec<Task>,
     pub(super) shut_down: bool,
@@ -68,6 +70,7 @@ impl<K: Kept> State<K> {
     pub(super) fn new() -> Self {
         Self {
             kept: OwnerMap::default(),
+            leaving: OwnerMap::default(),
             jobs: Vec::new(),
             tasks: Vec::new(),
             shut_down: false,
@@ -146,8 +149,11 @@ impl<K: Kept> State<K> {
     /// Ends all that is kept, and leaves that and every other job to the task at `home`.
     pub(super) fn shut_down(&mut self, home: Home) {
         self.shut_down = true;
-        for (kept, _) in std::mem::take(&mut self.kept).into_values() {
-            self.queue(kept.shut_down(), home);
+        for (owner, (kept, _)) in std::mem::take(&mut self.kept) {
+            match kept.shut_down() {
+                Some(job) => self.queue(job, home),
+                None => drop(self.leaving.insert(owner, ())),
+            }
         }
         for one in &mut self.jobs {
             one.home = home;
@@ -174,6 +180,6 @@ impl<K: Kept> State<K> {
     /// Whether there is nothing to wait for: nothing is under way, and no task will do more.
     pub(super) fn is_done(&self) -> bool {
         let is_idle = self.jobs.is_empty() && self.tasks.iter().all(|task| !task.is_busy);
-        is_idle || self.tasks.is_empty()
+        self.leaving.is_empty() && (is_idle || self.tasks.is_empty())
     }
 }
