@@ -75,6 +75,15 @@ impl Deadline {
         }
     }
 
+    /// When half of the time is over; the deadline itself, if that is past.
+    pub(crate) fn half(self) -> Self {
+        let half = Self {
+            sent: self.sent,
+            valid_for: self.valid_for / 2,
+        };
+        if half.is_past() { self } else { half }
+    }
+
     pub(crate) fn is_past(self) -> bool {
         self.is_past_at(Moment::now())
     }

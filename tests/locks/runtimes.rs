@@ -229,3 +229,27 @@ fn a_shutdown_does_not_wait_for_ever_for_a_runtime_that_stands_still() {
     paused.block_on(in_time(one.shutdown()));
     drop((held, still));
 }
+
+/// Where it was only asked about, nobody renews it.
+#[test]
+fn a_lease_whose_loss_is_waited_for_does_not_follow_who_asks_elsewhere_and_stands_still() {
+    let fleet = Fleet::on_memory();
+    let (one, other) = runtime().block_on(fleet.two());
+    let still = runtime();
+    runtime().block_on(async {
+        let lease = one.lock("a").ttl(SHORT * 3).acquire().await.unwrap();
+        let passed = async {
+            std::thread::scope(|scope| {
+                scope.spawn(|| still.block_on(async { assert!(lease.is_held()) }));
+            });
+            fleet.let_pass(SHORT * 9).await;
+            other.lock("a").try_acquire().await.unwrap()
+        };
+        tokio::select! {
+            biased;
+            () = lease.lost() => panic!("it was lost"),
+            free = passed => assert!(free.is_none()),
+        }
+    });
+    drop(still);
+}

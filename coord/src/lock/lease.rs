@@ -287,7 +287,8 @@ async fn lost(holding: &Holding, keeper: &Arc<Keeper>) {
             return;
         }
         keeper.keep_here(holding);
-        // The keeper's task may be late, on a thread that somebody blocks.
-        holding.deadline().limit(changed).await;
+        // A renewal is over by half of the time. If it is not, the keeper's task may be on a runtime that stands still, on
+        // which somebody has asked about the lease; or late, on a thread that somebody blocks.
+        holding.deadline().half().limit(changed).await;
     }
 }
