@@ -31,10 +31,11 @@ tokio::task_local! {
 #[derive(Debug, Clone)]
 pub struct Context {
     correlation_id: Arc<str>,
-    held: Option<Arc<Held>>,
+    /// From the outermost inwards.
+    held: Option<Arc<[Arc<Held>]>>,
 }
 
-/// One thing that the current code runs inside of; the ones around that follow in `outer`.
+/// One thing that the current code runs inside of.
 #[derive(Debug)]
 struct Held {
     /// Whether the body that ran inside of it has ended. Contexts are cloned, and may outlive it.
@@ -46,7 +47,6 @@ struct Held {
     lock: Option<(Arc<str>, LockName)>,
     /// The id, if it is a saga, and what its steps wait for.
     saga: Option<(Arc<str>, Arc<Waits>)>,
-    outer: Option<Arc<Held>>,
 }
 
 /// A store of this process, told from others.
@@ -62,19 +62,16 @@ impl Held {
     fn has_ended(&self) -> bool {
         self.ended.load(Ordering::Relaxed)
     }
-
-    /// From the innermost outwards.
-    fn chain(innermost: Option<&Self>) -> impl Iterator<Item = &Self> {
-        std::iter::successors(innermost, |held| held.outer.as_deref())
-    }
 }
 
 /// The context of one body, which is inside of something that the code around it is not inside of.
 #[derive(Debug)]
 pub(crate) struct Inside {
     context: Context,
-    /// How many things that is.
-    things: usize,
+    /// What the code around is inside of, and then what it is not: from the outermost inwards.
+    held: Vec<Arc<Held>>,
+    /// How many of them are the body's own.
+    own: usize,
 }
 
 impl Inside {
@@ -85,19 +82,13 @@ impl Inside {
         lock: Option<(Arc<str>, LockName)>,
         saga: Option<(Arc<str>, Arc<Waits>)>,
     ) -> Self {
-        let mut outer = self.context.held.take();
-        // What goes on and on in tasks that each spawn the next does not pile up.
-        while let Some(ended) = outer.take_if(|held| held.has_ended()) {
-            outer.clone_from(&ended.outer);
-        }
-        self.things += 1;
-        self.context.held = Some(Arc::new(Held {
+        self.own += 1;
+        self.held.push(Arc::new(Held {
             ended: AtomicBool::new(false),
             resource,
             store,
             lock,
             saga,
-            outer,
         }));
         self
     }
@@ -109,11 +100,15 @@ impl Inside {
     /// Runs the body in this context. When it has ended or is dropped, it is inside of nothing any more, whoever has its
     /// context.
     pub(crate) fn scope<F: Future>(self, body: F) -> impl Future<Output = F::Output> + use<F> {
-        let ends = Ends {
-            innermost: self.context.held.clone(),
-            things: self.things,
-        };
-        self.context.enter(body.map(move |output| {
+        let Self {
+            mut context,
+            held,
+            own,
+        } = self;
+        let held: Arc<[_]> = held.into();
+        context.held = Some(Arc::clone(&held));
+        let ends = Ends { held, own };
+        context.enter(body.map(move |output| {
             drop(ends);
             output
         }))
@@ -122,13 +117,13 @@ impl Inside {
 
 /// Dropped, it ends what a body was inside of.
 struct Ends {
-    innermost: Option<Arc<Held>>,
-    things: usize,
+    held: Arc<[Arc<Held>]>,
+    own: usize,
 }
 
 impl Drop for Ends {
     fn drop(&mut self) {
-        for held in Held::chain(self.innermost.as_deref()).take(self.things) {
+        for held in self.held.iter().rev().take(self.own) {
             held.ended.store(true, Ordering::Relaxed);
         }
     }
@@ -260,11 +255,16 @@ impl Context {
             .unwrap_or(false)
     }
 
-    /// What a body is inside of is added to this.
-    fn outside(self) -> Inside {
+    /// What a body is inside of is added to this. What has ended is left out: tasks that each spawn the next could go on
+    /// without end.
+    fn outside(mut self) -> Inside {
+        let around = self.held.take();
+        let held = around.iter().flat_map(|held| held.iter());
+        let held = held.filter(|held| !held.has_ended()).cloned().collect();
         Inside {
             context: self,
-            things: 0,
+            held,
+            own: 0,
         }
     }
 
@@ -274,6 +274,7 @@ impl Context {
 
     /// What this is inside of, from the innermost outwards.
     fn chain(&self) -> impl Iterator<Item = &Held> {
-        Held::chain(self.held.as_deref()).filter(|held| !held.has_ended())
+        let held = self.held.iter().flat_map(|held| held.iter().rev());
+        held.map(|held| &**held).filter(|held| !held.has_ended())
     }
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use coord::testing::{Fault, Rule};
 use coord::{Context, Coordinator, Error, Lease};
 use coord_tests::PATIENCE;
+use futures_util::future::{BoxFuture, Either};
 use tokio::sync::oneshot;
 
 use crate::fleet::{Dropped, Fleet, LONG, SHORT};
@@ -305,4 +306,50 @@ async fn a_store_that_goes_away_does_not_hold_back_what_a_body_has_returned() {
     let other = fleet.process().await;
     let next = other.lock("a").wait(PATIENCE).acquire().await;
     assert!(next.unwrap().is_held());
+}
+
+/// Each begins inside of the one before, and that ends.
+#[tokio::test]
+async fn bodies_that_follow_each_other_in_tasks_do_not_pile_up() {
+    type Tells = oneshot::Sender<()>;
+    type IsTold = oneshot::Receiver<()>;
+
+    /// Follows a body that is told when this one has begun, and tells when it has ended.
+    fn follow(
+        coord: Coordinator,
+        left: u32,
+        begun: Tells,
+        ended: IsTold,
+    ) -> BoxFuture<'static, String> {
+        Box::pin(async move {
+            let (ends, has_ended) = oneshot::channel();
+            let body = async |_: &Lease| {
+                begun.send(()).unwrap();
+                ended.await.unwrap();
+                if left == 0 {
+                    return Ok::<_, Error>(Either::Left(format!("{:?}", Context::current())));
+                }
+                let (begins, has_begun) = oneshot::channel();
+                let next = follow(coord.clone(), left - 1, begins, has_ended);
+                let next = tokio::spawn(Context::current().unwrap().scope(next));
+                has_begun.await.unwrap();
+                Ok(Either::Right(next))
+            };
+            let out = coord.lock(format!("link:{left}")).run(body).await;
+            match out.unwrap() {
+                Either::Left(context) => context,
+                Either::Right(next) => {
+                    ends.send(()).unwrap();
+                    next.await.unwrap()
+                }
+            }
+        })
+    }
+
+    let coord = Fleet::on_memory().process().await;
+    let [(begins, _begun), (ends, ended)] = [oneshot::channel(), oneshot::channel()];
+    ends.send(()).unwrap();
+    let context = follow(coord, 3, begins, ended).await;
+    assert!(context.contains("link:0"), "{context}");
+    assert!(!context.contains("link:3"), "{context}");
 }
