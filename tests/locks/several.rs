@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use coord::testing::{Fault, Operation, Rule};
 use coord::{Coordinator, Error};
 
 use crate::fleet::{Fleet, LONG, Room, SHORT};
@@ -168,4 +169,26 @@ async fn at_least_counts_from_when_the_last_was_got() {
     holder.release().await.unwrap();
     waiter.await.unwrap().unwrap().release().await.unwrap();
     assert!(line.contenders().await[0].expires_in > LONG / 2);
+}
+
+/// What has become of one is told, and does not keep the other from being given back.
+#[tokio::test(start_paused = true)]
+async fn one_that_is_lost_and_one_that_cannot_be_given_back_in_time() {
+    let fleet = Fleet::on_memory();
+    for keys in [["a", "b"], ["b", "a"]] {
+        let (store, coord) = fleet.faulty().await;
+        let call = coord.lock_all(keys).ttl(LONG * 60).at_least(LONG);
+        let output = call.run(async |_| {
+            fleet.line("lock", "a").lose_holders().await;
+            let away = Rule::on(Operation::Renew).key_containing("lock/b");
+            store.inject(away, Fault::BeforeSend);
+            Ok::<_, Error>(7)
+        });
+        let output = output.await;
+        assert!(matches!(output, Err(Error::LockLost { .. })), "{output:?}");
+        store.heal();
+        let other = fleet.process().await;
+        let next = other.lock_all(keys).wait(LONG * 2).acquire().await;
+        next.unwrap().release().await.unwrap();
+    }
 }

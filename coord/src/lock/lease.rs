@@ -13,9 +13,9 @@ use super::Few;
 use super::acquire::{Got, persist};
 use super::holding::{AtWork, Ended, Holding, rest};
 use super::keeper::Keeper;
-use crate::clock::Moment;
+use crate::clock::{Deadline, Moment};
 use crate::context::LockName;
-use crate::error::Error;
+use crate::error::{Error, StoreError};
 use crate::observe::{LockEvent, emit};
 use crate::store::{FencingToken, Renewal, Renewed};
 
@@ -155,17 +155,11 @@ impl Lease {
         let give_back = |part| self.give_back_part(part, now, patience);
         let result = match &*self.parts {
             [part] => give_back(part).await,
-            parts => {
-                let results = join_all(parts.iter().map(give_back)).await;
-                results.into_iter().collect()
-            }
+            parts => worst(join_all(parts.iter().map(give_back)).await),
         };
-        // Otherwise, or if this is dropped before, a drop of the lease does it again in the background, which changes
-        // nothing if it was done.
-        if !matches!(result, Err(Error::Store(_))) {
-            self.given_back.store(true, Ordering::Release);
-            self.tell(result.is_err(), now);
-        }
+        // If this is dropped before, a drop of the lease does all of it in the background.
+        self.given_back.store(true, Ordering::Release);
+        self.tell(matches!(result, Err(Error::LockLost { .. })), now);
         result
     }
 
@@ -178,34 +172,43 @@ impl Lease {
         let holding = &*part.holding;
         let rest = rest(self.at_least_until, now);
         let _leaving = self.keeper.forget(holding);
-        let lost = Error::LockLost {
+        let lost = || Error::LockLost {
             template: holding.template(),
         };
         let Ended::Held(deadline) = holding.end(now) else {
             self.keeper.give_back_later(holding, rest);
-            return Err(lost);
+            return Err(lost());
         };
         let until = deadline.within(patience, now);
-        let still_held = match rest {
-            None => persist(until, || self.keeper.store.release_lease(&holding.lease)).await?,
-            Some(rest) => {
-                let renewal = [Renewal {
-                    lease: holding.lease.clone(),
-                    ttl: rest,
-                    wait_ttl: rest,
-                }];
-                let renew = || async {
-                    self.keeper
-                        .store
-                        .renew_leases(&renewal)
-                        .await
-                        .pop()
-                        .transpose()
-                };
-                matches!(persist(until, renew).await?, Some(Renewed::Granted(_)))
+        match self.end_in_store(holding, rest, until).await {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(lost()),
+            Err(error) => {
+                self.keeper.give_back_later(holding, rest);
+                Err(error.into())
             }
+        }
+    }
+
+    /// Whether it was still held.
+    async fn end_in_store(
+        &self,
+        holding: &Holding,
+        rest: Option<Duration>,
+        until: Deadline,
+    ) -> Result<bool, StoreError> {
+        let store = &self.keeper.store;
+        let Some(rest) = rest else {
+            return persist(until, || store.release_lease(&holding.lease)).await;
         };
-        if still_held { Ok(()) } else { Err(lost) }
+        let renewal = [Renewal {
+            lease: holding.lease.clone(),
+            ttl: rest,
+            wait_ttl: rest,
+        }];
+        let renew = || async { store.renew_leases(&renewal).await.pop().transpose() };
+        let renewed = persist(until, renew).await?;
+        Ok(matches!(renewed, Some(Renewed::Granted(_))))
     }
 
     fn give_back_later(&self) {
@@ -278,6 +281,13 @@ impl fmt::Debug for Lease {
             .field("held", &self.has_not_ended())
             .finish_non_exhaustive()
     }
+}
+
+/// That one was lost says more than that another could not be given back.
+fn worst(results: Vec<Result<(), Error>>) -> Result<(), Error> {
+    let errors = results.into_iter().filter_map(Result::err);
+    let worst = errors.min_by_key(|error| matches!(error, Error::Store(_)));
+    worst.map_or(Ok(()), Err)
 }
 
 async fn lost(holding: &Holding, keeper: &Arc<Keeper>) {
