@@ -75,6 +75,15 @@ impl Deadline {
         }
     }
 
+    /// The one of both that comes later.
+    pub(crate) fn or_later(self, other: Self) -> Self {
+        if other.instant() > self.instant() {
+            other
+        } else {
+            self
+        }
+    }
+
     /// When half of the time is over; the deadline itself, if that is past.
     pub(crate) fn half(self) -> Self {
         let half = Self {

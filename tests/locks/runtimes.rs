@@ -253,3 +253,26 @@ fn a_lease_whose_loss_is_waited_for_does_not_follow_who_asks_elsewhere_and_stand
     });
     drop(still);
 }
+
+/// Its renewal is never answered, since nobody drives what has sent it.
+#[test]
+fn a_renewal_that_stands_still_with_its_runtime_is_made_where_the_lease_is_now() {
+    let fleet = Fleet::on_memory();
+    let (other, (store, one)) =
+        runtime().block_on(async { (fleet.process().await, fleet.faulty().await) });
+    let still = runtime();
+    let (lease, held) = still.block_on(async {
+        let held = store.hold(Operation::Renew);
+        let lease = one.lock("a").ttl(SHORT * 3).acquire().await.unwrap();
+        held.reached().await;
+        (lease, held)
+    });
+    store.heal();
+    runtime().block_on(async {
+        assert!(lease.is_held());
+        fleet.let_pass(SHORT * 9).await;
+        assert!(other.lock("a").try_acquire().await.unwrap().is_none());
+        assert!(lease.is_held());
+    });
+    drop((held, still));
+}

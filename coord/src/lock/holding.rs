@@ -47,6 +47,8 @@ struct State {
     due: Instant,
     /// Whether a renewal is under way.
     renewing: bool,
+    /// When another is sent even so, if there may be no answer.
+    again: Option<Instant>,
     /// Whether it was handed over, and still has the deadline of its time in line.
     unconfirmed: bool,
     /// Whether the renewal under way was sent before the hand-over, so that its answer may be older.
@@ -109,6 +111,7 @@ impl Holding {
             deadline: Deadline::of_lease(sent, ttl),
             due: sent.instant(),
             renewing: false,
+            again: None,
             unconfirmed: false,
             overtaken: false,
             failing_since: None,
@@ -136,10 +139,21 @@ impl Holding {
         self.changed.notified()
     }
 
+    /// Somebody else renews it from now on. The answer to the renewal under way may come, or not: that is waited for until
+    /// half of the rest is over, and accepted whenever it comes. One that may be older than a hand-over is not sent again,
+    /// since then there would be two.
+    pub(super) fn moves(&self) {
+        let mut state = self.state();
+        if matches!(state.standing, Standing::Held(_)) && state.renewing && !state.overtaken {
+            state.again = Some(Instant::now() + state.deadline.remaining() / 2);
+        }
+    }
+
     /// Whoever renewed it is gone, and no answer to a renewal will come.
     pub(super) fn left_alone(&self) {
         let mut state = self.state();
         state.renewing = false;
+        state.again = None;
         state.overtaken = false;
         self.notify();
     }
@@ -287,32 +301,40 @@ impl Holding {
             Standing::Held(_) if state.failing_since.is_none() => lasts / 20,
             _ => Duration::ZERO,
         };
-        if renews && !state.renewing {
-            if state.due <= now + early {
-                state.renewing = true;
-                let renewal = Renewal {
-                    lease: self.lease.clone(),
-                    ttl: self.ttl,
-                    wait_ttl: self.wait_ttl,
-                };
-                return Care::Renew(renewal, ends);
-            }
-            return Care::Wait(state.due.min(ends));
+        let due = if state.renewing {
+            state.again
+        } else {
+            Some(state.due)
+        };
+        let Some(due) = due.filter(|_| renews) else {
+            return Care::Wait(ends);
+        };
+        if due > now + early {
+            return Care::Wait(due.min(ends));
         }
-        Care::Wait(ends)
+        state.renewing = true;
+        state.again = None;
+        let renewal = Renewal {
+            lease: self.lease.clone(),
+            ttl: self.ttl,
+            wait_ttl: self.wait_ttl,
+        };
+        Care::Renew(renewal, ends)
     }
 
     /// Takes in the answer to a renewal that was sent at `sent`.
     pub(super) fn renewed(&self, sent: Moment, answer: Result<Renewed, StoreError>) {
         let mut state = self.state();
         state.renewing = false;
+        state.again = None;
         let overtaken = std::mem::take(&mut state.overtaken);
         match (answer, &state.standing) {
             (Ok(Renewed::Granted(token)), Standing::Waiting | Standing::Held(_)) => {
                 state.failing_since = None;
                 state.unconfirmed = false;
                 state.standing = Standing::Held(token);
-                state.deadline = Deadline::of_lease(sent, self.ttl);
+                let renewed = Deadline::of_lease(sent, self.ttl);
+                state.deadline = state.deadline.or_later(renewed);
                 state.due = sent.instant() + self.ttl / 3;
                 self.notify();
             }

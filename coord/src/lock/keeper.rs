@@ -55,6 +55,9 @@ pub(crate) trait Kept: Send + Sync + Sized + 'static {
     /// What the keeper is to do about it now.
     fn care(&self, now: Moment) -> Care<Self::Renewal>;
 
+    /// Another task keeps it from now on, and the one that did may stand still, with a renewal that is under way.
+    fn moves(&self) {}
+
     /// The task that kept it is gone, with the renewal that was under way. Wakes whoever waits for a change.
     fn left_alone(&self);
 
@@ -162,7 +165,10 @@ impl<K: Kept> Keeper<K> {
         };
         let mut state = self.state();
         match state.kept.get_mut(&kept.owner()) {
-            Some((_, home)) if *home != now => *home = now,
+            Some((kept, home)) if *home != now => {
+                *home = now;
+                kept.moves();
+            }
             _ => return,
         }
         self.see_to(state, Some(here), None);

@@ -64,6 +64,10 @@ impl Kept for Holding {
         self.care(now)
     }
 
+    fn moves(&self) {
+        self.moves();
+    }
+
     fn left_alone(&self) {
         self.left_alone();
     }
