@@ -145,9 +145,9 @@ impl Coordinator {
 
     /// Releases everything that this process holds through this coordinator, then ends its background work.
     /// What is to be held [`at_least`](crate::Coordinator::lock) for a time stays in the store for the rest of it.
-    /// Bodies that are running see their lease lost, and are dropped at their next await; what they hold is given back
-    /// then, and not before. Those who wait for a lock, for the result of another call or for a saga get
-    /// [`Error::ShutDown`], and so do new calls.
+    /// Bodies that are running see their lease lost, and are dropped at their next await: nobody else gets what they hold
+    /// before. Those who wait for a lock, for the result of another call or for a saga get [`Error::ShutDown`], and so do
+    /// new calls.
     ///
     /// Sagas and handlers of requests end within 5 seconds, and leases and records are given back within as many, or not
     /// here: what a store that is away has not been told by then is tried on in the background for as long as the runtime
