@@ -159,6 +159,23 @@ pub(crate) async fn a_store_that_stays_away_is_told_of(fleet: &Fleet) {
     assert!(entry.is_none());
 }
 
+/// Nobody has run the body again, and nobody is to.
+#[tokio::test(start_paused = true)]
+async fn a_result_whose_record_has_lapsed_is_stored_although_the_caller_has_gone() {
+    let fleet = Fleet::on_memory();
+    let (store, coord) = fleet.faulty().await;
+    let (door, call) = stands_in_its_body(coord.idempotency(KEY).lease(SHORT), 7).await;
+    let held = store.hold(Operation::Put);
+    door.open();
+    held.reached().await;
+    lapses(&fleet).await;
+    call.abort();
+    assert!(call.await.unwrap_err().is_cancelled());
+    coord_tests::until("the result", async || stored(&fleet, KEY).await).await;
+    let other = fleet.process().await;
+    assert_eq!(pays(&other, 8).await.unwrap(), Outcome::Replayed(7));
+}
+
 /// Whoever shuts down may end the process then, and nothing is stored any more.
 #[tokio::test]
 async fn a_result_that_is_on_its_way_is_waited_for_by_a_shutdown() {

@@ -298,7 +298,14 @@ impl Kept for Running {
                 let _ = persist(job.until, || store.delete_record(&request)).await;
             }
             Work::Complete(request) => {
-                let _ = persist(job.until, || store.put_record(&request)).await;
+                let put = persist(job.until, || store.put_record(&request)).await;
+                // It lapsed before, and nobody has taken it.
+                if matches!(put, Ok(Put::Conflict(None))) && !job.until.is_past() {
+                    let anew = PutRequest::new(request.key, request.value)
+                        .when(Condition::Absent)
+                        .ttl(request.ttl);
+                    let _ = persist(job.until, || store.put_record(&anew)).await;
+                }
             }
         }
     }
