@@ -4,7 +4,7 @@ use std::sync::mpsc;
 use std::thread;
 
 use coord::idempotency::IdempotencyBuilder;
-use coord::testing::{Fault, Operation};
+use coord::testing::{Fault, Operation, Rule};
 use coord::{Error, Outcome};
 use coord_tests::fleet::{Fleet, LONG, SHORT};
 use tokio::runtime::Builder;
@@ -157,6 +157,22 @@ pub(crate) async fn a_store_that_stays_away_is_told_of(fleet: &Fleet) {
     assert!(matches!(error, Error::Store(_)), "{error:?}");
     let entry = fleet.store().get_record(&record(fleet, KEY)).await.unwrap();
     assert!(entry.is_none());
+}
+
+/// The call cannot be told how it has ended, and yet it is not made again.
+#[tokio::test(start_paused = true)]
+async fn a_result_that_cannot_be_stored_in_time_is_stored_when_the_store_is_back() {
+    let fleet = Fleet::on_memory();
+    let (store, coord) = fleet.faulty().await;
+    let (door, call) = stands_in_its_body(coord.idempotency(KEY).lease(LONG), 7).await;
+    store.inject(Rule::on_everything(), Fault::BeforeSend);
+    door.open();
+    let error = call.await.unwrap().unwrap_err();
+    assert!(matches!(error, Error::Store(_)), "{error:?}");
+    store.heal();
+    fleet.let_pass(SHORT).await;
+    let other = fleet.process().await;
+    assert_eq!(pays(&other, 8).await.unwrap(), Outcome::Replayed(7));
 }
 
 /// Nobody has run the body again, and nobody is to.

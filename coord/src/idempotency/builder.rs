@@ -191,8 +191,8 @@ macro_rules! calls {
             /// lost nevertheless, the body is dropped at its next await.
             ///
             /// Dropping the future drops the body and lets the next call run it; a result that is there already
-            /// is still stored, in the background. If the process dies, the next call runs the body after
-            /// `lease`.
+            /// is still stored, in the background. So is one for which the store fails until `lease` is over, when
+            /// this returns [`Error::Store`]. If the process dies, the next call runs the body after `lease`.
             ///
             /// # Errors
             ///

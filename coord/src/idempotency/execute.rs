@@ -18,7 +18,7 @@ use super::record::State;
 use super::running::Running;
 use crate::clock::Moment;
 use crate::context::Context;
-use crate::error::{Error, StoreErrorKind};
+use crate::error::{Error, StoreError, StoreErrorKind};
 use crate::lock::{persist, while_held};
 use crate::observe::{IdempotencyEvent, emit};
 use crate::store::{Condition, Entry, Put, PutRequest};
@@ -172,8 +172,10 @@ impl<'c> Mine<'c> {
             let sent = Moment::now();
             let store = &call.keeper.store;
             let put = persist(self.running.deadline(), || store.put_record(&request)).await;
-            // What is not known now will be when the record lapses; there is nothing left to release.
-            self.left = Left::Nothing;
+            // What cannot be stored in time is left to the background, for as long again: the body has run.
+            if !put.as_ref().is_err_and(StoreError::is_retryable) {
+                self.left = Left::Nothing;
+            }
             match put? {
                 Put::Stored(_) => {
                     call.cache(&value, sent, Some(call.ttl));
