@@ -131,7 +131,7 @@ impl<K: Kept> Keeper<K> {
         let owner = kept.owner();
         let mut state = self.state();
         state.kept.remove(&owner);
-        state.leaving.insert(owner, ());
+        state.leaving.insert(owner);
         drop(state);
         Leaving {
             keeper: self,

@@ -84,7 +84,7 @@ pub use lease::{
 pub use limits::{LARGEST_TTL, MAX_STORE_KEY_BYTES, MAX_STORE_NAME_BYTES, MAX_VALUE_BYTES};
 pub use log::{Append, AppendRequest};
 pub use memory::MemoryStore;
-pub(crate) use owners::OwnerMap;
+pub(crate) use owners::{OwnerMap, OwnerSet};
 #[cfg(feature = "postgres")]
 pub(crate) use postgres::{Claim, Claimed};
 #[cfg(feature = "postgres")]

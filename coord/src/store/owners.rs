@@ -1,12 +1,15 @@
-//! Maps by owner. Owners are random bits already, so hashing them again gains nothing.
+//! Maps and sets by owner. Owners are random bits already, so hashing them again gains nothing.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasherDefault, Hasher};
 
 use super::OwnerId;
 
 /// A map by owner.
 pub(crate) type OwnerMap<V> = HashMap<OwnerId, V, BuildHasherDefault<OwnerHasher>>;
+
+/// A set of owners.
+pub(crate) type OwnerSet = HashSet<OwnerId, BuildHasherDefault<OwnerHasher>>;
 
 /// Takes the bits of an owner for its hash.
 #[derive(Debug, Default)]

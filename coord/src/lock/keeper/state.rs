@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use super::{Care, Kept};
 use crate::clock::Moment;
-use crate::store::OwnerMap;
+use crate::store::{OwnerMap, OwnerSet};
 
 /// How long a job is left to the task at its home.
 const LEFT_AT_HOME: Duration = Duration::from_millis(250);
@@ -17,7 +17,7 @@ const LEFT_AT_HOME: Duration = Duration::from_millis(250);
 pub(super) struct State<K: Kept> {
     pub(super) kept: OwnerMap<(Arc<K>, Home)>,
     /// What is given back by whoever has it.
-    pub(super) leaving: OwnerMap<()>,
+    pub(super) leaving: OwnerSet,
     jobs: Vec<Queued<K::Job>>,
     pub(super) tasks: Vec<Task>,
     pub(super) shut_down: bool,
@@ -70,7 +70,7 @@ impl<K: Kept> State<K> {
     pub(super) fn new() -> Self {
         Self {
             kept: OwnerMap::default(),
-            leaving: OwnerMap::default(),
+            leaving: OwnerSet::default(),
             jobs: Vec::new(),
             tasks: Vec::new(),
             shut_down: false,
@@ -152,7 +152,7 @@ impl<K: Kept> State<K> {
         for (owner, (kept, _)) in std::mem::take(&mut self.kept) {
             match kept.shut_down() {
                 Some(job) => self.queue(job, home),
-                None => drop(self.leaving.insert(owner, ())),
+                None => _ = self.leaving.insert(owner),
             }
         }
         for one in &mut self.jobs {
