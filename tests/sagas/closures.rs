@@ -36,7 +36,7 @@ const BATCHES: [&str; 3] = ["one", "two", "three"];
 const UNDOES: [&str; 3] = ["undo one", "undo two", "undo three"];
 const ROWS: &str = "one 1, two 1, three 1";
 
-async fn runs(coord: &Coordinator, shop: &Shop) -> Result<String, SagaError> {
+pub(crate) async fn runs(coord: &Coordinator, shop: &Shop) -> Result<String, SagaError> {
     let body = async |saga: &ClosureSaga| import(saga, shop, 3).await;
     coord.saga(KEY).run(body).await
 }

@@ -5,15 +5,19 @@
     reason = "an output is given as what it is"
 )]
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use coord::saga::{ClosureSaga, SagaState};
 use coord::{Coordinator, Error, SagaError, saga};
 use coord_tests::fleet::Fleet;
 use futures_util::FutureExt as _;
 use serde::{Deserialize, Serialize};
+use tokio::time::timeout;
 
+use crate::closures;
 use crate::shop::{Does, Door, Shop, ShopError};
 
 /// What steps need the coordinator for. That is told to shut down in the middle of one of these uses.
@@ -182,4 +186,23 @@ async fn a_closure_that_fails_for_want_of_the_coordinator_is_run_again_elsewhere
         let paid = if way == Way::OutsideOfSteps { 2 } else { 1 };
         assert_eq!(shop.asked(), vec!["pay"; paid], "{way:?}");
     }
+}
+
+/// Nobody polls the one that has the saga.
+#[tokio::test(start_paused = true)]
+async fn a_call_that_waits_for_another_of_its_process_ends_with_the_coordinator() {
+    let (fleet, shop) = (Fleet::on_memory(), Shop::default());
+    let coord = process(&fleet, &shop, &Printer::default()).await;
+    let door = Door::default();
+    shop.order("one", Does::Waits(door.clone()));
+    let mut first = pin!(closures::runs(&coord, &shop));
+    tokio::select! {
+        ended = &mut first => panic!("{ended:?}"),
+        () = door.reached() => {}
+    }
+    let second = timeout(Duration::from_secs(60), closures::runs(&coord, &shop));
+    let (second, ()) = tokio::join!(second, coord.shutdown());
+    let ended = second.expect("it ends");
+    assert!(is_shut_down(&ended), "{ended:?}");
+    assert!(is_shut_down(&first.await));
 }

@@ -77,6 +77,7 @@ impl Claim {
                 Ok(claimed) => break claimed,
                 Err(mut other) => tokio::select! {
                     biased;
+                    () = spot.executor.closing() => return Err(Error::ShutDown.into()),
                     _ = other.gone.changed() => {}
                     template = other.waits.meet(saga.clone()) => {
                         return Err(Error::WouldDeadlock { template }.into());
