@@ -2,7 +2,7 @@
 
 use coord::__private::{run_saga, start_saga};
 use coord::saga::{HistoryEvent, HistoryKind, SagaFilter, SagaState};
-use coord::testing::{Operation, Rule};
+use coord::testing::{Fault, Operation, Rule};
 use coord::{Coordinator, Error, SagaError};
 use coord_tests::fleet::Fleet;
 use coord_tests::until;
@@ -163,6 +163,26 @@ pub(crate) async fn two_who_skip_at_once_skip_once(fleet: &Fleet) {
         (state(&coord).await == SagaState::Compensated).then_some(())
     })
     .await;
+    let history = coord.sagas().history(ID).await.unwrap().unwrap();
+    let is_undone = |event: &&HistoryEvent| event.kind == HistoryKind::Undone;
+    assert_eq!(history.events.iter().filter(is_undone).count(), 2);
+}
+
+/// The log is written before the head is, and the connection breaks in between.
+pub(crate) async fn a_skip_that_was_cut_off_is_finished_by_the_next_one(fleet: &Fleet) {
+    let (shop, coord) = stuck(fleet).await;
+    let (store, operator) = fleet.faulty().await;
+    store.fail_next(Operation::Put, Fault::BeforeSend);
+    operator.sagas().abandon(ID, "lost").await.unwrap_err();
+    store.fail_next(Operation::Put, Fault::BeforeSend);
+    let skip = async || operator.sagas().skip(ID, "refunded by hand").await;
+    assert!(matches!(skip().await, Err(Error::Store(_))));
+    assert_eq!(state(&coord).await, SagaState::Stuck);
+    assert!(skip().await.unwrap());
+    coord.recover().await.unwrap();
+    let error = run_saga(Some(&coord), order()).await.unwrap_err();
+    assert!(matches!(error, SagaError::Compensated { .. }), "{error:?}");
+    assert_eq!(shop.asked()[5..], ["refund", "release"]);
     let history = coord.sagas().history(ID).await.unwrap().unwrap();
     let is_undone = |event: &&HistoryEvent| event.kind == HistoryKind::Undone;
     assert_eq!(history.events.iter().filter(is_undone).count(), 2);

@@ -132,6 +132,7 @@ coord_tests::over_every_store! {
         a_saga_that_is_being_resumed_stays_listed_for_those_who_look_meanwhile
         a_compensation_is_skipped_with_a_reason
         two_who_skip_at_once_skip_once
+        a_skip_that_was_cut_off_is_finished_by_the_next_one
         a_step_is_not_skipped
         a_stuck_saga_is_abandoned
         a_running_saga_is_abandoned

@@ -1,10 +1,12 @@
 //! Setting right the sagas that cannot go on by themselves.
 
+use bytes::Bytes;
+
 use super::executor::Executor;
 use super::head::{Head, SagaState, now};
 use super::inspect::{Sagas, unreadable};
 use super::journal::shortened;
-use super::log::{self, Event, Kind};
+use super::log::{self, Event, Kind, Line};
 use super::membership::{NOBODY, OWNED};
 use super::recovery::resume;
 use super::spot::log_name;
@@ -39,25 +41,29 @@ impl Sagas {
             return Ok(false);
         };
         let entries = self.log(&head).await?;
-        let last = entries.last().map_or(&[][..], |entry| entry);
-        let events = log::read(last).map_err(unreadable)?;
-        let failed = events.last();
-        let Some(failed) = failed.filter(|event| event.kind == Kind::UndoFailed) else {
-            return Err(Error::invalid_option(
-                "skip",
-                "it is no compensation that has failed: resume the saga when the cause is mended, or abandon it",
-            ));
-        };
-        let undone = Event {
-            error: Some(shortened(reason.to_owned())),
-            ..Event::of_run(Kind::Undone, (0, failed.item))
-        };
-        let request = self.entry(&head, &undone, &failed.step, entries.len() as u64);
-        match self.coordinator.store().append_log(&request).await? {
-            Append::Appended => self.let_go_on(head, &name, version).await,
-            // Somebody else has set it right meanwhile.
-            Append::Conflict { .. } => Ok(false),
+        match last_of(&entries)? {
+            Some(failed) if failed.kind == Kind::UndoFailed => {
+                let undone = Event {
+                    error: Some(shortened(reason.to_owned())),
+                    ..Event::of_run(Kind::Undone, (0, failed.item))
+                };
+                let request = self.entry(&head, &undone, &failed.step, entries.len() as u64);
+                let appended = self.coordinator.store().append_log(&request).await?;
+                if appended != Append::Appended {
+                    // Somebody else has set it right meanwhile.
+                    return Ok(false);
+                }
+            }
+            // Somebody has skipped it, and got no further.
+            Some(skipped) if skipped.kind == Kind::Undone => {}
+            _ => {
+                return Err(Error::invalid_option(
+                    "skip",
+                    "it is no compensation that has failed: resume the saga when the cause is mended, or abandon it",
+                ));
+            }
         }
+        self.let_go_on(head, &name, version).await
     }
 
     /// Gives a saga up, as it is: nothing more is done or undone, and those who wait for it get the reason. It says
@@ -137,6 +143,18 @@ impl Sagas {
         let found = self.find(id).await?;
         Ok(found.filter(|(head, _, _)| head.state == SagaState::Stuck))
     }
+}
+
+/// The last that happened to a run of a step. What somebody wanted of the saga, and did not get, is passed over.
+fn last_of(entries: &[Bytes]) -> Result<Option<Line<'_>>, Error> {
+    for entry in entries.iter().rev() {
+        let events = log::read(entry).map_err(unreadable)?;
+        let of_a_step = |event: &Line<'_>| !matches!(event.kind, Kind::Takeover | Kind::Cancelled);
+        if let Some(last) = events.into_iter().rfind(of_a_step) {
+            return Ok(Some(last));
+        }
+    }
+    Ok(None)
 }
 
 fn put(head: &Head, name: &str, version: Version) -> PutRequest {
