@@ -7,8 +7,9 @@ use coord::saga::{ClosureSaga, HistoryKind};
 use coord::testing::{Fault, Operation, Rule};
 use coord::{Context, Coordinator, Error, SagaError};
 use coord_tests::fleet::Fleet;
-use coord_tests::until;
+use coord_tests::{PATIENCE, until};
 use tokio::sync::Notify;
+use tokio::time::timeout;
 
 use crate::shop::{Does, Door, Shop};
 
@@ -120,6 +121,50 @@ pub(crate) async fn a_dropped_saga_is_gone_on_with_elsewhere(fleet: &Fleet) {
     }
     assert_eq!(runs(&other, &shop).await.unwrap(), ROWS);
     assert_eq!(shop.asked(), ["one", "two", "two", "three"]);
+}
+
+/// What makes the saga this call's is on its way, or stored, when nobody wants to know any more.
+pub(crate) async fn a_saga_whose_call_is_dropped_as_it_becomes_its_own_is_run_elsewhere(
+    fleet: &Fleet,
+) {
+    for is_stored in [false, true] {
+        let shop = Shop::default();
+        let runs = async |coord: &Coordinator| {
+            let body = async |saga: &ClosureSaga| import(saga, &shop, 3).await;
+            coord.saga(is_stored.to_string()).run(body).await
+        };
+        let dropped = async |puts_before| {
+            let (store, coord) = fleet.faulty().await;
+            let head = Rule::on(Operation::Put).skipping(puts_before);
+            let held = if is_stored {
+                store.hold_reply(head)
+            } else {
+                store.hold(head)
+            };
+            tokio::select! {
+                ended = runs(&coord) => panic!("{ended:?}"),
+                () = held.reached() => {}
+            }
+            (store, coord)
+        };
+        let _begins = dropped(0).await;
+        let other = fleet.process().await;
+        let door = Door::default();
+        shop.order("two", Does::Waits(door.clone()));
+        let stands = async {
+            tokio::select! {
+                ended = runs(&other) => panic!("{ended:?}"),
+                () = door.reached() => {}
+            }
+        };
+        timeout(PATIENCE, stands).await.expect("it is not begun");
+        // Behind the one that would begin it.
+        let takes_over = timeout(PATIENCE, dropped(1)).await;
+        let _takes_over = takes_over.expect("it is nobody's");
+        let done = timeout(PATIENCE, runs(&fleet.process().await)).await;
+        assert_eq!(done.expect("it is nobody's").unwrap(), ROWS);
+        assert_eq!(shop.asked(), ["one", "two", "two", "three"]);
+    }
 }
 
 pub(crate) async fn two_calls_take_turns(fleet: &Fleet) {

@@ -62,6 +62,7 @@ coord_tests::over_every_store! {
         a_failure_undoes_what_was_done_in_reverse_by_running_the_body
         a_body_that_deals_with_a_failure_goes_on
         a_dropped_saga_is_gone_on_with_elsewhere
+        a_saga_whose_call_is_dropped_as_it_becomes_its_own_is_run_elsewhere
         two_calls_take_turns
         other_steps_than_those_stored_are_refused_by_name
         two_steps_of_one_name_are_refused

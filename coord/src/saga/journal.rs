@@ -65,6 +65,13 @@ pub(super) struct Journal<F> {
     is_taken_over: bool,
 }
 
+/// That an executor has a saga since a certain takeover.
+pub(super) struct Ours {
+    pub(super) member: Arc<Member>,
+    run: u128,
+    epoch: u64,
+}
+
 /// Why an executor leaves a saga that has not ended.
 #[derive(Debug)]
 pub(super) enum Stop {
@@ -301,11 +308,7 @@ impl<F: Fold> Journal<F> {
 
     /// What makes it a saga that nobody has, as long as the head is as it is now.
     pub(super) fn disown(&self) -> PutRequest {
-        let mut head = self.head.clone();
-        head.about.owner = None;
-        PutRequest::new(&*self.head_key, head.write())
-            .when(Condition::Version(self.version))
-            .listed()
+        disown(&self.head_key, self.head.clone(), self.version)
     }
 
     /// Leaves the saga, as it is stored, to whoever can go on with it; `orphan` lists it as one that nobody has.
@@ -350,13 +353,8 @@ impl<F: Fold> Journal<F> {
 
     /// Whether a head says that nobody has taken the saga over.
     fn is_ours(&self, there: &Entry) -> bool {
-        let ours = &self.head.about;
-        Head::read(&there.value).is_ok_and(|Head { state, about, .. }| {
-            let is_ours = about.owner.as_deref() == Some(&*self.member.id);
-            state == SagaState::Running
-                && is_ours
-                && (about.run, about.epoch) == (ours.run, ours.epoch)
-        })
+        let ours = Ours::of(&self.member, &self.head);
+        Head::read(&there.value).is_ok_and(|there| ours.is(&there))
     }
 
     async fn read(&mut self) -> Result<(), Stop> {
@@ -380,6 +378,40 @@ impl<F: Fold> Journal<F> {
         }
         Ok(())
     }
+}
+
+impl Ours {
+    /// What `member` has with this head.
+    pub(super) fn of(member: &Arc<Member>, head: &Head) -> Self {
+        Self {
+            member: Arc::clone(member),
+            run: head.about.run,
+            epoch: head.about.epoch,
+        }
+    }
+
+    /// What `member` has once it has taken over the saga with this head.
+    pub(super) fn of_the_next(member: &Arc<Member>, head: &Head) -> Self {
+        let mut ours = Self::of(member, head);
+        ours.epoch += 1;
+        ours
+    }
+
+    /// Whether a head says so.
+    pub(super) fn is(&self, there: &Head) -> bool {
+        let Head { state, about, .. } = there;
+        let is_owned = about.owner.as_deref() == Some(&*self.member.id);
+        let is_same = (about.run, about.epoch) == (self.run, self.epoch);
+        *state == SagaState::Running && is_owned && is_same
+    }
+}
+
+/// What makes the saga with this head, of this version, one that nobody has.
+pub(super) fn disown(head_key: &str, mut head: Head, version: Version) -> PutRequest {
+    head.about.owner = None;
+    PutRequest::new(head_key, head.write())
+        .when(Condition::Version(version))
+        .listed()
 }
 
 /// Takes in a line of a log.

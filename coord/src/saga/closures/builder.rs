@@ -127,8 +127,7 @@ where
                 Ok((_, result)) => return Ok((result, None)),
                 Err(stop) => stop,
             },
-            Found::Ours(journal) => {
-                let left = LeftBehind::of(claim, &journal);
+            Found::Ours(journal, left) => {
                 let trace = Trace::begin(claim.spot.template(), &journal.head.about);
                 match trace.follow(drive(claim, journal, body)).await {
                     Ok((journal, result)) => {

@@ -16,11 +16,11 @@ use crate::key::Key;
 use crate::saga::conduct::gone;
 use crate::saga::error::SagaError;
 use crate::saga::head::Head;
-use crate::saga::journal::{Journal, Stop, insist};
+use crate::saga::journal::{Journal, Ours, Stop, disown, insist};
 use crate::saga::leftovers::Leftover;
 use crate::saga::membership::Member;
-use crate::saga::spot::{self, Spot};
-use crate::store::{Entry, Put, PutRequest, Version};
+use crate::saga::spot::{self, Spot, log_name};
+use crate::store::{Entry, Put, PutRequest, Store, Version};
 
 /// The right of one call in this process to have the saga.
 pub(super) struct Claim {
@@ -28,14 +28,14 @@ pub(super) struct Claim {
     context: Context,
     waits: Arc<Waits>,
     /// Those who wait for it see this go.
-    _claimed: watch::Sender<()>,
+    claimed: Arc<watch::Sender<()>>,
 }
 
 pub(super) enum Found {
     Ended(SagaError),
     /// It is completed, and the body gives its result again.
     Again(Journal<Replay>),
-    Ours(Journal<Replay>),
+    Ours(Journal<Replay>, LeftBehind),
 }
 
 /// Where it stands.
@@ -54,9 +54,27 @@ impl From<Found> for Looked {
 /// What a call leaves behind, however it goes. If it is dropped, that is seen to in the background: others may go on with
 /// the saga, and if it has ended, its log is to disappear. It is not listed, so nobody else would see to that.
 pub(super) struct LeftBehind {
-    /// What disowns the saga, and its log; until there is nothing left to do.
-    rest: Option<(PutRequest, Leftover)>,
+    /// Until there is nothing left to do.
+    rest: Option<Box<Rest>>,
     coordinator: Coordinator,
+}
+
+struct Rest {
+    sent: Sent,
+    head_key: Arc<str>,
+    ours: Ours,
+    log: Leftover,
+    /// While it is not known what has become of what was sent, nobody else in this process has the saga, which would be taken
+    /// for that.
+    claimed: Option<Arc<watch::Sender<()>>>,
+}
+
+/// What of a call may have been stored, or be on its way.
+enum Sent {
+    /// What begins the saga.
+    Begin(PutRequest),
+    /// What makes it ours. This makes it nobody's.
+    Own(PutRequest),
 }
 
 impl Claim {
@@ -89,7 +107,7 @@ impl Claim {
             spot,
             waits,
             context: Context::current().unwrap_or_else(Context::create),
-            _claimed: claimed,
+            claimed: Arc::new(claimed),
         })
     }
 
@@ -138,15 +156,27 @@ impl Claim {
             .spot
             .new_head(member, Arc::default(), input, correlation);
         let put = self.spot.put_new(&head);
+        let mut left = LeftBehind::of(
+            self,
+            Ours::of(member, &head),
+            &head,
+            Sent::Begin(put.clone()),
+        );
         let store = self.spot.coordinator.store();
         match insist(member, || store.put_record(&put)).await? {
             Put::Stored(version) => {
                 *was_there = true;
                 let journal = self.journal(member, head, version);
-                Ok(Found::Ours(journal).into())
+                left.is_known(&journal);
+                Ok(Found::Ours(journal, left).into())
             }
-            Put::Conflict(None) => Ok(Looked::Absent),
-            Put::Conflict(Some(entry)) => self.settle(member, entry, was_there).await,
+            Put::Conflict(there) => {
+                left.rest = None;
+                match there {
+                    None => Ok(Looked::Absent),
+                    Some(entry) => self.settle(member, entry, was_there).await,
+                }
+            }
         }
     }
 
@@ -176,8 +206,17 @@ impl Claim {
             spot::Found::Orphaned(head, version) => {
                 let mut journal = self.journal(member, head, version);
                 journal.read_history().await?;
-                journal.own().await?;
-                Ok(Found::Ours(journal).into())
+                let ours = Ours::of_the_next(member, &journal.head);
+                let sent = Sent::Own(journal.disown());
+                let mut left = LeftBehind::of(self, ours, &journal.head, sent);
+                let owned = journal.own().await;
+                if matches!(owned, Err(Stop::Lost)) {
+                    // This call goes on, and what it owns next could be taken for what it did not get.
+                    left.rest = None;
+                }
+                owned?;
+                left.is_known(&journal);
+                Ok(Found::Ours(journal, left).into())
             }
             spot::Found::Elsewhere => Ok(Looked::Elsewhere),
         }
@@ -190,16 +229,32 @@ impl Claim {
 }
 
 impl LeftBehind {
-    pub(super) fn of(claim: &Claim, journal: &Journal<Replay>) -> Self {
+    fn of(claim: &Claim, ours: Ours, head: &Head, sent: Sent) -> Self {
+        let coordinator = claim.spot.coordinator.clone();
         let log = Leftover {
-            member: Arc::clone(&journal.member),
-            log: journal.log.clone(),
-            retention: journal.head.retention(),
+            member: Arc::clone(&ours.member),
+            log: log_name(&coordinator, head.about.run),
+            retention: head.retention(),
             slot: None,
         };
+        let rest = Rest {
+            sent,
+            head_key: Arc::clone(&claim.spot.head_key),
+            ours,
+            log,
+            claimed: Some(Arc::clone(&claim.claimed)),
+        };
         Self {
-            rest: Some((journal.disown(), log)),
-            coordinator: claim.spot.coordinator.clone(),
+            rest: Some(Box::new(rest)),
+            coordinator,
+        }
+    }
+
+    /// It is stored that the saga is ours.
+    fn is_known(&mut self, journal: &Journal<Replay>) {
+        if let Some(rest) = &mut self.rest {
+            rest.sent = Sent::Own(journal.disown());
+            rest.claimed = None;
         }
     }
 
@@ -214,29 +269,55 @@ impl LeftBehind {
 
     /// Tries once, so that a store that is away keeps nobody from the result.
     pub(super) async fn clean_up(mut self) {
-        if let Some((_, log)) = &self.rest
-            && log.expire(&**self.coordinator.store()).await.is_ok()
+        if let Some(rest) = &self.rest
+            && rest.log.expire(&**self.coordinator.store()).await.is_ok()
         {
             self.rest = None;
         }
     }
 }
 
+impl Rest {
+    /// Leaves the saga to others. If that cannot be done, it is free when the membership ends.
+    async fn leave(self, store: &dyn Store) -> Result<(), Stop> {
+        let member = &self.ours.member;
+        let mut put = match self.sent {
+            Sent::Begin(put) => {
+                // Sent again, it tells what has become of it, and nothing of it comes later.
+                let stored = insist(member, || store.put_record(&put)).await?;
+                let (Put::Stored(version), Ok(head)) = (stored, Head::read(&put.value)) else {
+                    return Ok(());
+                };
+                disown(&self.head_key, head, version)
+            }
+            Sent::Own(put) => put,
+        };
+        // The first one also keeps what would make it ours from being stored later.
+        while let Put::Conflict(Some(there)) = insist(member, || store.put_record(&put)).await? {
+            let Ok(head) = Head::read(&there.value) else {
+                break;
+            };
+            if head.state.is_final() {
+                self.log.clean_up(store).await;
+                break;
+            }
+            if !self.ours.is(&head) {
+                break;
+            }
+            put = disown(&self.head_key, head, there.version);
+        }
+        Ok(())
+    }
+}
+
 impl Drop for LeftBehind {
     fn drop(&mut self) {
-        if let Some((put, log)) = self.rest.take()
+        if let Some(rest) = self.rest.take()
             && let Ok(runtime) = tokio::runtime::Handle::try_current()
         {
             let coordinator = self.coordinator.clone();
             runtime.spawn(async move {
-                let store = coordinator.store();
-                // If it cannot be done, the saga is free when the membership ends.
-                let answer = insist(&log.member, || store.put_record(&put)).await;
-                if let Ok(Put::Conflict(Some(entry))) = answer
-                    && Head::read(&entry.value).is_ok_and(|head| head.state.is_final())
-                {
-                    log.clean_up(&**store).await;
-                }
+                let _ = rest.leave(&**coordinator.store()).await;
             });
         }
     }
