@@ -9,6 +9,7 @@ mod diagrams;
 mod enduring;
 mod everywhere;
 mod expiring;
+mod giving_up;
 mod groups;
 mod inputs;
 mod inspecting;

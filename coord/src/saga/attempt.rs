@@ -18,7 +18,7 @@ use super::context::{StepContext, StepOfRun};
 use super::drive::Drive;
 use super::error::StepError;
 use super::head::About;
-use super::journal::Journal;
+use super::journal::{Journal, Ours, Stop};
 use super::outputs::Outputs;
 use super::progress::{Progress, Run, RunProgress};
 use super::step::{Erased, Failed};
@@ -32,6 +32,8 @@ pub(super) enum Attempted {
     Failed(Failed),
     /// It was not made, because the saga turns back.
     NotMade,
+    /// It was not made, because this executor does not have the saga any more.
+    Stopped(Stop),
 }
 
 /// What is to be attempted.
@@ -56,10 +58,16 @@ impl Drive {
         let progress = journal.fold.run(run);
         let (delay, past_pivot) = (progress.waits(), journal.fold.past_pivot);
         let attempt = self.to_attempt(journal, run, progress.attempt(), Way::Forwards);
+        let ours = Ours::of(&journal.member, &journal.head);
         async move {
-            // On the heap, as is the timeout, so that most attempts carry no room for it.
-            if !delay.is_zero() && !Box::pin(self.wait(delay, progress, past_pivot, over)).await {
-                return (run, Attempted::NotMade);
+            if !delay.is_zero() {
+                // On the heap, as is the timeout, so that most attempts carry no room for it.
+                if !Box::pin(self.wait(delay, progress, past_pivot, over)).await {
+                    return (run, Attempted::NotMade);
+                }
+                if let Err(stop) = Box::pin(self.is_still(&ours)).await {
+                    return (run, Attempted::Stopped(stop));
+                }
             }
             let began = Instant::now();
             let attempted = self.make(&attempt).instrument(attempt.span.clone()).await;
@@ -74,6 +82,10 @@ impl Drive {
         let delay = progress.waits();
         if !delay.is_zero() {
             tokio::time::sleep(delay).await;
+            let ours = Ours::of(&journal.member, &journal.head);
+            if let Err(stop) = self.is_still(&ours).await {
+                return Attempted::Stopped(stop);
+            }
         }
         let attempt = self.to_attempt(journal, run, progress.undo_attempt(), Way::Backwards);
         self.make(&attempt).instrument(attempt.span.clone()).await
@@ -94,6 +106,12 @@ impl Drive {
             () = self.cancel.wanted.raised(), if may_end && !past_pivot => false,
             () = tokio::time::sleep(delay) => true,
         }
+    }
+
+    /// Whether nobody has given the saga up, or taken it over, while it waited.
+    async fn is_still(&self, ours: &Ours) -> Result<(), Stop> {
+        let store = self.spot.coordinator.store();
+        ours.insist(&**store, &self.spot.head_key).await
     }
 
     fn to_attempt<'a>(

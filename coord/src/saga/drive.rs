@@ -216,6 +216,7 @@ impl Drive {
                 return Ok(After::Over(None));
             }
             Attempted::NotMade => return Ok(After::Over(None)),
+            Attempted::Stopped(stop) => return Err(stop),
             Attempted::Failed(failed) => failed.of_the_step()?,
         };
         let progress = journal.fold.run(run);
@@ -281,6 +282,7 @@ impl Drive {
                     journal.note(Event::of_run(Kind::Undone, run));
                     return Ok(None);
                 }
+                Attempted::Stopped(stop) => return Err(stop),
                 Attempted::Failed(failed) => {
                     let failed = failed.of_the_step()?;
                     let failures = journal.fold.run(run).undo_failures + 1;

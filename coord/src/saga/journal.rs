@@ -245,6 +245,8 @@ impl<F: Fold> Journal<F> {
         head.about.failure = None;
         head.last = Bytes::new();
         self.put_head(None).await?;
+        // Those that were read are from before.
+        self.is_taken_over = false;
         let mut entry = Vec::new();
         Event::of_run(Kind::Takeover, (0, 0)).write("", &mut entry);
         entry.push(b']');
@@ -253,18 +255,11 @@ impl<F: Fold> Journal<F> {
             let request = AppendRequest::new(&*self.log, self.len, entry.clone());
             match insist(&self.member, || self.store.append_log(&request)).await? {
                 Append::Appended => break,
-                Append::Conflict { .. } => {
-                    // The old executor was quicker: what it has done counts.
-                    let before = self.len;
-                    self.read().await?;
-                    if self.len == before {
-                        return Err(Stop::Lost);
-                    }
-                }
+                // The old executor was quicker, and what it has done counts. Or somebody gives the saga up.
+                Append::Conflict { .. } => self.catch_up().await?,
             }
         }
         self.len += 1;
-        self.is_taken_over = false;
         self.fold.apply(Event::of_run(Kind::Takeover, (0, 0)));
         Ok(())
     }
@@ -403,6 +398,16 @@ impl Ours {
         let is_owned = about.owner.as_deref() == Some(&*self.member.id);
         let is_same = (about.run, about.epoch) == (self.run, self.epoch);
         *state == SagaState::Running && is_owned && is_same
+    }
+
+    /// Fails unless it is so still. One round trip.
+    pub(super) async fn insist(&self, store: &dyn Store, head_key: &str) -> Result<(), Stop> {
+        let there = insist(&self.member, || store.get_record(head_key)).await?;
+        let head = there.and_then(|there| Head::read(&there.value).ok());
+        if head.is_some_and(|head| self.is(&head)) {
+            return Ok(());
+        }
+        Err(Stop::Lost)
     }
 }
 

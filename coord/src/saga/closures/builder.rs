@@ -288,6 +288,8 @@ async fn wait_to_undo(
     };
     journal.flush().await?;
     tokio::time::sleep(delay).await;
+    // Somebody may have given the saga up meanwhile.
+    journal.read_on().await?;
     Ok(true)
 }
 

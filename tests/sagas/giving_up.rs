@@ -1,0 +1,95 @@
+//! Sagas that are given up while a process is about to go on with them: nothing more is done or undone.
+
+use std::time::Duration;
+
+use coord::__private::{run_saga, start_saga};
+use coord::SagaError;
+use coord::testing::{FaultStore, Held, Operation, Rule};
+use coord_tests::fleet::Fleet;
+
+use crate::closures;
+use crate::running::{dies, faulty, stands_in};
+use crate::shop::{Does, Shop, order};
+
+const ID: &str = "Order/7";
+
+async fn is_given_up(fleet: &Fleet, id: &str) {
+    let operator = fleet.process().await;
+    assert!(operator.sagas().abandon(id, "lost").await.unwrap());
+}
+
+fn assert_abandoned<T: std::fmt::Debug>(ended: &Result<T, SagaError>) {
+    assert!(
+        matches!(ended, Err(SagaError::Abandoned { .. })),
+        "{ended:?}"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_that_is_about_to_take_it_over_does_nothing() {
+    let (fleet, shop) = (Fleet::on_memory(), Shop::default());
+    let (store, dead) = faulty(&fleet, &shop).await;
+    let (_door, _handle) = stands_in(&dead, &shop, "charge").await;
+    dies(&store);
+    fleet.let_pass(Duration::from_secs(2)).await;
+    let (store, next) = faulty(&fleet, &shop).await;
+    // It is the owner, and what tells that in the log is on its way.
+    let held = store.hold(Rule::on(Operation::Append));
+    assert_eq!(next.recover().await.unwrap().resumed, 1);
+    held.reached().await;
+    is_given_up(&fleet, ID).await;
+    held.release();
+    assert_abandoned(&run_saga(Some(&next), order()).await);
+    assert_eq!(shop.asked(), ["reserve", "charge"]);
+}
+
+/// Holds a saga up when it has appended so often, before what comes next.
+fn holds_behind(store: &FaultStore, appends: usize) -> Held {
+    store.hold_reply(Rule::on(Operation::Append).skipping(appends - 1))
+}
+
+/// What is asked of the shop if the saga is given up there.
+async fn given_up_behind(appends: usize, shop: &Shop) -> Vec<String> {
+    let fleet = Fleet::on_memory();
+    let (store, coord) = faulty(&fleet, shop).await;
+    let held = holds_behind(&store, appends);
+    let saga = start_saga(Some(&coord), order()).unwrap();
+    held.reached().await;
+    is_given_up(&fleet, ID).await;
+    held.release();
+    assert_abandoned(&saga.wait().await);
+    shop.asked()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_step_that_waits_for_its_next_attempt_is_not_tried_again() {
+    let shop = Shop::default();
+    shop.order("charge", Does::Fails(1));
+    assert_eq!(given_up_behind(2, &shop).await, ["reserve", "charge"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_compensation_that_waits_for_its_next_attempt_is_not_tried_again() {
+    let shop = Shop::default();
+    shop.order("ship", Does::Fails(1));
+    shop.order("refund", Does::Fails(1));
+    let asked = given_up_behind(4, &shop).await;
+    assert_eq!(asked, ["reserve", "charge", "ship", "refund"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_compensation_of_closures_that_waits_is_not_tried_again() {
+    let (fleet, shop) = (Fleet::on_memory(), Shop::default());
+    shop.order("three", Does::Fails(1));
+    shop.order("undo two", Does::Fails(1));
+    let (store, coord) = faulty(&fleet, &shop).await;
+    let held = holds_behind(&store, 4);
+    let is_given_up = async {
+        held.reached().await;
+        is_given_up(&fleet, "closures/import:7").await;
+        held.release();
+    };
+    let (ended, ()) = tokio::join!(closures::runs(&coord, &shop), is_given_up);
+    assert_abandoned(&ended);
+    assert_eq!(shop.asked(), ["one", "two", "three", "undo two"]);
+}
