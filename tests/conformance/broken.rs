@@ -4,10 +4,10 @@ use std::panic::AssertUnwindSafe;
 
 use async_trait::async_trait;
 use coord::store::{
-    DeleteRequest, Entry, ListRequest, MemoryStore, OperationId, Page, Put, PutRequest, Result,
-    Store,
+    Acquired, DeleteRequest, Entry, LeaseId, LeaseRequest, ListRequest, MemoryStore, OperationId,
+    Page, Put, PutRequest, Renewal, Renewed, Result, Store,
 };
-use coord::testing::store_conformance;
+use coord::testing::{store_conformance, store_conformance_case};
 use futures_util::FutureExt;
 
 /// Records that take each request for a new one, so that one that is sent again is done again.
@@ -70,4 +70,51 @@ async fn a_store_that_does_not_know_a_request_again_is_found_out() {
             "{sound} has nothing to do with it: {failures}"
         );
     }
+}
+
+/// Leases of which each takes all that there is.
+struct OneAtATime(MemoryStore);
+
+#[async_trait]
+impl Store for OneAtATime {
+    async fn get_record(&self, key: &str) -> Result<Option<Entry>> {
+        self.0.get_record(key).await
+    }
+
+    async fn put_record(&self, request: &PutRequest) -> Result<Put> {
+        self.0.put_record(request).await
+    }
+
+    async fn delete_record(&self, request: &DeleteRequest) -> Result<bool> {
+        self.0.delete_record(request).await
+    }
+
+    async fn list_records(&self, request: &ListRequest) -> Result<Page> {
+        self.0.list_records(request).await
+    }
+
+    async fn acquire_lease(&self, request: &LeaseRequest) -> Result<Acquired> {
+        let all = request.clone().weighing(request.capacity, request.capacity);
+        self.0.acquire_lease(&all).await
+    }
+
+    async fn renew_leases(&self, renewals: &[Renewal]) -> Vec<Result<Renewed>> {
+        self.0.renew_leases(renewals).await
+    }
+
+    async fn release_lease(&self, lease: &LeaseId) -> Result<bool> {
+        self.0.release_lease(lease).await
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_lets_in_fewer_than_fit_is_found_out() {
+    let case = "concurrency_leases::a_capacity_is_never_exceeded_and_is_used";
+    let outcome = store_conformance_case(case, || async { OneAtATime(MemoryStore::new()) });
+    let panic = AssertUnwindSafe(outcome)
+        .catch_unwind()
+        .await
+        .expect_err("the store is broken");
+    let report = panic.downcast::<String>().expect("the report is text");
+    assert!(report.contains("it does not end"), "{report}");
 }
