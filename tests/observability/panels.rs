@@ -202,13 +202,10 @@ fn idempotency() -> Row {
 
 fn sagas() -> Row {
     let rate = |metric: &Metric, legend| query(sum("template", &rate(metric, CHOSEN)), legend);
-    let under_way = [
-        &metrics::SAGA_COMPLETED,
-        &metrics::SAGA_COMPENSATED,
-        &metrics::SAGA_STUCK,
-    ]
-    .map(|metric| format!(" - sum by (template) ({}{{{CHOSEN}}})", metric.name))
-    .concat();
+    // One that is stuck has not ended: resumed, it ends once more.
+    let under_way = [&metrics::SAGA_COMPLETED, &metrics::SAGA_COMPENSATED]
+        .map(|metric| format!(" - sum by (template) ({}{{{CHOSEN}}})", metric.name))
+        .concat();
     Row {
         title: "Sagas",
         panels: vec![
@@ -225,7 +222,7 @@ fn sagas() -> Row {
             ),
             panel(
                 "Under way",
-                "Started and not ended, since the processes started. If it only grows, sagas wait for something.",
+                "Started and not ended, since the processes started, with those that are stuck or were abandoned. If it only grows, sagas wait for something.",
                 Unit::Number,
                 vec![query(
                     format!(
