@@ -265,6 +265,7 @@ const BACK: [&str; 3] = ["refund", "release pot", "release cup"];
 fn a_saga_that_succeeds_is_completed_wherever_it_crashes() {
     let crashes = crash_everywhere(|| order(Wrong::Nothing))
         .provide(Effects::clone)
+        .shut_down()
         .check(|end| {
             let done = end.result.as_ref().unwrap();
             assert_eq!(done.ship, "Some(\"in paper\")");
@@ -281,6 +282,7 @@ fn a_saga_that_succeeds_is_completed_wherever_it_crashes() {
 fn a_saga_that_fails_is_undone_wherever_it_crashes() {
     crash_everywhere(|| order(Wrong::Shipment))
         .provide(Effects::clone)
+        .shut_down()
         .check(|end| {
             let error = end.result.as_ref().unwrap_err();
             assert!(matches!(error, SagaError::Compensated { step, .. } if step == "ship"));
@@ -324,6 +326,7 @@ fn what_was_not_done_is_not_undone_wherever_it_crashes() {
 fn a_compensation_that_fails_for_good_leaves_the_saga_stuck_wherever_it_crashes() {
     crash_everywhere(|| order(Wrong::ShipmentAndRefund))
         .provide(Effects::clone)
+        .shut_down()
         .check(|end| {
             let error = end.result.as_ref().unwrap_err();
             assert!(matches!(error, SagaError::Stuck { step, .. } if step == "charge"));
@@ -338,6 +341,7 @@ fn nothing_is_undone_behind_the_pivot_wherever_it_crashes() {
     for lost in [false, true] {
         crash_everywhere(|| Booking { number: 1, lost })
             .provide(Effects::clone)
+            .shut_down()
             .check(|end| {
                 assert_eq!(end.effects.times("unblock"), 0);
                 assert_eq!(end.effects.times("pay"), 1);
@@ -361,6 +365,7 @@ fn parallel_steps_are_each_done_or_undone_wherever_it_crashes() {
             is_booked_out,
         })
         .provide(Effects::clone)
+        .shut_down()
         .check(|end| {
             assert_sound(&end.sagas[0], &["flight", "hotel"]);
             for (effect, undo) in [("flight", "cancel flight"), ("hotel", "cancel hotel")] {
@@ -412,6 +417,7 @@ fn a_saga_of_closures_is_gone_on_with_wherever_it_crashes() {
     let crashes = crash_everywhere_during(async |coord: &Coordinator, effects: &Effects| {
         import(coord, effects, false).await
     })
+    .shut_down()
     .check(|end| {
         assert_eq!(*end.result.as_ref().unwrap(), 11);
         assert_order(end, &["one", "two", "three"]);
@@ -439,6 +445,7 @@ fn a_saga_of_closures_that_fails_is_undone_wherever_it_crashes() {
     crash_everywhere_during(async |coord: &Coordinator, effects: &Effects| {
         import(coord, effects, true).await
     })
+    .shut_down()
     .check(|end| {
         assert!(matches!(end.result, Err(SagaError::Compensated { .. })));
         let forth_and_back = ["one", "two", "three", "undo three", "undo two", "undo one"];

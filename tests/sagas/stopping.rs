@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use coord::saga::{ClosureSaga, SagaState};
+use coord::testing::{Effects, crash_everywhere_during};
 use coord::{Coordinator, Error, SagaError, saga};
 use coord_tests::fleet::Fleet;
 use futures_util::FutureExt as _;
@@ -205,4 +206,53 @@ async fn a_call_that_waits_for_another_of_its_process_ends_with_the_coordinator(
     let ended = second.expect("it ends");
     assert!(is_shut_down(&ended), "{ended:?}");
     assert!(is_shut_down(&first.await));
+}
+
+/// A step that needs the coordinator, between two that do not.
+async fn prints_everywhere(coord: &Coordinator, effects: &Effects) -> Result<u64, SagaError> {
+    let body = async |saga: &ClosureSaga| {
+        for step in ["pay", "print", "send"] {
+            let does = async || {
+                if step == "print" {
+                    let printed = coord.lock("printer").run(async |_| Ok::<_, Error>(()));
+                    printed.await?;
+                }
+                effects.record(step).await;
+                Ok::<_, Error>(1)
+            };
+            let undo = async |_: u64| {
+                effects.record("undo").await;
+                Ok::<_, Error>(())
+            };
+            saga.step(step, does).compensate(undo).await?;
+        }
+        Ok(1)
+    };
+    coord.saga("postcard:2").run(body).await
+}
+
+#[test]
+fn nothing_is_undone_wherever_the_coordinator_is_shut_down() {
+    let ended = crash_everywhere_during(prints_everywhere)
+        .shut_down()
+        .check(|end| {
+            assert_eq!(*end.result.as_ref().unwrap(), 1);
+            assert_eq!(end.effects.times("undo"), 0);
+            assert_eq!(end.sagas[0].summary.state, SagaState::Completed);
+        });
+    assert!(ended >= 30, "{ended}");
+}
+
+#[test]
+fn a_check_that_fails_tells_where_the_process_was_shut_down() {
+    let failed = std::panic::catch_unwind(|| {
+        crash_everywhere_during(prints_everywhere)
+            .shut_down()
+            .check(|end| assert!(end.crashes.is_empty(), "it was shut down"))
+    });
+    let told = *failed.unwrap_err().downcast::<String>().unwrap();
+    assert!(
+        told.contains("shut down before operation 1 of its store, "),
+        "{told}"
+    );
 }

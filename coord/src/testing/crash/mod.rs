@@ -5,6 +5,7 @@
 //! 2. It is killed at an operation of its store, before that is sent or when it is applied and the answer on its
 //!    way; or at an effect of the fake services, before or after that. From that operation on the store answers
 //!    nothing, so a process that dies leaves nothing in order behind it.
+//!    One that is shut down there gets its answers, and ends when that is done.
 //! 3. The next process finds the same store and the same fake services, at a time that has gone on until the
 //!    membership of the one before has ended. It can be killed in the same way, everywhere.
 
@@ -29,14 +30,15 @@ pub struct CrashTest<'t, R> {
     run: Box<dyn Run<R> + Send + Sync + 't>,
     provide: Vec<Provide<'t>>,
     twice: bool,
+    shuts_down: bool,
 }
 
 /// What has become of a saga whose process was killed, and which another process then recovered.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct EndState<R> {
-    /// Where processes were killed, one after the other. It is empty in the first run of all, which nobody
-    /// disturbs, and has two with [`twice`](CrashTest::twice).
+    /// Where processes were killed, or [shut down](CrashTest::shut_down), one after the other. It is empty in the first run
+    /// of all, which nobody disturbs, and has two with [`twice`](CrashTest::twice).
     pub crashes: Vec<Crash>,
     /// What is returned to one who asks for the saga again when it has ended.
     pub result: R,
@@ -47,7 +49,7 @@ pub struct EndState<R> {
     pub sagas: Vec<SagaHistory>,
 }
 
-/// Where a process was killed.
+/// Where a process was killed or shut down.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Crash {
     place: Place,
@@ -72,7 +74,8 @@ enum Side {
 /// Each run has a store in memory and fake services of its own, made by [`provide`](CrashTest::provide). Time is
 /// virtual, so delays and timeouts cost nothing; for the same reason steps must not wait for a real network or a
 /// real clock. A saga of ten steps takes some 50 runs and less than a second. With [`twice`](CrashTest::twice) the
-/// process that recovers is killed everywhere, too.
+/// process that recovers is killed everywhere, too, and with [`shut_down`](CrashTest::shut_down) the first one is also shut
+/// down everywhere.
 ///
 /// ```standalone_crate
 /// # fn main() {
@@ -166,6 +169,7 @@ pub fn crash_everywhere_during<'t, R: fmt::Debug>(
         run: Box::new(run),
         provide: Vec::new(),
         twice: false,
+        shuts_down: false,
     }
 }
 
@@ -189,8 +193,15 @@ impl<'t, R: fmt::Debug> CrashTest<'t, R> {
         self
     }
 
+    /// Shuts the process down everywhere, too, as a deploy does, with [`Coordinator::shutdown`]: what is under way goes on
+    /// until it is cut off in order, the answers of the store arrive, and another process goes on.
+    pub fn shut_down(mut self) -> Self {
+        self.shuts_down = true;
+        self
+    }
+
     /// Does it: `check` is given what became of the saga, first undisturbed and then after each crash. Returns how
-    /// many runs there were in which somebody was killed. It blocks this thread, and can be called within a runtime and outside of one.
+    /// many runs there were in which somebody was killed or shut down. It blocks this thread, and can be called within a runtime and outside of one.
     ///
     /// # Panics
     ///
@@ -212,6 +223,13 @@ impl<'t, R: fmt::Debug> CrashTest<'t, R> {
             places
         };
         for first in look(&[]) {
+            if self.shuts_down {
+                let is_shut_down = true;
+                look(&[Place {
+                    is_shut_down,
+                    ..first
+                }]);
+            }
             let places = look(&[first]);
             // Before each is behind the one before.
             let behind = |place: &Place| self.twice && place.side == Side::After;
@@ -262,9 +280,9 @@ impl<R: fmt::Debug> fmt::Display for EndState<R> {
         match &self.crashes[..] {
             [] => writeln!(f, "what became of a process that was not killed")?,
             [first, then @ ..] => {
-                write!(f, "what became of a process that was killed {first}")?;
+                write!(f, "what became of a process that was {first}")?;
                 for next in then {
-                    write!(f, ", and of the next one, that was killed {next}")?;
+                    write!(f, ", and of the next one, that was {next}")?;
                 }
                 writeln!(f)?;
             }
@@ -288,14 +306,19 @@ impl fmt::Display for Crash {
             Side::Before => "before",
             Side::After => "after",
         };
+        let how = if self.place.is_shut_down {
+            "shut down"
+        } else {
+            "killed"
+        };
         let number = self.place.number + 1;
         match self.operation {
             Some(operation) => write!(
                 f,
-                "{side} operation {number} of its store, {}",
+                "{how} {side} operation {number} of its store, {}",
                 operation.name()
             ),
-            None => write!(f, "{side} effect {number}"),
+            None => write!(f, "{how} {side} effect {number}"),
         }
     }
 }

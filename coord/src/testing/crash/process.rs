@@ -1,6 +1,7 @@
 //! Processes that can be killed, what they leave behind, and those that come after them.
 
 use std::ops::Range;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -57,6 +58,8 @@ pub(super) struct Place {
     /// Counted from 0: operations in the life of the process, effects in that of the services.
     pub(super) number: usize,
     pub(super) side: Side,
+    /// Whether it is shut down there, in order, and not killed.
+    pub(super) is_shut_down: bool,
 }
 
 /// What is counted.
@@ -138,20 +141,32 @@ impl World {
                 at: At::Operation,
                 number,
                 side,
+                ..
             }) => store.end_at(number, side == Side::After, &gate),
             Some(Place {
                 at: At::Effect,
                 number,
                 side,
+                ..
             }) => effects.end_at(number, side, gate.clone()),
             None => {}
         }
+        let is_shut_down = place.is_some_and(|place| place.is_shut_down);
+        let working = store.clone();
         let end = self.in_process(async move {
+            let mut life = pin!(life(&coordinator, &effects));
             tokio::select! {
                 biased;
-                () = death.reached() => None,
-                end = life(&coordinator, &effects) => Some(end),
+                () = death.reached() => {}
+                end = &mut life => return Some(end),
             }
+            if is_shut_down {
+                working.heal();
+                death.release();
+                // What is under way goes on for as long as it is let.
+                tokio::join!(coordinator.shutdown(), life);
+            }
+            None
         });
         let operations = store.operations();
         Lived {
@@ -197,7 +212,12 @@ impl<T> Lived<T> {
         let operations = (0..self.operations).map(|number| (At::Operation, number));
         let effects = self.effects.clone().map(|number| (At::Effect, number));
         operations.chain(effects).flat_map(|(at, number)| {
-            [Side::Before, Side::After].map(|side| Place { at, number, side })
+            [Side::Before, Side::After].map(|side| Place {
+                at,
+                number,
+                side,
+                is_shut_down: false,
+            })
         })
     }
 }
