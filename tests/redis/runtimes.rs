@@ -28,3 +28,23 @@ fn a_runtime_that_ends_at_once_leaves_a_later_one_to_send() {
         }
     });
 }
+
+/// The task that put calls together there stands still with it.
+#[test]
+fn a_runtime_that_stands_still_leaves_another_one_to_send() {
+    let (still, names) = (runtime(), [unique("a"), unique("b"), unique("c")]);
+    let mut driven = Builder::new_multi_thread();
+    let driven = driven.worker_threads(1).enable_all().build().unwrap();
+    let store = driven.block_on(async { RedisStore::connect(&shared_redis().await).await });
+    let store = store.unwrap();
+    let set = async || {
+        let stored = join_all(names.iter().map(|name| store.set(name, "", Some(PATIENCE))));
+        let stored = tokio::time::timeout(PATIENCE, stored).await;
+        for stored in stored.unwrap() {
+            stored.unwrap();
+        }
+    };
+    still.block_on(set());
+    driven.block_on(set());
+    drop(still);
+}

@@ -6,7 +6,10 @@
 //!    [`UNDER_WAY`] batches are. So batches grow with the load, and with nothing else.
 //! 3. The task is the batcher's own, so that a caller that is dropped never takes others' calls along. A
 //!    queued call whose caller is dropped may still be sent, as one whose reply is not waited for.
+//! 4. Each runtime has a queue and a task of its own. A task stands still with a runtime that nobody drives, and then
+//!    holds up nobody on another.
 
+use std::collections::HashMap;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -14,8 +17,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
+use tokio::runtime::{Handle, Id};
 use tokio::sync::{Notify, oneshot};
-use tokio::task::AbortHandle;
 
 use crate::error::{StoreError, StoreErrorKind};
 use crate::store::Result;
@@ -42,35 +45,30 @@ pub(super) trait Call: Sized + Send + Sync + 'static {
 
 pub(super) struct Batcher<C: Call> {
     shared: Arc<Shared<C>>,
-    task: Mutex<Option<AbortHandle>>,
 }
 
 struct Shared<C: Call> {
-    queue: Mutex<Queue<C>>,
-    work: Notify,
+    /// Of each runtime that has a task.
+    queues: Mutex<HashMap<Id, Queue<C>>>,
     /// How many calls wait for their answers, in whatever way.
     waiting: AtomicUsize,
 }
 
 struct Queue<C: Call> {
-    calls: Vec<(C, oneshot::Sender<Result<C::Answer>>)>,
-    runs: bool,
+    calls: Vec<Queued<C>>,
+    work: Arc<Notify>,
 }
+
+type Queued<C> = (C, oneshot::Sender<Result<<C as Call>::Answer>>);
 
 impl<C: Call> Batcher<C> {
     pub(super) fn new() -> Self {
-        let queue = Mutex::new(Queue {
-            calls: Vec::new(),
-            runs: false,
-        });
         let shared = Shared {
-            queue,
-            work: Notify::new(),
+            queues: Mutex::default(),
             waiting: AtomicUsize::new(0),
         };
         Self {
             shared: Arc::new(shared),
-            task: Mutex::default(),
         }
     }
 
@@ -81,33 +79,40 @@ impl<C: Call> Batcher<C> {
             return one(C::send(link, &[call]).await?);
         }
         let (sender, answer) = oneshot::channel();
-        self.enqueue(link, call, sender);
+        self.enqueue(link, (call, sender));
         answer.await.unwrap_or_else(|_| Err(gone(C::OPERATION)))
     }
 
-    fn enqueue(&self, link: &Arc<C::Link>, call: C, sender: oneshot::Sender<Result<C::Answer>>) {
-        let mut queue = self.shared.queue();
-        queue.calls.push((call, sender));
-        let starts = !std::mem::replace(&mut queue.runs, true);
-        drop(queue);
-        if starts {
-            let running = Running(Arc::clone(&self.shared));
-            let task = tokio::spawn(running.run(Arc::downgrade(link)));
-            *self.task.lock().unwrap_or_else(PoisonError::into_inner) = Some(task.abort_handle());
+    fn enqueue(&self, link: &Arc<C::Link>, queued: Queued<C>) {
+        let here = Handle::current();
+        let mut queues = self.shared.queues();
+        if let Some(queue) = queues.get_mut(&here.id()) {
+            queue.calls.push(queued);
+            queue.work.notify_one();
+            return;
         }
-        self.shared.work.notify_one();
+        let work = Arc::new(Notify::new());
+        let queue = Queue {
+            calls: vec![queued],
+            work: Arc::clone(&work),
+        };
+        queues.insert(here.id(), queue);
+        // A runtime that is closing drops the task at once, and that takes the lock.
+        drop(queues);
+        let running = Running {
+            shared: Arc::clone(&self.shared),
+            runtime: here.id(),
+            work,
+        };
+        here.spawn(running.run(Arc::downgrade(link)));
     }
 }
 
 impl<C: Call> Drop for Batcher<C> {
+    /// The tasks see that what they send through is gone.
     fn drop(&mut self) {
-        if let Some(task) = self
-            .task
-            .get_mut()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take()
-        {
-            task.abort();
+        for queue in self.shared.queues().values() {
+            queue.work.notify_one();
         }
     }
 }
@@ -115,21 +120,25 @@ impl<C: Call> Drop for Batcher<C> {
 type Sending = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 impl<C: Call> Shared<C> {
-    fn take(&self) -> Vec<(C, oneshot::Sender<Result<C::Answer>>)> {
-        let mut queue = self.queue();
-        if queue.calls.len() <= LARGEST {
-            return std::mem::take(&mut queue.calls);
-        }
-        let rest = queue.calls.split_off(LARGEST);
-        std::mem::replace(&mut queue.calls, rest)
+    fn queues(&self) -> MutexGuard<'_, HashMap<Id, Queue<C>>> {
+        self.queues.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn queue(&self) -> MutexGuard<'_, Queue<C>> {
-        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    /// What is to be sent next on a runtime.
+    fn take(&self, runtime: Id) -> Vec<Queued<C>> {
+        let mut queues = self.queues();
+        let Some(Queue { calls, .. }) = queues.get_mut(&runtime) else {
+            return Vec::new();
+        };
+        if calls.len() <= LARGEST {
+            return std::mem::take(calls);
+        }
+        let rest = calls.split_off(LARGEST);
+        std::mem::replace(calls, rest)
     }
 }
 
-async fn send<C: Call>(link: Arc<C::Link>, batch: Vec<(C, oneshot::Sender<Result<C::Answer>>)>) {
+async fn send<C: Call>(link: Arc<C::Link>, batch: Vec<Queued<C>>) {
     let (calls, senders): (Vec<_>, Vec<_>) = batch.into_iter().unzip();
     // A caller that was dropped does not take its answer; nobody misses it.
     match C::send(&link, &calls).await {
@@ -179,23 +188,31 @@ impl Drop for Waiting<'_> {
     }
 }
 
-/// The task. However it ends, also before its first turn, the next call starts it again, and those who wait are told.
-struct Running<C: Call>(Arc<Shared<C>>);
+/// The task on a runtime. However it ends, also before its first turn, the next call there starts it again, and those
+/// who wait are told.
+struct Running<C: Call> {
+    shared: Arc<Shared<C>>,
+    runtime: Id,
+    work: Arc<Notify>,
+}
 
 impl<C: Call> Running<C> {
     async fn run(self, link: Weak<C::Link>) {
         let mut under_way: FuturesUnordered<Sending> = FuturesUnordered::new();
         loop {
             while under_way.len() < UNDER_WAY {
-                let batch = self.0.take();
-                let Some(link) = link.upgrade().filter(|_| !batch.is_empty()) else {
-                    break;
+                let Some(link) = link.upgrade() else {
+                    return;
                 };
+                let batch = self.shared.take(self.runtime);
+                if batch.is_empty() {
+                    break;
+                }
                 under_way.push(Box::pin(send(link, batch)));
             }
             tokio::select! {
                 Some(()) = under_way.next() => {}
-                () = self.0.work.notified() => {}
+                () = self.work.notified() => {}
             }
         }
     }
@@ -203,8 +220,10 @@ impl<C: Call> Running<C> {
 
 impl<C: Call> Drop for Running<C> {
     fn drop(&mut self) {
-        let mut queue = self.0.queue();
-        queue.runs = false;
-        queue.calls.clear();
+        let mut queues = self.shared.queues();
+        let queue = queues.remove(&self.runtime);
+        // Whoever waits in it is told outside of the lock.
+        drop(queues);
+        drop(queue);
     }
 }
