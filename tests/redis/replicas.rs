@@ -67,6 +67,24 @@ async fn a_write_that_too_few_acknowledge_is_perhaps_done_and_can_be_sent_again(
 }
 
 #[tokio::test]
+async fn a_write_is_perhaps_done_if_the_primary_is_demoted_while_it_waits_for_replicas() {
+    let (primary, replica) = pair().await;
+    let store = builder().response_timeout(PATIENCE).min_replicas(1);
+    let store = store.connect(&primary.url()).await.unwrap();
+    replica.pause();
+    let put = PutRequest::new("shop/x", b"1".to_vec());
+    let putting = tokio::spawn(async move { store.put_record(&put).await });
+    until("the primary to wait", async || {
+        (primary.info("blocked_clients").await == "1").then_some(())
+    })
+    .await;
+    primary.follow(&replica).await;
+    let error = putting.await.unwrap().unwrap_err();
+    assert_eq!(error.kind(), StoreErrorKind::Unknown, "{error}");
+    replica.resume();
+}
+
+#[tokio::test]
 async fn a_lock_that_too_few_acknowledge_is_given_back() {
     let (primary, replica) = pair().await;
     let coord = connect(builder().min_replicas(1), &primary.url()).await;

@@ -176,6 +176,16 @@ pub(super) fn of_certificates() -> Error {
     )
 }
 
+/// Something that was written, of which nobody knows whether replicas have it.
+pub(super) fn of_acknowledging(error: StoreError) -> StoreError {
+    StoreError::new(
+        StoreErrorKind::Unknown,
+        error.operation(),
+        "the server did not say how many replicas have it, so a failover could lose it",
+    )
+    .with_source(error)
+}
+
 /// What was written through a connection that is not there any more.
 pub(super) fn of_change(operation: &'static str) -> StoreError {
     StoreError::new(

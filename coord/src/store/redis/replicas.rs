@@ -109,7 +109,8 @@ impl Call for WaitCall {
     }
 }
 
-/// A command before it, whichever, has the server wait for what others have written as well.
+/// A command before it, whichever, has the server wait for what others have written as well. Whatever fails here, what is
+/// waited for was written.
 async fn ask(connection: &Connection, acknowledging: &Acknowledging) -> Result<usize> {
     let mut commands = Pipeline::with_capacity(2);
     commands.cmd("PING").ignore();
@@ -119,11 +120,9 @@ async fn ask(connection: &Connection, acknowledging: &Acknowledging) -> Result<u
         .arg(super::milliseconds(acknowledging.timeout));
     let mut waits = acknowledging.multiplexed.clone();
     let replies: std::result::Result<Vec<Value>, _> = commands.query_async(&mut waits).await;
-    match replies
-        .map_err(|error| connection.failed("wait", &error))?
-        .pop()
-    {
+    let failed = |error| failure::of_acknowledging(connection.failed("wait", &error));
+    match replies.map_err(failed)?.pop() {
         Some(Value::Int(acknowledged)) => Ok(usize::try_from(acknowledged).unwrap_or(0)),
-        _ => Err(failure::of_reply("wait")),
+        _ => Err(failure::of_acknowledging(failure::of_reply("wait"))),
     }
 }
