@@ -6,7 +6,7 @@ use coord::store::{
     Acquired, Append, AppendRequest, LeaseRequest, Put, PutRequest, Renewed, Store, Wake,
 };
 use coord::{Error, StoreErrorKind};
-use coord_tests::{PATIENCE, RedisServer, until};
+use coord_tests::{PATIENCE, RedisCluster, RedisServer, until};
 
 use crate::{LONG, builder, connect, token};
 
@@ -60,6 +60,26 @@ async fn a_write_that_too_few_acknowledge_is_perhaps_done_and_can_be_sent_again(
     assert_eq!(error.kind(), StoreErrorKind::Unknown, "{error}");
     assert!(error.to_string().contains("0 of 1 replicas"), "{error}");
     replica.resume();
+    until("the replica to acknowledge", async || {
+        coord.store().put_record(&put).await.ok()
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_write_to_a_cluster_that_too_few_acknowledge_is_perhaps_done_and_can_be_sent_again() {
+    let cluster = RedisCluster::start(3, 1).await;
+    let coord = connect(builder().min_replicas(1), &cluster.url()).await;
+    for replica in cluster.replicas() {
+        replica.pause();
+    }
+    let put = PutRequest::new("shop/x", b"1".to_vec());
+    let error = coord.store().put_record(&put).await.unwrap_err();
+    assert_eq!(error.kind(), StoreErrorKind::Unknown, "{error}");
+    assert!(error.to_string().contains("0 of 1 replicas"), "{error}");
+    for replica in cluster.replicas() {
+        replica.resume();
+    }
     until("the replica to acknowledge", async || {
         coord.store().put_record(&put).await.ok()
     })

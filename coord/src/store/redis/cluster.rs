@@ -48,7 +48,9 @@ use tokio::time::Instant;
 use super::connection::{Connection, Dialling};
 use super::failure;
 use super::hearing::AllWakes;
+use super::names::Mark;
 use super::nodes::{Node, Nodes};
+use super::partitions;
 use super::replicas::acknowledged;
 use super::tls::Certificates;
 use super::topology::{self, Address};
@@ -154,7 +156,10 @@ impl Cluster {
             let master = self.nodes.master(partition);
             let asked = match asking.take() {
                 // What is seldom does not make each operation larger.
-                Some(address) => Box::pin(self.ask_importer(operation, &address, request)).await,
+                Some(address) => {
+                    let mark = Mark::of(partitions::tag(partition));
+                    Box::pin(self.ask_importer(operation, &address, request, mark)).await
+                }
                 None => self.ask_master(master.as_ref(), operation, request).await,
             };
             let refusal = match asked {
@@ -234,6 +239,7 @@ impl Cluster {
         operation: &'static str,
         address: &Address,
         request: Request<'_>,
+        mark: Mark,
     ) -> std::result::Result<Value, Refusal> {
         // Nobody is ever told to subscribe there.
         let Request::Command(command) = request else {
@@ -258,7 +264,7 @@ impl Cluster {
             loaded.map_err(|error| Refusal::Final(connection.failed(operation, &error)))?;
         }
         let reply = reply.map_err(|error| Refusal::of(operation, &error, &node, &connection))?;
-        let acknowledged = acknowledged(&connection, operation).await;
+        let acknowledged = acknowledged(&connection, operation, mark).await;
         acknowledged.map_err(Refusal::Final)?;
         Ok(reply)
     }

@@ -4,9 +4,12 @@
 
 use std::sync::Arc;
 
-use redis::{RedisWrite, ToRedisArgs, ToSingleRedisArg};
+use redis::{Pipeline, RedisWrite, ToRedisArgs, ToSingleRedisArg};
 
 use super::script::write_pieces;
+
+/// For how many milliseconds a server keeps a mark.
+const LASTS: u64 = 60_000;
 
 /// The names of what all share that use one link.
 pub(super) struct Names {
@@ -32,6 +35,11 @@ impl Names {
             channel: format!("{prefix}coord:wake:{process:032x}").into(),
             receipts: format!("{prefix}{{coord}}:receipt:{process:032x}"),
         }
+    }
+
+    /// What is written to have replicas acknowledge what was written before.
+    pub(super) fn mark(&self) -> Mark {
+        Mark::of(self.prefix)
     }
 
     /// The key of a lease. The resource is the hash tag, so that all keys of a lease have the same.
@@ -63,6 +71,33 @@ impl Names {
     /// The channel that tells of appends to a log.
     pub(super) fn log_channel<'a>(&self, log: &'a str) -> Name<'a> {
         Name([self.prefix, "coord:log:", log, ""])
+    }
+}
+
+/// What is written only so that something is.
+pub(super) struct Mark {
+    prefix: &'static str,
+}
+
+impl Mark {
+    /// The one of a server, or of a partition with this hash tag.
+    pub(super) fn of(prefix: &'static str) -> Self {
+        Self { prefix }
+    }
+
+    /// Adds what writes it. Replicas are sent the messages of a server that is alone, which takes no memory; in a cluster they
+    /// are not.
+    pub(super) fn write(&self, commands: &mut Pipeline) {
+        let Self { prefix } = self;
+        if prefix.is_empty() {
+            commands.cmd("PUBLISH").arg("coord:written").arg("");
+        } else {
+            // Its slot may be on the way to this node.
+            commands.cmd("ASKING").ignore();
+            let key = format!("{prefix}{{coord}}:written");
+            commands.cmd("SET").arg(key).arg("").arg("PX").arg(LASTS);
+        }
+        commands.ignore();
     }
 }
 

@@ -1,7 +1,9 @@
 //! Waiting until replicas have what was written.
 //!
-//! The server answers `WAIT` when enough replicas have everything that was written before, and answers nothing else on that
-//! connection meanwhile. So the waiting is done on a connection of its own, and one `WAIT` serves all who wait by then.
+//! The server answers `WAIT` when enough replicas have everything that this connection wrote before, and answers nothing else
+//! on it meanwhile. So the waiting is done on a connection of its own, and one `WAIT` serves all who wait by then. Since Redis
+//! 7.2 it is answered at once on a connection that has written nothing. So something is written first, behind all that
+//! others have written.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -13,6 +15,7 @@ use redis::{AsyncConnectionConfig, Client, Pipeline, RedisError, Value};
 use super::connection::Connection;
 use super::failure;
 use super::link::Link;
+use super::names::Mark;
 use crate::error::{StoreError, StoreErrorKind};
 use crate::store::Result;
 use crate::store::batch::{Batcher, Call};
@@ -68,17 +71,22 @@ pub(super) async fn replicated<T>(
         if !is_same {
             return Err(failure::of_change(name));
         }
-        acknowledged(&before, name).await?;
+        acknowledged(&before, name, link.names.mark()).await?;
     }
     Ok(answer)
 }
 
-/// Waits until enough replicas have what was written through this connection.
-pub(super) async fn acknowledged(connection: &Arc<Connection>, name: &'static str) -> Result<()> {
+/// Waits until enough replicas have what was written through this connection, to the slot of `mark`.
+pub(super) async fn acknowledged(
+    connection: &Arc<Connection>,
+    name: &'static str,
+    mark: Mark,
+) -> Result<()> {
     let Some(acknowledging) = &connection.acknowledging else {
         return Ok(());
     };
-    let acknowledged = acknowledging.waiting.call(connection, WaitCall).await?;
+    let wait = WaitCall(mark);
+    let acknowledged = acknowledging.waiting.call(connection, wait).await?;
     if acknowledged < acknowledging.wanted {
         return Err(StoreError::new(
             StoreErrorKind::Unknown,
@@ -93,7 +101,7 @@ pub(super) async fn acknowledged(connection: &Arc<Connection>, name: &'static st
 }
 
 /// Waiting for everything that was written before it is sent. The answer is how many replicas have it.
-pub(super) struct WaitCall;
+pub(super) struct WaitCall(Mark);
 
 impl Call for WaitCall {
     type Link = Connection;
@@ -101,19 +109,18 @@ impl Call for WaitCall {
     type Answer = usize;
 
     async fn send(connection: &Arc<Connection>, calls: &[Self]) -> Result<Vec<Result<usize>>> {
-        let acknowledged = match &connection.acknowledging {
-            Some(acknowledging) => ask(connection, acknowledging).await?,
-            None => 0,
+        let acknowledged = match (&connection.acknowledging, calls) {
+            (Some(acknowledging), [Self(mark), ..]) => ask(connection, acknowledging, mark).await?,
+            _ => 0,
         };
         Ok(calls.iter().map(|_| Ok(acknowledged)).collect())
     }
 }
 
-/// A command before it, whichever, has the server wait for what others have written as well. Whatever fails here, what is
-/// waited for was written.
-async fn ask(connection: &Connection, acknowledging: &Acknowledging) -> Result<usize> {
-    let mut commands = Pipeline::with_capacity(2);
-    commands.cmd("PING").ignore();
+/// Whatever fails here, what is waited for was written.
+async fn ask(connection: &Connection, acknowledging: &Acknowledging, mark: &Mark) -> Result<usize> {
+    let mut commands = Pipeline::with_capacity(3);
+    mark.write(&mut commands);
     commands
         .cmd("WAIT")
         .arg(acknowledging.wanted)
