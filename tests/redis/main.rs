@@ -5,6 +5,7 @@ mod encryption;
 mod hanging;
 mod lines;
 mod permissions;
+mod refusing;
 mod replicas;
 mod runtimes;
 mod sentinels;

@@ -120,7 +120,13 @@ const ALL: [(Script, &str); 11] = [
     ),
     (Script::RecordDelete, include_str!("lua/record_delete.lua")),
     (Script::RecordUnlist, include_str!("lua/record_unlist.lua")),
-    (Script::LogAppend, include_str!("lua/log_append.lua")),
+    (
+        Script::LogAppend,
+        concat!(
+            include_str!("lua/attempt.lua"),
+            include_str!("lua/log_append.lua")
+        ),
+    ),
 ];
 
 static ALONE: LazyLock<Vec<redis::Script>> = LazyLock::new(|| compiled(Form::Alone));

@@ -23,9 +23,7 @@ end
 if #KEYS == 1 then return append(KEYS[1], 1) end
 local answers, is_done = {}, true
 for index, log in ipairs(KEYS) do
-  -- What is no log must not keep the others from being appended to.
-  local ran, answer = pcall(append, log, 4 * index - 3)
-  answers[index] = ran and answer or -2
-  is_done = is_done and answer == -1
+  answers[index] = attempt(append, log, 4 * index - 3)
+  is_done = is_done and answers[index] == -1
 end
 return is_done and -1 or answers
