@@ -229,8 +229,7 @@ impl Connection {
 
     pub(super) fn failed(&self, operation: &'static str, error: &RedisError) -> StoreError {
         let is_no_good = error.is_io_error() || error.is_connection_dropped() || error.is_timeout();
-        let is_replica = error.kind() == redis::ErrorKind::Server(ServerErrorKind::ReadOnly);
-        if is_no_good || is_replica || error.is_unrecoverable_error() {
+        if is_no_good || failure::is_of_replica(error) || error.is_unrecoverable_error() {
             self.broken.store(true, Ordering::SeqCst);
         }
         failure::of_operation(operation, error)

@@ -11,6 +11,11 @@ use crate::error::{Error, StoreError, StoreErrorKind};
 /// An operation that failed after it was, perhaps, sent.
 pub(super) fn of_operation(operation: &'static str, error: &RedisError) -> StoreError {
     let (kind, problem) = match error.kind() {
+        _ if is_of_replica(error) => of_server(ServerErrorKind::ReadOnly),
+        ErrorKind::Server(ServerErrorKind::ResponseError) => match code_in_script(error) {
+            Some(code) => of_code(code),
+            None => of_server(ServerErrorKind::ResponseError),
+        },
         ErrorKind::Server(kind) => of_server(kind),
         ErrorKind::AuthenticationFailed => (StoreErrorKind::Denied, WRONG_PASSWORD),
         ErrorKind::InvalidClientConfig => (
@@ -25,6 +30,19 @@ pub(super) fn of_operation(operation: &'static str, error: &RedisError) -> Store
         ),
     };
     StoreError::new(kind, operation, problem)
+}
+
+/// Whether the server takes no writes because it is a replica.
+pub(super) fn is_of_replica(error: &RedisError) -> bool {
+    let by_itself = error.kind() == ErrorKind::Server(ServerErrorKind::ReadOnly);
+    by_itself || code_in_script(error) == Some("READONLY")
+}
+
+/// What a command within a script was refused with, where the server has another error around it, as Redis 6 has.
+fn code_in_script(error: &RedisError) -> Option<&str> {
+    let (_, in_script) = error.detail()?.split_once("Error running script")?;
+    let (_, said) = in_script.split_once(": -")?;
+    said.split_whitespace().next()
 }
 
 /// A connection that could not be made; nothing of the operation was sent.
@@ -261,5 +279,28 @@ fn of_code(code: &str) -> (StoreErrorKind, &'static str) {
             "the server has fewer replicas than it needs to take writes",
         ),
         _ => (StoreErrorKind::Rejected, "the server refuses the command"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_redis_6_refuses_within_a_script_is_told_as_what_it_is() {
+        let refused = |what: &str| {
+            let reply =
+                format!("-ERR Error running script (call to f_0): @user_script:7: {what}\r\n");
+            let reply = redis::parse_redis_value(reply.as_bytes()).unwrap();
+            let error = reply.extract_error().unwrap_err();
+            (of_operation("put", &error).kind(), is_of_replica(&error))
+        };
+        let replica = refused("-READONLY You can't write against a read only replica.");
+        assert_eq!(replica, (StoreErrorKind::NotApplied, true));
+        let full =
+            refused("@user_script: 7: -OOM command not allowed when used memory > 'maxmemory'.");
+        assert_eq!(full, (StoreErrorKind::NotApplied, false));
+        let strange = refused("-WRONGTYPE Operation against a key holding the wrong kind of value");
+        assert_eq!(strange, (StoreErrorKind::Rejected, false));
     }
 }
