@@ -5,6 +5,7 @@ mod encryption;
 mod hanging;
 mod lines;
 mod permissions;
+mod reconnecting;
 mod refusing;
 mod replicas;
 mod runtimes;

@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 #[cfg(feature = "redis-cluster")]
 use futures_util::future;
 use redis::aio::MultiplexedConnection;
-use redis::{Cmd, FromRedisValue, RedisError};
+use redis::{Cmd, FromRedisValue, Pipeline, RedisError};
 use tracing::debug;
 
 #[cfg(feature = "redis-cluster")]
@@ -168,11 +168,9 @@ impl Link {
         if epoch == 0 {
             return Ok(None);
         }
-        connection.subscribe(&*self.names.channel).await?;
         let channels = self.wakes.channels();
-        for channel in &channels {
-            connection.subscribe(&**channel).await?;
-        }
+        let own = [Arc::clone(&self.names.channel)];
+        subscribe_all(&mut connection, own.iter().chain(&channels)).await?;
         warn_of_eviction(&mut connection).await;
         let acknowledging = alone.dialling.acknowledging(client).await?;
         debug!(epoch, "connected to Redis");
@@ -363,4 +361,22 @@ impl Link {
             Route::Part(part) => part.hear(&self.names.channel).await,
         }
     }
+}
+
+/// In one round trip: others wait for the connection, and the channels can be many.
+async fn subscribe_all(
+    connection: &mut MultiplexedConnection,
+    channels: impl Iterator<Item = &Arc<str>>,
+) -> std::result::Result<(), RedisError> {
+    let mut subscribe = Pipeline::new();
+    for channel in channels {
+        subscribe.cmd("SUBSCRIBE").arg(&**channel);
+    }
+    let count = subscribe.len();
+    let answers = connection
+        .send_packed_commands(&subscribe, 0, count)
+        .await?;
+    answers
+        .into_iter()
+        .try_for_each(|answer| answer.extract_error().map(drop))
 }
