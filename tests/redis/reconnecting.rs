@@ -1,6 +1,6 @@
-//! A connection that is made anew.
+//! A connection that is made anew, and a server that has forgotten the scripts.
 
-use coord::store::{PutRequest, Store, Watched};
+use coord::store::{ListRequest, PutRequest, Store, Watched};
 use coord_tests::{Proxy, RedisServer, until};
 
 use crate::builder;
@@ -30,4 +30,15 @@ async fn a_new_connection_hears_of_very_many_records_after_a_few_round_trips() {
     let put = PutRequest::new("shop/7", b"1".to_vec());
     store.put_record(&put).await.unwrap();
     watches[7].changed().await;
+}
+
+#[tokio::test]
+async fn records_are_listed_by_a_server_that_has_forgotten_the_scripts() {
+    let server = RedisServer::start().await;
+    let store = builder().connect(&server.url()).await.unwrap();
+    let put = PutRequest::new("shop/x", b"1".to_vec()).listed();
+    store.put_record(&put).await.unwrap();
+    server.cli(&["SCRIPT", "FLUSH"]).await;
+    let page = store.list_records(&ListRequest::new("shop/")).await;
+    assert_eq!(page.unwrap().entries.len(), 1);
 }

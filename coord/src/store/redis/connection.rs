@@ -227,6 +227,25 @@ impl Connection {
             .map_err(|error| self.failed(operation, &error))
     }
 
+    /// The same, of calls of scripts that may be called again: all are, if the server has forgotten the scripts.
+    pub(super) async fn call_all(
+        &self,
+        operation: &'static str,
+        calls: &Pipeline,
+    ) -> Result<Vec<Value>> {
+        let replies = self.send_all(operation, calls).await?;
+        let is_unknown = |reply: &Value| match reply {
+            Value::ServerError(error) => error.kind() == Some(ServerErrorKind::NoScript),
+            _ => false,
+        };
+        if !replies.iter().any(is_unknown) {
+            return Ok(replies);
+        }
+        let loaded = self.load_scripts().await;
+        loaded.map_err(|error| self.failed(operation, &error))?;
+        self.send_all(operation, calls).await
+    }
+
     pub(super) fn failed(&self, operation: &'static str, error: &RedisError) -> StoreError {
         let is_no_good = error.is_io_error() || error.is_connection_dropped() || error.is_timeout();
         if is_no_good || failure::is_of_replica(error) || error.is_unrecoverable_error() {

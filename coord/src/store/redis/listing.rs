@@ -136,7 +136,7 @@ async fn entries_of_server(link: &Arc<Link>, names: &[String]) -> Result<Vec<Opt
     let mut entries = Vec::with_capacity(names.len());
     for (name, reply) in names
         .iter()
-        .zip(connection.send_all("list", &pipeline).await?)
+        .zip(connection.call_all("list", &pipeline).await?)
     {
         match reply {
             Value::ServerError(error) => return Err(connection.failed("list", &error.into())),
