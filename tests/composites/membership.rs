@@ -69,6 +69,27 @@ async fn a_store_that_came_back_empty_counts_when_it_is_repaired() {
     }
 }
 
+/// It has told of the record in a listing, and then cannot be asked for it.
+#[tokio::test(start_paused = true)]
+async fn a_store_that_came_back_empty_is_not_taken_in_on_the_word_of_one_that_never_knew() {
+    let (quorum, servers) = quorum_of(3);
+    written_to_one_that_forgets(&servers, &quorum).await;
+    drop(quorum);
+    let links: Vec<_> = servers.iter().cloned().map(FaultStore::new).collect();
+    // Each request is sent twice.
+    let asked = Rule::on(Operation::Get).key_containing("a").times(2);
+    links[0].inject(asked, Fault::BeforeSend);
+    let _ = Quorum::of(links).repair().await;
+    for away in &servers {
+        away.goes_down();
+        if let Ok(found) = get(&another(&servers), "a").await {
+            assert_eq!(found, some("one"), "without {away:p}");
+        }
+        away.comes_back();
+    }
+    assert_eq!(get(&another(&servers), "a").await.unwrap(), some("one"));
+}
+
 #[tokio::test(start_paused = true)]
 async fn stores_are_repaired_in_the_background_one_after_the_other() {
     let (quorum, servers) = quorum_of(3);

@@ -327,8 +327,8 @@ impl Inner {
         self.members.len() / 2 + 1
     }
 
-    fn is_majority(&self, words: &Words) -> bool {
-        words.iter().filter(|(_, seen)| seen.counts).count() >= self.majority()
+    pub(super) fn is_majority(&self, words: &Words) -> bool {
+        counting(words) >= self.majority()
     }
 
     /// Whether so many are a majority, beyond which more would be welcome.
@@ -360,6 +360,11 @@ impl Aim {
             Self::Write | Self::Create => Self::Write,
         }
     }
+}
+
+/// How many of these are words that count.
+pub(super) fn counting(words: &Words) -> usize {
+    words.iter().filter(|(_, seen)| seen.counts).count()
 }
 
 /// Whether these say that they have accepted the same.

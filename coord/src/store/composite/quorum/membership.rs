@@ -19,7 +19,7 @@ use futures_util::FutureExt;
 use super::super::super::{Condition, ListRequest, Result};
 use super::Inner;
 use super::ask::{Attempt, Words};
-use super::decide::{Aim, are_alike};
+use super::decide::{Aim, are_alike, counting};
 use super::member::{Mark, Marked, Member};
 use super::owed::Debt;
 use super::state::{Content, Seen};
@@ -244,9 +244,10 @@ impl Inner {
         let (words, is_settled) = loop {
             let mut attempt = Attempt::at("repair", key, self.limit).patient();
             let looks = self.each(|member| member.look(key).boxed());
-            let enough = |words: &Words| self.nearly(words.len());
+            let enough = |words: &Words| self.nearly(counting(words));
             let words = self.gather(looks, enough, &mut attempt).await;
-            let is_settled = words.len() >= self.majority() && are_alike(&words);
+            // That none of these has the record says nothing if those are among them that have forgotten.
+            let is_settled = self.is_majority(&words) && are_alike(&words);
             if is_settled || tries == TRIES {
                 break (words, is_settled);
             }
