@@ -216,6 +216,23 @@ async fn a_store_that_is_always_slower_than_the_others_gets_every_write() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_store_that_was_slow_for_once_is_waited_for_again() {
+    let servers = three();
+    let (quorum, links) = process(&servers);
+    set(&quorum, "a", "one").await;
+    links[2].takes(PAUSE);
+    set(&quorum, "a", "two").await;
+    links[2].takes(5);
+    // It is the last to answer, though not by much.
+    for _ in 0..100 {
+        set(&quorum, "b", "").await;
+        sleep(Duration::from_millis(100)).await;
+    }
+    set(&quorum, "a", "three").await;
+    assert!(keeps(&servers[2], "a", "three").await);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_repair_tells_of_a_store_that_still_lacks_something() {
     let servers = three();
     set(&another(&servers), "a", "one").await;

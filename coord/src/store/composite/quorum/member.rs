@@ -243,9 +243,11 @@ impl Member {
         self.slow.is_away()
     }
 
-    /// Notes that it was left behind.
+    /// Notes that it was left behind. If it was not waited for, that says nothing of how slow it is now.
     pub(super) fn is_left_behind(&self) {
-        self.slow.is_not_waited_for(NOT_WAITED_FOR);
+        if !self.is_slow() {
+            self.slow.is_not_waited_for(NOT_WAITED_FOR);
+        }
     }
 
     /// Notes that it has failed.
