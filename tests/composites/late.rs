@@ -233,6 +233,28 @@ async fn a_store_that_was_slow_for_once_is_waited_for_again() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_store_that_was_away_is_brought_what_it_missed_although_nobody_waits_for_it() {
+    for (late, is_idle) in [(PAUSE, false), (PAUSE, true), (0, true)] {
+        let servers = three();
+        let (quorum, links) = process(&servers);
+        set(&quorum, "a", "one").await;
+        sleep(MINUTE).await;
+        links[2].takes(late);
+        servers[2].goes_down();
+        set(&quorum, "a", "two").await;
+        sleep(MINUTE).await;
+        servers[2].comes_back();
+        for _ in 0..60 {
+            if !is_idle {
+                set(&quorum, "b", "").await;
+            }
+            sleep(Duration::from_secs(1)).await;
+        }
+        assert!(keeps(&servers[2], "a", "two").await, "{late}, {is_idle}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_repair_tells_of_a_store_that_still_lacks_something() {
     let servers = three();
     set(&another(&servers), "a", "one").await;

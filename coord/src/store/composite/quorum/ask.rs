@@ -141,7 +141,10 @@ impl Inner {
         match answer {
             Ok(_) if member.is_back() => self.owe(Debt::Everything),
             Ok(_) => {}
-            Err(_) => member.has_failed(),
+            Err(_) => {
+                member.has_failed();
+                self.repair_later();
+            }
         }
     }
 }

@@ -27,6 +27,8 @@ use crate::error::{StoreError, StoreErrorKind};
 
 /// How long after a store is found to lack something it is repaired, so that one repair does for much.
 const REPAIRED_AFTER: Duration = Duration::from_secs(1);
+/// How long it can take until a store that fails is asked again whether it is back.
+const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 const PAGE: usize = 200;
 /// How often a record is settled before the store that does not get it is given up.
 const TRIES: usize = 5;
@@ -273,6 +275,10 @@ impl Inner {
 
     /// Brings to all stores what some may lack.
     async fn settle_what_is_owed(&self) -> Result<()> {
+        if self.some_fail() {
+            // Operations may never hear from one that is back, if it is slower than the others. It is owed everything.
+            self.marks().await;
+        }
         for (debt, noted) in self.owed.all() {
             match &debt {
                 Debt::Everything => drop(self.repair().await?),
@@ -285,6 +291,10 @@ impl Inner {
             }
         }
         Ok(())
+    }
+
+    fn some_fail(&self) -> bool {
+        self.members.iter().any(Member::fails)
     }
 
     /// Notes that some store may lack something, and brings it to all in the background.
@@ -314,14 +324,20 @@ struct Repairing(Arc<Inner>);
 
 impl Repairing {
     async fn run(self) {
+        let mut pause = REPAIRED_AFTER;
         loop {
-            tokio::time::sleep(REPAIRED_AFTER).await;
+            tokio::time::sleep(pause).await;
             let settled = self.0.settle_what_is_owed().await;
+            if self.0.some_fail() {
+                pause = LONGEST_PAUSE.min(2 * pause);
+                continue;
+            }
             // What cannot be done now is begun again by the next operation. What writes have left meanwhile need not
             // wait for one.
             if settled.is_err() || !self.0.owed.has_records() {
                 return;
             }
+            pause = REPAIRED_AFTER;
         }
     }
 }

@@ -86,10 +86,10 @@ const PLACES: usize = 256;
 /// And only one on what a store has missed: if it has missed a deletion, and is not brought it within these five
 /// minutes, the record comes back when somebody meets it while so many others are down that this store is needed for a
 /// majority. A store misses what is written while it is away, and single writes while it is slower than the others. Whoever
-/// wrote brings them to it a second later; so does whoever reads such a record and hears of it; and each process once, a
-/// second after it has begun, with all that it finds. So what is left is what a process wrote that ended within that
-/// second, until another one begins. [`repair`](Quorum::repair) brings everything at once: call it when a store is back,
-/// before another one is stopped.
+/// wrote brings them to it a second later, or within about ten seconds after it is back; so does whoever reads such a
+/// record and hears of it; and each process once, a second after it has begun, with all that it finds. So what is left is
+/// what a process wrote that ended before it had brought it, until another one begins. [`repair`](Quorum::repair) brings
+/// everything at once: call it when a store is back, before another one is stopped.
 ///
 /// # What each store must keep
 ///
