@@ -4,12 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use coord::Coordinator;
 use coord::store::{
-    Acquired, DeleteRequest, Entry, LeaseRequest, ListRequest, MemoryStore, Page, Put, PutRequest,
-    Result, Store,
+    Acquired, AppendRequest, DeleteRequest, Entry, LeaseRequest, ListRequest, MemoryStore, Page,
+    Put, PutRequest, Result, Store,
 };
-use coord::testing::{FaultStore, Operation, Rule};
+use coord::testing::{Fault, FaultStore, Operation, Rule};
+use coord::{Coordinator, StoreErrorKind};
 
 use crate::four_methods::FourMethods;
 use crate::quorum_of;
@@ -131,4 +131,37 @@ async fn one_that_comes_back_from_the_dead_does_not_hold_beside_its_successor() 
     });
     assert_eq!(granted.iter().sum::<i32>(), 1);
     assert_eq!(store.inspect_lease("a").await.unwrap().len(), 1);
+}
+
+/// One is in line, another has left it, and a part of a log is to end, when what comes after that fails.
+#[tokio::test(start_paused = true)]
+async fn what_is_done_in_part_is_not_said_to_be_surely_not_done() {
+    let faults = FaultStore::new(MemoryStore::new());
+    let store = FourOf(faults.clone());
+    let holder = LeaseRequest::exclusive("a", DAY);
+    store.acquire_lease(&holder).await.unwrap();
+
+    // Its presence comes first, then the line, and then its presence again.
+    faults.inject(Rule::on(Operation::Put).skipping(2), Fault::BeforeSend);
+    let waiter = LeaseRequest::exclusive("a", DAY).queue(MINUTE);
+    let error = store.acquire_lease(&waiter).await.unwrap_err();
+    faults.heal();
+    assert_eq!(store.inspect_lease("a").await.unwrap().len(), 2);
+    assert_eq!(error.kind(), StoreErrorKind::Unknown);
+
+    let line = Rule::on(Operation::Get).key_containing("a\0line");
+    faults.inject(line, Fault::BeforeSend);
+    let error = store.release_lease(&holder.lease).await.unwrap_err();
+    faults.heal();
+    assert_eq!(store.inspect_lease("a").await.unwrap().len(), 1);
+    assert_eq!(error.kind(), StoreErrorKind::Unknown);
+
+    for len in 0..2 {
+        let append = AppendRequest::new("log", len, "entry");
+        store.append_log(&append).await.unwrap();
+    }
+    faults.inject(Rule::on(Operation::Put).skipping(1), Fault::BeforeSend);
+    let error = store.expire_log("log", MINUTE).await.unwrap_err();
+    faults.heal();
+    assert_eq!(error.kind(), StoreErrorKind::Unknown);
 }

@@ -63,7 +63,6 @@ impl StoreError {
     }
 
     /// The same of an operation of which what failed was only a part.
-    #[cfg(feature = "etcd")]
     pub(crate) fn of_kind(mut self, kind: StoreErrorKind) -> Self {
         self.kind = kind;
         self

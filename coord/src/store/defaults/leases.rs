@@ -26,7 +26,7 @@ use super::super::{
     Renewal, Renewed, Result, Store, Version, Watch, Watched, limits,
 };
 use super::stored_line::{self, StoredLine};
-use super::{TRIES, too_busy};
+use super::{TRIES, in_part, too_busy};
 
 const STONE_LASTS: Duration = Duration::from_secs(60);
 /// How many members of a line are looked at together.
@@ -49,6 +49,17 @@ pub(in crate::store) fn resource_of(key: &str) -> Option<&str> {
 pub(in crate::store) async fn acquire<S: Store + ?Sized>(
     store: &S,
     request: &LeaseRequest,
+) -> Result<Acquired> {
+    let mut is_in_line = false;
+    let acquired = come_into_line(store, request, &mut is_in_line).await;
+    acquired.map_err(|error| if is_in_line { in_part(error) } else { error })
+}
+
+/// Tells also whether it has come into the line, when something fails after that.
+async fn come_into_line<S: Store + ?Sized>(
+    store: &S,
+    request: &LeaseRequest,
+    is_in_line: &mut bool,
 ) -> Result<Acquired> {
     request.check()?;
     let LeaseId { resource, owner } = &request.lease;
@@ -83,6 +94,7 @@ pub(in crate::store) async fn acquire<S: Store + ?Sized>(
             continue;
         }
         let Some(place) = place else { continue };
+        *is_in_line = true;
         if !place.granted {
             if !presence.waits(store, request).await? {
                 return Ok(Acquired::Busy);
@@ -155,10 +167,16 @@ pub(in crate::store) async fn release<S: Store + ?Sized>(
     lease: &LeaseId,
 ) -> Result<bool> {
     let was_there = become_stone(store, lease, RELEASED).await?;
+    hand_over(store, &lease.resource).await.map_err(in_part)?;
+    Ok(was_there)
+}
+
+/// Takes the dead out of the line, and grants those who fit then.
+async fn hand_over<S: Store + ?Sized>(store: &S, resource: &str) -> Result<()> {
     for _ in 0..TRIES {
-        let mut loaded = Loaded::load(store, &lease.resource).await?;
-        if loaded.save(store, &lease.resource).await? {
-            return Ok(was_there);
+        let mut loaded = Loaded::load(store, resource).await?;
+        if loaded.save(store, resource).await? {
+            return Ok(());
         }
     }
     Err(too_busy("release"))

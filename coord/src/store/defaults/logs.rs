@@ -8,6 +8,7 @@ use bytes::Bytes;
 use super::super::{
     Append, AppendRequest, Condition, Entry, ListRequest, Put, PutRequest, Result, Store, limits,
 };
+use super::in_part;
 
 const PAGE: usize = 200;
 
@@ -60,12 +61,14 @@ pub(in crate::store) async fn expire<S: Store + ?Sized>(
     limits::check_name("expire", log)?;
     limits::check_ttl("expire", ttl)?;
     // From the end, so that what is left of the log while it disappears is still its beginning.
-    for (key, entry) in entries(store, log, 0, usize::MAX).await?.into_iter().rev() {
+    let entries = entries(store, log, 0, usize::MAX).await?;
+    for (done, (key, entry)) in entries.into_iter().rev().enumerate() {
         let put = PutRequest::new(key, entry.value)
             .when(Condition::Version(entry.version))
             .ttl(ttl)
             .listed();
-        store.put_record(&put).await?;
+        let put = store.put_record(&put).await;
+        put.map_err(|error| if done == 0 { error } else { in_part(error) })?;
     }
     Ok(())
 }

@@ -18,6 +18,11 @@ fn too_busy(operation: &'static str) -> StoreError {
     )
 }
 
+/// The same of an operation of which a part is done already.
+fn in_part(error: StoreError) -> StoreError {
+    error.of_kind(StoreErrorKind::Unknown)
+}
+
 fn damaged(operation: &'static str) -> StoreError {
     StoreError::new(
         StoreErrorKind::Rejected,
