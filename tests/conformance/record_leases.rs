@@ -6,7 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use coord::store::{
     Acquired, AppendRequest, DeleteRequest, Entry, LeaseRequest, ListRequest, MemoryStore, Page,
-    Put, PutRequest, Result, Store,
+    Put, PutRequest, Quorum, Result, Store,
 };
 use coord::testing::{Fault, FaultStore, Operation, Rule};
 use coord::{Coordinator, StoreErrorKind};
@@ -164,4 +164,36 @@ async fn what_is_done_in_part_is_not_said_to_be_surely_not_done() {
     let error = store.expire_log("log", MINUTE).await.unwrap_err();
     faults.heal();
     assert_eq!(error.kind(), StoreErrorKind::Unknown);
+}
+
+/// They read the line while others are about to write it, and write it themselves.
+#[tokio::test(start_paused = true)]
+async fn a_line_is_kept_no_longer_for_all_who_come_and_go() {
+    let stores: Vec<_> = (0..3).map(|_| Arc::new(MemoryStore::new())).collect();
+    let slow = |seed: u64| {
+        let links = stores.iter().zip(seed..).map(|(store, seed)| {
+            let link = FaultStore::new(Arc::clone(store));
+            for one_in in 1..6 {
+                let delay = Fault::Delay(Duration::from_millis(u64::from(one_in)));
+                link.inject(Rule::on_everything().one_in(one_in + 1, seed), delay);
+            }
+            link
+        });
+        Quorum::of(links)
+    };
+    let contenders: tokio::task::JoinSet<()> = (0..6)
+        .map(|seed| {
+            let coord = Coordinator::builder().store(slow(seed)).build();
+            async move {
+                for _ in 0..30 {
+                    let lease = coord.lock("a").acquire().await.unwrap();
+                    lease.release().await.unwrap();
+                }
+            }
+        })
+        .collect();
+    contenders.join_all().await;
+    let line = slow(0).get_record("coord/lock/a\0line").await.unwrap();
+    let kept = line.and_then(|line| line.expires_in).unwrap();
+    assert!(kept < WEEK + DAY, "{} hours", kept.as_secs() / 3_600);
 }

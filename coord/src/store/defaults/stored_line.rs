@@ -14,6 +14,7 @@ use super::damaged;
 /// over, whoever is renewed writes the line again.
 const TOKENS_KEPT: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 const HOUR: Duration = Duration::from_secs(60 * 60);
+const MINUTE: Duration = Duration::from_secs(60);
 
 /// What stands behind the name of the resource in the record's key.
 const BEHIND: &str = "\u{0}line";
@@ -60,12 +61,11 @@ impl StoredLine {
     ) -> Result<bool> {
         let longest = members.clone().map(|member| member.extra).max();
         let needed = longest.unwrap_or_default().saturating_add(TOKENS_KEPT);
-        // Never shorter than it was: somebody in it may rely on that by now.
-        let kept = in_whole_hours(needed.max(self.expires_in)).min(LARGEST_TTL);
+        let kept = in_whole_hours(needed).max(whole_hours_left(self.expires_in));
         let condition = self.version.map_or(Condition::Absent, Condition::Version);
         let put = PutRequest::new(key(resource), format(self.last_token, members))
             .when(condition)
-            .ttl(kept);
+            .ttl(kept.min(LARGEST_TTL));
         Ok(match store.put_record(&put).await? {
             Put::Stored(version) => {
                 self.version = Some(version);
@@ -84,8 +84,18 @@ impl StoredLine {
 
 /// No less than `time`. A store may have to keep an account of each different ttl.
 fn in_whole_hours(time: Duration) -> Duration {
-    let hours = time.as_nanos().div_ceil(HOUR.as_nanos());
-    HOUR * u32::try_from(hours).unwrap_or(u32::MAX)
+    hours(time.as_nanos().div_ceil(HOUR.as_nanos()))
+}
+
+/// What a line that ends in `time` stays for at least, whoever writes it: somebody in it may rely on that by now, with days
+/// to spare. Rounded up, it would grow with each write, for a store may keep something a little longer than it was told to;
+/// and without the minute, it would lose an hour with each.
+fn whole_hours_left(time: Duration) -> Duration {
+    hours(time.saturating_add(MINUTE).as_nanos() / HOUR.as_nanos())
+}
+
+fn hours(count: u128) -> Duration {
+    HOUR * u32::try_from(count).unwrap_or(u32::MAX)
 }
 
 pub(super) fn key(resource: &str) -> String {
