@@ -299,3 +299,27 @@ async fn a_store_that_is_taken_in_while_it_is_asked_counts_for_nothing_that_it_s
     let (found, taken_in) = tokio::join!(get(&reader, "a"), taken_in);
     assert_eq!((found.unwrap(), taken_in), (some("one"), 1));
 }
+
+/// Its disk is full, or it is a replica by now. It can be asked all the same.
+#[tokio::test(start_paused = true)]
+async fn others_are_not_written_to_all_the_time_for_one_that_refuses_to_write() {
+    const RECORDS: usize = 20;
+    let servers = three();
+    let links: Vec<_> = servers.iter().cloned().map(FaultStore::new).collect();
+    let quorum = Quorum::of(links.clone());
+    set(&quorum, "other", "").await;
+    sleep(MINUTE).await;
+    links[2].inject(Rule::on(Operation::Put), Fault::BeforeSend);
+    for index in 0..RECORDS {
+        set(&quorum, &index.to_string(), "one").await;
+    }
+    let written = links[0].count(Operation::Put);
+    sleep(10 * MINUTE).await;
+    let written = links[0].count(Operation::Put) - written;
+    assert!(written < 600 * RECORDS, "more than one a second for each");
+    links[2].heal();
+    sleep(MINUTE).await;
+    for index in 0..RECORDS {
+        assert!(keeps(&servers[2], &index.to_string(), "one").await);
+    }
+}

@@ -5,6 +5,7 @@
 //! gets its mark back when all have been. One that has come back with older data has its mark, and nothing that it
 //! says tells it from one that was away; so that must not happen, and [`examine`](super::examine) looks whether it can.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -31,6 +32,7 @@ pub(super) struct Member {
     slow: Away,
     /// When it failed, if it has not answered since.
     failed: Mutex<Option<Instant>>,
+    failures: AtomicU64,
     /// The mark that was last seen.
     marked: Mutex<Condition>,
 }
@@ -91,6 +93,7 @@ impl Member {
             limit,
             slow: Away::default(),
             failed: Mutex::default(),
+            failures: AtomicU64::new(0),
             marked: Mutex::new(Condition::Absent),
         }
     }
@@ -253,6 +256,12 @@ impl Member {
     /// Notes that it has failed.
     pub(super) fn has_failed(&self) {
         *lock(&self.failed) = Some(Instant::now());
+        self.failures.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How often it has failed. It may do so with one thing, and answer others.
+    pub(super) fn failures(&self) -> u64 {
+        self.failures.load(Ordering::Relaxed)
     }
 
     /// Whether it has failed and not answered since.

@@ -253,8 +253,14 @@ impl Inner {
             if is_settled || tries == TRIES {
                 break (words, is_settled);
             }
+            let failures = self.failures();
             self.rewrite(key).await?;
-            tries += 1;
+            // What a store does not take now, it does not take at once either.
+            tries = if self.failures() > failures {
+                TRIES
+            } else {
+                tries + 1
+            };
         };
         let latest = words.iter().map(|(_, seen)| seen.state.accepted).max();
         for (index, lacks) in lacking.iter_mut().enumerate() {
@@ -297,6 +303,10 @@ impl Inner {
         self.members.iter().any(Member::fails)
     }
 
+    fn failures(&self) -> u64 {
+        self.members.iter().map(Member::failures).sum()
+    }
+
     /// Notes that some store may lack something, and brings it to all in the background.
     pub(super) fn owe(&self, debt: Debt) {
         self.owed.note(debt);
@@ -327,17 +337,20 @@ impl Repairing {
         let mut pause = REPAIRED_AFTER;
         loop {
             tokio::time::sleep(pause).await;
+            let failures = self.0.failures();
             let settled = self.0.settle_what_is_owed().await;
-            if self.0.some_fail() {
-                pause = LONGEST_PAUSE.min(2 * pause);
-                continue;
-            }
+            let some_fail = self.0.some_fail();
             // What cannot be done now is begun again by the next operation. What writes have left meanwhile need not
             // wait for one.
-            if settled.is_err() || !self.0.owed.has_records() {
+            if !some_fail && (settled.is_err() || !self.0.owed.has_records()) {
                 return;
             }
-            pause = REPAIRED_AFTER;
+            // Whatever failed may fail again, and the others have work besides.
+            pause = if some_fail || self.0.failures() > failures {
+                LONGEST_PAUSE.min(2 * pause)
+            } else {
+                REPAIRED_AFTER
+            };
         }
     }
 }
