@@ -68,16 +68,13 @@ impl Reader {
 fn run(work: &Work<Job>, file: &File, connection: &Connection, clock: HostClock) {
     while let Some(jobs) = work.take(None) {
         let begun = if file.is_in_place() {
-            begin(connection, file).map_err(Trouble::Begin)
+            begin(connection, file, clock).map_err(Trouble::Begin)
         } else {
             Err(Trouble::MovedFile)
         };
-        let view = View {
-            connection,
-            now: clock.now(),
-        };
+        let view = begun.map(|now| View { connection, now });
         for job in jobs {
-            job(begun.as_ref().map(|()| &view));
+            job(view.as_ref());
         }
         if !connection.is_autocommit() {
             // Nothing was written, so nothing can fail that matters.
@@ -88,14 +85,16 @@ fn run(work: &Work<Job>, file: &File, connection: &Connection, clock: HostClock)
     }
 }
 
-/// Begins a transaction, and looks, so that it is the state of now that is seen.
-fn begin(connection: &Connection, file: &File) -> rusqlite::Result<()> {
+/// Begins a transaction, and looks, so that it is the state of now that is seen. Returns the time, which is from before
+/// that: what is renewed in between is not taken for expired.
+fn begin(connection: &Connection, file: &File, clock: HostClock) -> rusqlite::Result<Time> {
     patiently(file.busy_timeout(), || {
         if connection.is_autocommit() {
             connection.prepare_cached("BEGIN")?.execute([])?;
         }
+        let now = clock.now();
         connection
             .prepare_cached("SELECT one FROM host")?
-            .query_row([], |_| Ok(()))
+            .query_row([], |_| Ok(now))
     })
 }
