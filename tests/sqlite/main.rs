@@ -1,6 +1,7 @@
 //! The store in a file: while processes die, while the disk is full, and when the file is not what it should be.
 
 mod files;
+mod growth;
 mod processes;
 mod time;
 mod trouble;

@@ -73,6 +73,12 @@ impl File {
                 .all(|(path, identity)| is_there(path, *identity))
     }
 
+    /// How long the log is that is written ahead of the database.
+    pub(super) fn log_bytes(&self) -> u64 {
+        let [(log, _), _] = &self.beside;
+        std::fs::metadata(log).map_or(0, |found| found.len())
+    }
+
     fn must_be_in_place(&self) -> Result<()> {
         if self.is_in_place() {
             Ok(())

@@ -4,9 +4,11 @@
 //! - [`writer`] is the thread that writes, and puts many operations into one commit; [`reader`] the one that
 //!   reads. [`queue`] is how tasks hand them their work.
 //! - [`records`], [`leases`] and [`logs`] are what is done in a transaction; [`sweep`] takes out what has expired.
+//! - [`checkpoint`] keeps the log short that is written ahead of the database.
 //! - [`wakes`] knows who waits in this process, and notices what other processes do.
 //! - [`failure`] says of each error of SQLite whether the operation may have been done.
 
+mod checkpoint;
 mod clock;
 mod failure;
 mod file;

@@ -16,6 +16,7 @@ use rusqlite::Connection;
 use tokio::sync::oneshot;
 
 use super::Synchronous;
+use super::checkpoint::LogLength;
 use super::clock::{HostClock, Time};
 use super::failure;
 use super::file::{self, File};
@@ -90,6 +91,7 @@ impl Writer {
             released: Released::remembering(REMEMBERED),
             noted: 0,
             synchronous,
+            log_length: LogLength::default(),
         };
         thread::Builder::new()
             .name("coord-sqlite-write".to_owned())
@@ -201,6 +203,7 @@ struct WriterThread {
     noted: Time,
     /// Whether commits wait for the disk now.
     synchronous: Synchronous,
+    log_length: LogLength,
 }
 
 /// Jobs that are done, or not.
@@ -239,6 +242,7 @@ impl WriterThread {
             jobs.retain(|job| job.is_wanted());
             if !jobs.is_empty() {
                 self.write(jobs);
+                self.log_length.limit(&self.file, &self.connection);
             }
             self.wakes
                 .look_at_others(&self.connection, self.clock.now());
