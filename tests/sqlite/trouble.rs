@@ -6,12 +6,15 @@ use std::time::Duration;
 
 use coord::StoreErrorKind;
 use coord::store::{LeaseRequest, PutRequest, Renewed, SqliteStore, Store, StoreExt};
-use coord_tests::new_sqlite;
+use coord_tests::{new_sqlite, until};
 use rusqlite::Connection;
 use tempfile::TempDir;
 use tokio::task::JoinSet;
 
 use crate::{LONG, beside, open, token};
+
+/// A ttl that ends only after many writes.
+const SOON: Duration = Duration::from_secs(1);
 
 fn lock(path: &std::path::Path) -> Connection {
     let beside = beside(path);
@@ -56,6 +59,28 @@ async fn a_full_database_is_told_and_goes_on_when_there_is_room() {
         );
     }
     store.set("large", vec![7; 16 * 1024], None).await.unwrap();
+}
+
+/// Also if nothing can be written before.
+#[tokio::test]
+async fn a_full_database_has_room_when_what_is_in_it_expires() {
+    let builder = SqliteStore::builder().largest_size(256 * 1024);
+    let store = builder.open(new_sqlite()).await.unwrap();
+    let large = vec![7; 16 * 1024];
+    let mut stored = 0;
+    while store
+        .set(&format!("large/{stored}"), large.clone(), SOON)
+        .await
+        .is_ok()
+    {
+        stored += 1;
+    }
+    until("the last to expire", async || {
+        let last = format!("large/{}", stored - 1);
+        (!store.exists(&last).await.unwrap()).then_some(())
+    })
+    .await;
+    store.set("large", large, SOON).await.unwrap();
 }
 
 /// On a disk of its own, in a namespace of its own. Where users may not have those, only the test above is left.

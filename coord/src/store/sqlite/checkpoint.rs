@@ -37,7 +37,7 @@ impl LogLength {
 }
 
 /// Writes all of the log into the database, so that whoever writes next begins it anew. Says whether that was possible.
-fn run(connection: &Connection) -> bool {
+pub(super) fn run(connection: &Connection) -> bool {
     let run = || {
         connection.busy_handler(Some(pause))?;
         let is_left: bool =

@@ -2,7 +2,7 @@
 //!
 //! - [`file`] opens the file, [`schema`] makes the tables, and [`clock`] is the time by which rows expire.
 //! - [`writer`] is the thread that writes, and puts many operations into one commit; [`reader`] the one that
-//!   reads. [`queue`] is how tasks hand them their work.
+//!   reads. [`queue`] is how tasks hand them their work, and a [`job`] what there is to write.
 //! - [`records`], [`leases`] and [`logs`] are what is done in a transaction; [`sweep`] takes out what has expired.
 //! - [`checkpoint`] keeps the log short that is written ahead of the database.
 //! - [`wakes`] knows who waits in this process, and notices what other processes do.
@@ -12,6 +12,7 @@ mod checkpoint;
 mod clock;
 mod failure;
 mod file;
+mod job;
 mod leases;
 mod logs;
 mod queue;

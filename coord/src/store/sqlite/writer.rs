@@ -2,7 +2,8 @@
 //! that a commit, which waits for the disk, is paid for once by all of them.
 //!
 //! 1. Jobs are done in the order in which they were handed over, each behind a savepoint of its own. One that fails
-//!    is undone alone; if SQLite undoes the others with it, as when there is no room, they are done again without it.
+//!    is undone alone; if SQLite undoes the others with it, they are done again without it. If there is no room, what can
+//!    be is made first, and all are done again, in the end one by one.
 //! 2. Nobody is answered before the transaction is committed, and nobody is woken.
 //! 3. There is one such thread for each open store, and nothing else of the store writes. So what has become of
 //!    contenders that have left is known here, and whom to wake.
@@ -12,14 +13,14 @@
 
 use std::thread::{self, JoinHandle};
 
-use rusqlite::Connection;
-use tokio::sync::oneshot;
+use rusqlite::{Connection, ErrorCode};
 
 use super::Synchronous;
-use super::checkpoint::LogLength;
+use super::checkpoint::{self, LogLength};
 use super::clock::{HostClock, Time};
 use super::failure;
 use super::file::{self, File};
+use super::job::{self, Job};
 use super::queue::{Queue, Work, queue};
 use super::sweep;
 use super::wakes::{News, Wakes};
@@ -29,6 +30,8 @@ use crate::store::{LeaseId, Result, Watch, Watched};
 
 /// How many contenders that have left are remembered.
 const REMEMBERED: usize = 16_384;
+/// How many rows of a kind are swept out when there is no room.
+const SWEPT_FOR_ROOM: usize = 256;
 /// How often the time is noted in the database, at the most.
 const NOTED_EVERY: Time = 1_000_000;
 
@@ -92,6 +95,7 @@ impl Writer {
             noted: 0,
             synchronous,
             log_length: LogLength::default(),
+            is_log_new: false,
         };
         thread::Builder::new()
             .name("coord-sqlite-write".to_owned())
@@ -123,73 +127,11 @@ impl Writer {
         T: Send + 'static,
         F: FnMut(&mut Scope<'_>) -> rusqlite::Result<T> + Send + 'static,
     {
-        let (reply, answer) = oneshot::channel();
-        self.0.push(Box::new(Call {
-            operation,
-            lasts,
-            act,
-            answer: None,
-            reply,
-        }));
+        let (job, answer) = job::of(operation, lasts, act);
+        self.0.push(job);
         answer
             .await
             .unwrap_or_else(|_| Err(failure::of_ended_thread(operation)))
-    }
-}
-
-/// Something to be done.
-trait Job: Send {
-    fn operation(&self) -> &'static str;
-    /// Whether it is on the disk before it is answered.
-    fn lasts(&self) -> bool;
-    /// Whether somebody still waits for the answer.
-    fn is_wanted(&self) -> bool;
-    /// May be called again when what it did was undone.
-    fn run(&mut self, scope: &mut Scope<'_>) -> rusqlite::Result<()>;
-    fn answer(self: Box<Self>, outcome: Result<()>);
-}
-
-struct Call<T, F> {
-    operation: &'static str,
-    lasts: bool,
-    act: F,
-    answer: Option<T>,
-    reply: oneshot::Sender<Result<T>>,
-}
-
-impl<T, F> Job for Call<T, F>
-where
-    T: Send,
-    F: FnMut(&mut Scope<'_>) -> rusqlite::Result<T> + Send,
-{
-    fn operation(&self) -> &'static str {
-        self.operation
-    }
-
-    fn lasts(&self) -> bool {
-        self.lasts
-    }
-
-    fn is_wanted(&self) -> bool {
-        !self.reply.is_closed()
-    }
-
-    fn run(&mut self, scope: &mut Scope<'_>) -> rusqlite::Result<()> {
-        self.answer = Some((self.act)(scope)?);
-        Ok(())
-    }
-
-    fn answer(self: Box<Self>, outcome: Result<()>) {
-        let Self {
-            operation,
-            answer,
-            reply,
-            ..
-        } = *self;
-        let answer =
-            outcome.and_then(|()| answer.ok_or_else(|| failure::of_ended_thread(operation)));
-        // A caller that was dropped does not take its answer.
-        let _ = reply.send(answer);
     }
 }
 
@@ -204,6 +146,8 @@ struct WriterThread {
     /// Whether commits wait for the disk now.
     synchronous: Synchronous,
     log_length: LogLength,
+    /// Whether nothing was committed since the log was to be begun anew.
+    is_log_new: bool,
 }
 
 /// Jobs that are done, or not.
@@ -211,8 +155,8 @@ type Transacted = std::result::Result<Jobs, Undone>;
 type Jobs = Vec<Box<dyn Job>>;
 
 enum Undone {
-    /// One that failed, and was answered, had these undone with it.
-    Company(Jobs),
+    /// The one at this place failed, and had all undone.
+    Company(Jobs, usize, rusqlite::Error),
     Failed(Jobs, Failure),
 }
 
@@ -241,7 +185,8 @@ impl WriterThread {
         while let Some(mut jobs) = work.take(self.wakes.patience()) {
             jobs.retain(|job| job.is_wanted());
             if !jobs.is_empty() {
-                self.write(jobs);
+                self.is_log_new = false;
+                self.write(jobs, true);
                 self.log_length.limit(&self.file, &self.connection);
             }
             self.wakes
@@ -251,31 +196,72 @@ impl WriterThread {
         let _ = reader.join();
     }
 
-    /// Does the jobs in one transaction, wakes, and answers.
-    fn write(&mut self, mut jobs: Jobs) {
-        // Each time round there is one less.
+    /// Does the jobs in one transaction, wakes, and answers. If there is no room, `sweeps` once.
+    fn write(&mut self, mut jobs: Jobs, mut sweeps: bool) {
+        // Each time round there is one less, or there was no room and some was made.
         while !jobs.is_empty() {
-            let mut news = News::default();
-            let mut releasing = Vec::new();
-            let undone = match self.transact(jobs, &mut news, &mut releasing) {
-                Ok(done) => {
-                    self.wakes.tell(news);
-                    for job in done {
-                        job.answer(Ok(()));
+            let Err(undone) = self.try_write(jobs) else {
+                return;
+            };
+            jobs = match undone {
+                Undone::Company(jobs, _, error) if sweeps && is_full(&error) => {
+                    sweeps = false;
+                    self.sweep_for_room();
+                    jobs
+                }
+                Undone::Company(mut jobs, at, error) => {
+                    let failed = jobs.remove(at);
+                    let error = failure::of_operation(failed.operation(), &error);
+                    failed.answer(Err(error));
+                    jobs
+                }
+                Undone::Failed(jobs, Failure::Commit(error))
+                    if !self.is_log_new && is_full(&error) =>
+                {
+                    self.is_log_new = true;
+                    checkpoint::run(&self.connection);
+                    jobs
+                }
+                // Some may need less room than all.
+                Undone::Failed(jobs, Failure::Commit(error))
+                    if jobs.len() > 1 && is_full(&error) =>
+                {
+                    for job in jobs {
+                        self.write(vec![job], false);
                     }
                     return;
                 }
-                Err(undone) => undone,
-            };
-            for lease in &releasing {
-                self.released.forget(lease);
-            }
-            self.roll_back();
-            jobs = match undone {
-                Undone::Company(others) => others,
                 Undone::Failed(jobs, failure) => return answer_all(jobs, &failure),
             };
         }
+    }
+
+    /// Leaves nothing of the jobs behind if they cannot all be done.
+    fn try_write(&mut self, jobs: Jobs) -> std::result::Result<(), Undone> {
+        let mut news = News::default();
+        let mut releasing = Vec::new();
+        let done = match self.transact(jobs, &mut news, &mut releasing) {
+            Ok(done) => done,
+            Err(undone) => {
+                for lease in &releasing {
+                    self.released.forget(lease);
+                }
+                self.roll_back();
+                return Err(undone);
+            }
+        };
+        self.is_log_new = false;
+        self.wakes.tell(news);
+        for job in done {
+            job.answer(Ok(()));
+        }
+        Ok(())
+    }
+
+    /// What has expired may be all that there is no room for.
+    fn sweep_for_room(&mut self) {
+        let (sweep, _answer) = job::of("sweep", false, |scope| sweep::some(scope, SWEPT_FOR_ROOM));
+        self.write(vec![sweep], false);
     }
 
     fn transact(
@@ -347,6 +333,10 @@ impl WriterThread {
     }
 }
 
+fn is_full(error: &rusqlite::Error) -> bool {
+    error.sqlite_error_code() == Some(ErrorCode::DiskFull)
+}
+
 fn answer_all(jobs: Jobs, failure: &Failure) {
     for job in jobs {
         let error = failure.of(job.operation());
@@ -363,12 +353,14 @@ fn do_all(jobs: Jobs, scope: &mut Scope<'_>) -> Transacted {
             done.push(job);
             continue;
         };
+        if scope.connection.is_autocommit() {
+            let at = done.len();
+            done.push(job);
+            done.extend(jobs);
+            return Err(Undone::Company(done, at, error));
+        }
         let failed = failure::of_operation(job.operation(), &error);
         job.answer(Err(failed));
-        if scope.connection.is_autocommit() {
-            done.extend(jobs);
-            return Err(Undone::Company(done));
-        }
     }
     Ok(done)
 }
