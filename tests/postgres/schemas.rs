@@ -31,6 +31,27 @@ async fn many_that_connect_at_once_make_one_schema() {
     }
 }
 
+/// Whoever has waited for another one to make it has to see it then.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn many_with_a_stricter_isolation_make_one_schema() {
+    let server = PostgresServer::start().await;
+    let beside = server.client().await;
+    let strict = "ALTER DATABASE postgres SET default_transaction_isolation = 'repeatable read'";
+    beside.batch_execute(strict).await.unwrap();
+    let connecting: Vec<_> = (0..8)
+        .map(|_| {
+            let url = server.url();
+            tokio::spawn(async move { PostgresStore::connect(&url).await })
+        })
+        .collect();
+    for store in connecting {
+        store
+            .await
+            .unwrap()
+            .expect("a schema that is made or found");
+    }
+}
+
 #[tokio::test]
 async fn many_processes_that_connect_at_once_make_one_schema() {
     let server = PostgresServer::start().await;

@@ -6,7 +6,7 @@
 //! 3. A schema of a newer version is refused: its functions may do other things under the same names.
 
 use tokio_postgres::types::ToSql;
-use tokio_postgres::{Client, Error as PostgresError};
+use tokio_postgres::{Client, Error as PostgresError, IsolationLevel};
 
 use super::failure;
 use super::lock::Subject;
@@ -78,7 +78,10 @@ impl Schema {
 
     /// The version of what another process has made meanwhile, if one has.
     async fn make(&self, client: &mut Client) -> std::result::Result<Option<i32>, PostgresError> {
-        let transaction = client.transaction().await?;
+        // Behind the lock it has to see what whoever had it before has made, whatever the default is.
+        let transaction = client.build_transaction();
+        let transaction = transaction.isolation_level(IsolationLevel::ReadCommitted);
+        let transaction = transaction.start().await?;
         let lock = Subject::Schema.lock(&self.name, b"");
         transaction
             .execute("SELECT pg_advisory_xact_lock($1)", &[&lock])
