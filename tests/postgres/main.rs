@@ -6,6 +6,7 @@ mod claims;
 mod crashes;
 mod encryption;
 mod failover;
+mod plans;
 mod poolers;
 mod refusals;
 mod schemas;

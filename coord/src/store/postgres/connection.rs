@@ -76,6 +76,9 @@ where
 }
 
 /// Sets what holds for the whole session, whatever the role's or the database's defaults are.
+///
+/// All that is asked has an index. A plan that was made for a few rows would read through all of them, and go on to when
+/// there are many, until the server has counted them anew.
 pub(super) async fn set_up(
     client: &Client,
     response_timeout: Duration,
@@ -89,6 +92,7 @@ pub(super) async fn set_up(
          SET statement_timeout = {};
          SET idle_in_transaction_session_timeout = {};
          SET jit = off;
+         SET enable_seqscan = off;
          SELECT set_config('synchronous_commit', 'on', false)
              WHERE current_setting('synchronous_commit') = 'off'",
         LOCK_TIMEOUT.as_millis(),

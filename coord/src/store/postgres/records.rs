@@ -138,12 +138,15 @@ fn listed(row: &Row) -> Option<(String, Entry)> {
     Some((key, entry(row, 0).ok()??))
 }
 
-/// The least that is behind every text with this prefix, if there is anything.
-pub(super) fn end_of(prefix: &str) -> Option<Bytes> {
+/// What is behind every text with this prefix, and before every other text behind them.
+pub(super) fn end_of(prefix: &str) -> Bytes {
     let mut end = prefix.as_bytes().to_vec();
-    // No UTF-8 text has the byte that would carry over.
-    *end.last_mut()? += 1;
-    Some(end.into())
+    // No UTF-8 text has the byte that would carry over, and every one comes before it.
+    match end.last_mut() {
+        Some(last) => *last += 1,
+        None => end.push(u8::MAX),
+    }
+    end.into()
 }
 
 /// Reads value, version and remaining time, from a column on. There is none if there is no value.

@@ -55,7 +55,7 @@ const ALL: [(Statement, &str); 22] = [
         Statement::RecordList,
         r#"SELECT r.value, r.version, r.expires_at - t.now, r.key
            FROM "coord".record r, (SELECT "coord".clock() AS now OFFSET 0) t
-           WHERE r.key > $1 AND r.key >= $2 AND ($3::bytea IS NULL OR r.key < $3)
+           WHERE r.key > $1 AND r.key >= $2 AND r.key < $3
                AND r.value IS NOT NULL AND (r.expires_at IS NULL OR r.expires_at > t.now)
            ORDER BY r.key LIMIT $4"#,
     ),
@@ -125,14 +125,14 @@ const ALL: [(Statement, &str); 22] = [
     (
         Statement::RecordScan,
         r#"SELECT r.key FROM "coord".record r, (SELECT "coord".clock() AS now OFFSET 0) t
-           WHERE r.key > $1 AND r.key >= $2 AND ($3::bytea IS NULL OR r.key < $3)
+           WHERE r.key > $1 AND r.key >= $2 AND r.key < $3
                AND r.value IS NOT NULL AND (r.expires_at IS NULL OR r.expires_at > t.now)
            ORDER BY r.key LIMIT $4"#,
     ),
     (
         Statement::LeaseScan,
         r#"SELECT DISTINCT c.resource FROM "coord".contender c
-           WHERE c.state < 2 AND c.resource > $1 AND c.resource >= $2 AND ($3::bytea IS NULL OR c.resource < $3)
+           WHERE c.state < 2 AND c.resource > $1 AND c.resource >= $2 AND c.resource < $3
            ORDER BY c.resource LIMIT $4"#,
     ),
     (
