@@ -9,6 +9,7 @@ mod failover;
 mod plans;
 mod poolers;
 mod refusals;
+mod runtimes;
 mod schemas;
 mod sweeping;
 mod together;

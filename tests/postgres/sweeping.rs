@@ -10,7 +10,7 @@ use crate::token;
 
 const SHORT: Duration = Duration::from_millis(1);
 
-async fn rows(beside: &Client, table: &str) -> i64 {
+pub(crate) async fn rows(beside: &Client, table: &str) -> i64 {
     let count = beside
         .query_one(&format!("SELECT count(*) FROM coord.{table}"), &[])
         .await;

@@ -48,11 +48,17 @@ pub(super) struct Link {
     hearing: RwLock<Option<Arc<Connection>>>,
     connecting: tokio::sync::Mutex<()>,
     upkeep: Mutex<Option<AbortHandle>>,
+    upkeep_every: Duration,
     is_prepared: AtomicBool,
 }
 
 impl Link {
-    pub(super) fn open(address: Address, schema: Schema, response_timeout: Duration) -> Arc<Self> {
+    pub(super) fn open(
+        address: Address,
+        schema: Schema,
+        response_timeout: Duration,
+        upkeep_every: Duration,
+    ) -> Arc<Self> {
         let id: u128 = rand::random();
         Arc::new(Self {
             address,
@@ -66,20 +72,13 @@ impl Link {
             hearing: RwLock::default(),
             connecting: tokio::sync::Mutex::default(),
             upkeep: Mutex::default(),
+            upkeep_every,
             is_prepared: AtomicBool::new(false),
         })
     }
 
-    /// Connects for the first time, and begins to look after the tables.
-    pub(super) async fn begin(self: &Arc<Self>, upkeep_every: Duration) -> Result<()> {
-        drop(self.writer().await?);
-        let task = tokio::spawn(upkeep::run(Arc::downgrade(self), upkeep_every));
-        *self.upkeep.lock().unwrap_or_else(PoisonError::into_inner) = Some(task.abort_handle());
-        Ok(())
-    }
-
     /// A connection to write with, for this caller alone.
-    pub(super) async fn writer(&self) -> Result<Writer<'_>> {
+    pub(super) async fn writer(self: &Arc<Self>) -> Result<Writer<'_>> {
         // The semaphore is never closed.
         let permit = self.writers.acquire().await.ok();
         let idle = std::iter::from_fn(|| self.idle().pop()).find(|idle| !idle.is_lost());
@@ -95,7 +94,7 @@ impl Link {
     }
 
     /// The connection that reads and hears, made if there is none that works.
-    pub(super) async fn hearing(&self) -> Result<Arc<Connection>> {
+    pub(super) async fn hearing(self: &Arc<Self>) -> Result<Arc<Connection>> {
         if let Some(connection) = self.working() {
             return Ok(connection);
         }
@@ -127,7 +126,7 @@ impl Link {
 
     /// Asks what changes nothing.
     pub(super) async fn read(
-        &self,
+        self: &Arc<Self>,
         operation: &'static str,
         statement: Statement,
         parameters: &[Parameter],
@@ -138,7 +137,7 @@ impl Link {
     }
 
     /// A watch of something.
-    pub(super) async fn watch(&self, subject: Subject, name: &str) -> Result<Watch> {
+    pub(super) async fn watch(self: &Arc<Self>, subject: Subject, name: &str) -> Result<Watch> {
         let connection = self.hearing().await?;
         let topic: Arc<str> = hex(&subject.topic(name)).into();
         let watch = self.wakes.watch(&topic);
@@ -178,7 +177,7 @@ impl Link {
     }
 
     async fn connect(
-        &self,
+        self: &Arc<Self>,
         hear: impl FnMut(Option<AsyncMessage>) + Send + 'static,
     ) -> Result<Connection> {
         let connecting = async {
@@ -196,7 +195,18 @@ impl Link {
         let connected = tokio::time::timeout(self.response_timeout, connecting).await;
         let connection = connected.unwrap_or_else(|_| Err(failure::of_silence()))?;
         debug!("connected to PostgreSQL");
+        self.look_after();
         Ok(connection)
+    }
+
+    /// Looks after the tables in a task on this runtime, if none does. That of the task before may have ended, and its
+    /// connections with it.
+    fn look_after(self: &Arc<Self>) {
+        let mut upkeep = self.upkeep.lock().unwrap_or_else(PoisonError::into_inner);
+        if upkeep.as_ref().is_none_or(AbortHandle::is_finished) {
+            let task = tokio::spawn(upkeep::run(Arc::downgrade(self), self.upkeep_every));
+            *upkeep = Some(task.abort_handle());
+        }
     }
 
     async fn dial(

@@ -209,8 +209,9 @@ impl PostgresStoreBuilder {
     /// As [`PostgresStore::connect`]; and [`Error::InvalidOption`] if the schema's name cannot be one.
     pub async fn connect(self, url: &str) -> std::result::Result<PostgresStore, Error> {
         let schema = Schema::named(self.schema)?;
-        let link = Link::open(address::parse(url)?, schema, self.response_timeout);
-        link.begin(self.sweep_every).await?;
+        let address = address::parse(url)?;
+        let link = Link::open(address, schema, self.response_timeout, self.sweep_every);
+        drop(link.writer().await?);
         Ok(PostgresStore { link })
     }
 }
