@@ -46,9 +46,7 @@ pub(super) enum Broken {
 impl Broken {
     fn of(error: PostgresError) -> Self {
         match error.as_db_error() {
-            Some(refusal) if !super::failure::ends_the_session(refusal.code()) => {
-                Self::Refused(error)
-            }
+            Some(refusal) if !super::failure::ends_the_session(refusal) => Self::Refused(error),
             _ => Self::Lost,
         }
     }

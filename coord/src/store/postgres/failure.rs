@@ -3,7 +3,7 @@
 //! Whatever the server refuses it has undone as a whole. What it is asked to commit and does not answer may be done.
 
 use tokio_postgres::Error as PostgresError;
-use tokio_postgres::error::SqlState;
+use tokio_postgres::error::{DbError, Severity, SqlState};
 
 use crate::error::{StoreError, StoreErrorKind};
 
@@ -106,15 +106,12 @@ pub(super) fn is_of_concurrency(error: &PostgresError) -> bool {
     )
 }
 
-/// Whether the server ends the session with it, so that it may come in the place of an answer.
-pub(super) fn ends_the_session(code: &SqlState) -> bool {
+/// Whether the server ends the session with it, so that it may come in the place of an answer: for whatever reason, such as
+/// a limit of its own on sessions that are idle.
+pub(super) fn ends_the_session(error: &DbError) -> bool {
     matches!(
-        *code,
-        SqlState::ADMIN_SHUTDOWN
-            | SqlState::CRASH_SHUTDOWN
-            | SqlState::CANNOT_CONNECT_NOW
-            | SqlState::DATABASE_DROPPED
-            | SqlState::IDLE_IN_TRANSACTION_SESSION_TIMEOUT
+        error.parsed_severity(),
+        Some(Severity::Fatal | Severity::Panic)
     )
 }
 
