@@ -3,6 +3,7 @@
 
 mod addresses;
 mod claims;
+mod connecting;
 mod crashes;
 mod encryption;
 mod failover;

@@ -9,7 +9,7 @@ use tokio_postgres::Client;
 use crate::{LONG, connect, coordinator};
 
 /// Ends the sessions that listen, and returns how many there were.
-async fn cut_listeners(beside: &Client) -> usize {
+pub(crate) async fn cut_listeners(beside: &Client) -> usize {
     let cut = beside
         .query(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity

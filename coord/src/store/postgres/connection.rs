@@ -127,10 +127,9 @@ impl Connection {
     }
 
     /// Hears what is told on this channel.
-    pub(super) async fn listen(&self, channel: &str) -> Result<(), PostgresError> {
-        self.client
-            .batch_execute(&format!("LISTEN \"{channel}\""))
-            .await
+    pub(super) async fn listen(&self, channel: &str) -> Result<(), Broken> {
+        let listen = format!("LISTEN \"{channel}\"");
+        self.in_time(self.client.batch_execute(&listen)).await
     }
 
     /// Asks one thing.

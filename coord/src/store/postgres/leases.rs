@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use futures_util::future::{join, join_all};
+use futures_util::future::join_all;
 use tokio_postgres::{Error as PostgresError, Row};
 
 use super::job::Job;
@@ -63,15 +63,11 @@ async fn raise_tokens(link: &Arc<Link>, floor: FencingToken) -> Result<()> {
 /// All at once, and as few transactions as there is room for them in. Those beyond the limits are refused by
 /// themselves.
 pub(super) async fn renew(link: &Arc<Link>, renewals: &[Renewal]) -> Vec<Result<Renewed>> {
-    // Whoever waits looks again when the connection that hears breaks, and so comes by here. That it cannot be made
-    // anew is no reason not to renew.
-    let hearing = async {
-        if link.wakes.are_wanted() {
-            let _ = link.hearing().await;
-        }
-    };
-    let renewing = join_all(renewals.iter().map(|renewal| renew_one(link, renewal)));
-    join(hearing, renewing).await.1
+    // Whoever waits looks again when the connection that hears breaks, and so comes by here.
+    if link.wakes.are_wanted() {
+        link.hear_again();
+    }
+    join_all(renewals.iter().map(|renewal| renew_one(link, renewal))).await
 }
 
 async fn renew_one(link: &Arc<Link>, renewal: &Renewal) -> Result<Renewed> {

@@ -8,7 +8,7 @@
 //! 3. Nobody who waits for a lease has a connection.
 
 use std::ops::Deref;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, Weak};
 use std::time::Duration;
 
@@ -46,7 +46,9 @@ pub(super) struct Link {
     writers: Semaphore,
     idle: Mutex<Vec<Arc<Connection>>>,
     hearing: RwLock<Option<Arc<Connection>>>,
-    connecting: tokio::sync::Mutex<()>,
+    /// Why the last attempt to make that one has failed.
+    connecting: tokio::sync::Mutex<Option<StoreError>>,
+    failures: AtomicU64,
     upkeep: Mutex<Option<AbortHandle>>,
     upkeep_every: Duration,
     is_prepared: AtomicBool,
@@ -71,6 +73,7 @@ impl Link {
             idle: Mutex::default(),
             hearing: RwLock::default(),
             connecting: tokio::sync::Mutex::default(),
+            failures: AtomicU64::new(0),
             upkeep: Mutex::default(),
             upkeep_every,
             is_prepared: AtomicBool::new(false),
@@ -93,19 +96,38 @@ impl Link {
         })
     }
 
-    /// The connection that reads and hears, made if there is none that works.
+    /// The connection that reads and hears, made if there is none that works. Those who ask for it meanwhile share what comes
+    /// of that, so that nobody waits for several attempts.
     pub(super) async fn hearing(self: &Arc<Self>) -> Result<Arc<Connection>> {
         if let Some(connection) = self.working() {
             return Ok(connection);
         }
-        let _connecting = self.connecting.lock().await;
+        let before = self.failures.load(Ordering::SeqCst);
+        let mut failure = self.connecting.lock().await;
         if let Some(connection) = self.working() {
             return Ok(connection);
         }
+        if self.failures.load(Ordering::SeqCst) != before
+            && let Some(failure) = &*failure
+        {
+            return Err(failure.clone());
+        }
+        let connected = self.connect_to_hear().await;
+        if let Err(error) = &connected {
+            *failure = Some(error.clone());
+            self.failures.fetch_add(1, Ordering::SeqCst);
+        }
+        connected
+    }
+
+    async fn connect_to_hear(self: &Arc<Self>) -> Result<Arc<Connection>> {
         let listener = Listener(Arc::downgrade(&self.wakes));
         let connection = self.connect(move |message| listener.hear(message)).await?;
         let listening = connection.listen(&self.channel).await;
-        listening.map_err(|error| failure::of_connecting(&error))?;
+        listening.map_err(|broken| match broken {
+            Broken::Refused(error) => failure::of_connecting(&error),
+            Broken::Lost => failure::of_silence(),
+        })?;
         for topic in self.wakes.channels() {
             self.tell_again_of(&connection, &topic).await?;
         }
@@ -114,6 +136,17 @@ impl Link {
             Some(Arc::clone(&connection));
         self.wakes.look_again();
         Ok(connection)
+    }
+
+    /// Has it made in the background, if there is none that works.
+    pub(super) fn hear_again(self: &Arc<Self>) {
+        if self.working().is_none() {
+            let link = Arc::clone(self);
+            tokio::spawn(async move {
+                // Whoever waits looks now and then, and comes by again.
+                let _ = link.hearing().await;
+            });
+        }
     }
 
     fn working(&self) -> Option<Arc<Connection>> {
