@@ -7,6 +7,7 @@ use coord::StoreErrorKind;
 use coord::store::{LeaseRequest, PostgresStore, Renewed, Store, Watched};
 use coord_tests::{PATIENCE, PostgresServer, Wire, until};
 use futures_util::future::join_all;
+use tokio::runtime::Handle;
 use tokio::time::timeout;
 
 use crate::wakes::cut_listeners;
@@ -70,4 +71,31 @@ async fn a_server_that_does_not_answer_one_who_wants_to_hear_is_told() {
     assert_eq!(error.kind(), StoreErrorKind::NotApplied, "{error}");
     assert!(wire.keeps());
     store.get_record("a").await.unwrap();
+}
+
+#[tokio::test]
+async fn nothing_is_left_of_a_connection_on_which_nothing_is_answered() {
+    let server = PostgresServer::start().await;
+    let (wire, store) = behind(&server, SHORT).await;
+    store.get_record("a").await.unwrap();
+    let tasks = || Handle::current().metrics().num_alive_tasks();
+    let before = tasks();
+    let lease = LeaseRequest::exclusive("a", LONG);
+    wire.keep_next("lease_acquire");
+    wire.cut();
+    wire.keep_next("attach");
+    until("the store to see that it is cut off", async || {
+        store.acquire_lease(&lease).await.err()
+    })
+    .await;
+    until("the store to be answered again", async || {
+        store.acquire_lease(&lease).await.ok()?;
+        store.get_record("a").await.ok()
+    })
+    .await;
+    assert!(wire.keeps());
+    until("what is not answered to be given up", async || {
+        (tasks() <= before).then_some(())
+    })
+    .await;
 }

@@ -3,6 +3,7 @@
 //! Statements that are sent together travel together: the client library sends what it is given at once, and the server
 //! answers in order.
 
+use std::convert::Infallible;
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,6 +12,7 @@ use std::time::Duration;
 
 use futures_util::future::try_join_all;
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::oneshot;
 use tokio_postgres::tls::MakeTlsConnect;
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{AsyncMessage, Client, Config, Error as PostgresError, Row, Socket};
@@ -24,9 +26,17 @@ use super::statement::{Parameter, Statement};
 const LOCK_TIMEOUT: Duration = Duration::from_millis(500);
 /// After how long the server takes notice that this process is gone without a word.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a connection that is given up has to be closed in good order.
+const FAREWELL: Duration = Duration::from_secs(1);
+
+/// A client, and what its connection ends soon without, also if the server still owes it an answer.
+pub(super) struct Dialled {
+    pub(super) client: Client,
+    _open: oneshot::Sender<Infallible>,
+}
 
 pub(super) struct Connection {
-    client: Client,
+    dialled: Dialled,
     /// In the order of their names.
     statements: Vec<tokio_postgres::Statement>,
     /// The least token that this server gives out.
@@ -57,20 +67,34 @@ pub(super) async fn dial<T>(
     config: &Config,
     tls: T,
     mut hear: impl FnMut(Option<AsyncMessage>) + Send + 'static,
-) -> Result<Client, PostgresError>
+) -> Result<Dialled, PostgresError>
 where
     T: MakeTlsConnect<Socket>,
     T::Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let (client, mut connection) = config.connect(tls).await?;
+    let (open, given_up) = oneshot::channel();
     tokio::spawn(async move {
-        while let Some(Ok(message)) = poll_fn(|cx| connection.poll_message(cx)).await {
-            hear(Some(message));
+        let drive = async {
+            while let Some(Ok(message)) = poll_fn(|cx| connection.poll_message(cx)).await {
+                hear(Some(message));
+            }
+        };
+        let end = async {
+            let _ = given_up.await;
+            tokio::time::sleep(FAREWELL).await;
+        };
+        tokio::select! {
+            () = drive => {}
+            () = end => {}
         }
         drop(connection);
         hear(None);
     });
-    Ok(client)
+    Ok(Dialled {
+        client,
+        _open: open,
+    })
 }
 
 /// Sets what holds for the whole session, whatever the role's or the database's defaults are.
@@ -103,17 +127,18 @@ pub(super) async fn set_up(
 impl Connection {
     /// Makes a connection of use: settings, tokens, statements.
     pub(super) async fn begin(
-        client: Client,
+        dialled: Dialled,
         schema: &Schema,
         response_timeout: Duration,
     ) -> Result<Self, PostgresError> {
-        set_up(&client, response_timeout).await?;
+        let client = &dialled.client;
+        set_up(client, response_timeout).await?;
         let attach = schema.qualify(r#"SELECT "coord".attach()"#);
         let base = client.query_one(&attach, &[]).await?.try_get(0)?;
         let texts: Vec<_> = Statement::texts(schema).collect();
         let statements = try_join_all(texts.iter().map(|text| client.prepare(text))).await?;
         Ok(Self {
-            client,
+            dialled,
             statements,
             base,
             response_timeout,
@@ -123,13 +148,17 @@ impl Connection {
 
     /// Whether it is of no more use.
     pub(super) fn is_lost(&self) -> bool {
-        self.lost.load(Ordering::SeqCst) || self.client.is_closed()
+        self.lost.load(Ordering::SeqCst) || self.client().is_closed()
     }
 
     /// Hears what is told on this channel.
     pub(super) async fn listen(&self, channel: &str) -> Result<(), Broken> {
         let listen = format!("LISTEN \"{channel}\"");
-        self.in_time(self.client.batch_execute(&listen)).await
+        self.in_time(self.client().batch_execute(&listen)).await
+    }
+
+    fn client(&self) -> &Client {
+        &self.dialled.client
     }
 
     /// Asks one thing.
@@ -159,7 +188,7 @@ impl Connection {
             })
             .collect();
         // The statements are in the order of their names.
-        self.client
+        self.client()
             .query(&self.statements[statement as usize], &parameters)
             .await
     }
@@ -174,7 +203,7 @@ impl Connection {
         let locks = [Parameter::Numbers(locks)];
 
         let begin = Sent::now(
-            self.client
+            self.client()
                 .batch_execute("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE"),
         )
         .await;
@@ -183,7 +212,7 @@ impl Connection {
         for job in jobs {
             asked.push(Sent::now(self.query(job.statement, &job.parameters)).await);
         }
-        let commit = Sent::now(self.client.batch_execute("COMMIT")).await;
+        let commit = Sent::now(self.client().batch_execute("COMMIT")).await;
 
         // All are awaited, so that nothing of it is under way when the next one begins.
         let mut outcome = begin.answer().await.and(locked.answer().await.map(drop));

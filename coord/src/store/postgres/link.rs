@@ -14,11 +14,11 @@ use std::time::Duration;
 
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::task::AbortHandle;
-use tokio_postgres::{AsyncMessage, Client, Error as PostgresError, Row};
+use tokio_postgres::{AsyncMessage, Error as PostgresError, Row};
 use tracing::debug;
 
 use super::address::Address;
-use super::connection::{self, Broken, Connection};
+use super::connection::{self, Broken, Connection, Dialled};
 use super::failure;
 use super::job::Job;
 use super::lock::Subject;
@@ -214,15 +214,15 @@ impl Link {
         hear: impl FnMut(Option<AsyncMessage>) + Send + 'static,
     ) -> Result<Connection> {
         let connecting = async {
-            let mut client = self
+            let mut dialled = self
                 .dial(hear)
                 .await
                 .map_err(|error| failure::of_connecting(&error))?;
             if !self.is_prepared.load(Ordering::SeqCst) {
-                self.schema.prepare(&mut client).await?;
+                self.schema.prepare(&mut dialled.client).await?;
                 self.is_prepared.store(true, Ordering::SeqCst);
             }
-            let begun = Connection::begin(client, &self.schema, self.response_timeout).await;
+            let begun = Connection::begin(dialled, &self.schema, self.response_timeout).await;
             begun.map_err(|error| failure::of_preparing(&error))
         };
         let connected = tokio::time::timeout(self.response_timeout, connecting).await;
@@ -245,7 +245,7 @@ impl Link {
     async fn dial(
         &self,
         hear: impl FnMut(Option<AsyncMessage>) + Send + 'static,
-    ) -> std::result::Result<Client, PostgresError> {
+    ) -> std::result::Result<Dialled, PostgresError> {
         let config = &self.address.config;
         match &self.address.tls {
             Some(tls) => connection::dial(config, tls.clone(), hear).await,
