@@ -89,7 +89,7 @@ impl CircuitBreaker {
             .to_owned()
     }
 
-    /// `let guarded = { static BREAKER: …; Guarded::new(&BREAKER) };`
+    /// `let guarded = { static __COORD_BREAKER: …; Guarded::new(&__COORD_BREAKER) };`
     fn setup(&self, local: &Ident, function: &Ident) -> TokenStream {
         let guarded = self.paths.guarded();
         let guarded = if let Some(breaker) = &self.args.breaker {
@@ -124,14 +124,15 @@ impl CircuitBreaker {
                 .map(|option| option.iter().map(|count| &count.0));
         let failure_rate = failure_rate.iter().map(|rate| &rate.value);
         let [window, reset] = [window, reset].map(|option| option.iter().map(|time| &time.value));
+        // Items are seen by the user's expressions, so its name is one that no constant of theirs has.
         quote_spanned! {Span::mixed_site()=> {
-            static BREAKER: ::std::sync::LazyLock<#ty> = ::std::sync::LazyLock::new(|| {
+            static __COORD_BREAKER: ::std::sync::LazyLock<#ty> = ::std::sync::LazyLock::new(|| {
                 #ty::builder().name(#name)
                     #(.failure_threshold(#failures))* #(.failure_rate(#failure_rate))* #(.window(#window))*
                     #(.minimum_calls(#minimum_calls))* #(.reset_timeout(#reset))*
                     #(.half_open_probes(#probes))* #(.success_threshold(#successes))* .build()
             });
-            &*BREAKER
+            &*__COORD_BREAKER
         }}
     }
 }

@@ -135,16 +135,17 @@ impl Retry {
             .to_owned()
     }
 
-    /// `let retried = { static SITE: …; Retried::new(&SITE, policy).deadline(…) };`
+    /// `let retried = { static __COORD_SITE: …; Retried::new(&__COORD_SITE, policy).deadline(…) };`
     fn setup(&self, local: &Ident, function: &Ident) -> TokenStream {
         let (site, retried) = (self.paths.retry_site(), self.paths.retried());
         let name = TextArg::or_path_of(self.args.name.as_ref(), function);
         let (policy, options) = (self.policy(), self.options());
+        // Items are seen by the user's expressions, so its name is one that no constant of theirs has.
         quote_spanned! {Span::mixed_site()=>
             #[allow(clippy::used_underscore_binding)]
             let #local = {
-                static SITE: #site = #site::new(#name);
-                #retried::new(&SITE, #policy) #options
+                static __COORD_SITE: #site = #site::new(#name);
+                #retried::new(&__COORD_SITE, #policy) #options
             };
         }
     }

@@ -7,11 +7,11 @@ async fn fetch(url: &str, owned: String, _: u8) -> Result<Page, FetchError> {
     }
     #[allow(clippy::used_underscore_binding)]
     let retried = {
-        static SITE: ::coord::__private::RetrySite = ::coord::__private::RetrySite::new(
+        static __COORD_SITE: ::coord::__private::RetrySite = ::coord::__private::RetrySite::new(
             ::core::concat!(::core::module_path!(), "::", "fetch"),
         );
         ::coord::__private::Retried::new(
-            &SITE,
+            &__COORD_SITE,
             &::coord::__private::RetryPolicy::fast().to_builder().build(),
         )
     };
@@ -71,10 +71,10 @@ async fn options(limit: Duration) -> Result<(), FetchError> {
     }
     #[allow(clippy::used_underscore_binding)]
     let retried = {
-        static SITE: my::coord::__private::RetrySite = my::coord::__private::RetrySite::new(
+        static __COORD_SITE: my::coord::__private::RetrySite = my::coord::__private::RetrySite::new(
             "gateway",
         );
-        my::coord::__private::Retried::new(&SITE, &self::POLICY)
+        my::coord::__private::Retried::new(&__COORD_SITE, &self::POLICY)
             .deadline(::core::time::Duration::new(60u64, 0u32))
             .attempt_timeout(limit)
             .budget(&BUDGET)
@@ -127,15 +127,16 @@ async fn guarded() -> Result<impl Iterator<Item = u8>, Error> {
     }
     #[allow(clippy::used_underscore_binding)]
     let guarded = ::coord::__private::Guarded::new({
-        static BREAKER: ::std::sync::LazyLock<::coord::__private::CircuitBreaker> = ::std::sync::LazyLock::new(||
-        {
+        static __COORD_BREAKER: ::std::sync::LazyLock<
+            ::coord::__private::CircuitBreaker,
+        > = ::std::sync::LazyLock::new(|| {
             ::coord::__private::CircuitBreaker::builder()
                 .name(::core::concat!(::core::module_path!(), "::", "guarded"))
                 .failure_threshold(5)
                 .reset_timeout(::core::time::Duration::new(60u64, 0u32))
                 .build()
         });
-        &*BREAKER
+        &*__COORD_BREAKER
     });
     ::coord::__private::settled(
         <Result<_, Error> as ::coord::__private::Fallible>::from_error,
@@ -173,8 +174,9 @@ fn by_rate() -> BoxFuture<'static, Result<(), Error>> {
     }
     #[allow(clippy::used_underscore_binding)]
     let guarded = ::coord::__private::Guarded::new({
-        static BREAKER: ::std::sync::LazyLock<::coord::__private::CircuitBreaker> = ::std::sync::LazyLock::new(||
-        {
+        static __COORD_BREAKER: ::std::sync::LazyLock<
+            ::coord::__private::CircuitBreaker,
+        > = ::std::sync::LazyLock::new(|| {
             ::coord::__private::CircuitBreaker::builder()
                 .name(::core::concat!(::core::module_path!(), "::", "by_rate"))
                 .failure_rate(0.5f64)
@@ -184,7 +186,7 @@ fn by_rate() -> BoxFuture<'static, Result<(), Error>> {
                 .success_threshold(3)
                 .build()
         });
-        &*BREAKER
+        &*__COORD_BREAKER
     });
     ::std::boxed::Box::pin(async move {
         ::coord::__private::settled(
@@ -250,11 +252,11 @@ impl Service {
         }
         #[allow(clippy::used_underscore_binding)]
         let retried = {
-            static SITE: ::coord::__private::RetrySite = ::coord::__private::RetrySite::new(
+            static __COORD_SITE: ::coord::__private::RetrySite = ::coord::__private::RetrySite::new(
                 ::core::concat!(::core::module_path!(), "::", "ship"),
             );
             ::coord::__private::Retried::new(
-                &SITE,
+                &__COORD_SITE,
                 &::coord::__private::RetryPolicy::default()
                     .to_builder()
                     .max_retries(3)
@@ -385,11 +387,11 @@ impl Service {
         };
         #[allow(clippy::used_underscore_binding)]
         let retried = {
-            static SITE: ::coord::__private::RetrySite = ::coord::__private::RetrySite::new(
+            static __COORD_SITE: ::coord::__private::RetrySite = ::coord::__private::RetrySite::new(
                 ::core::concat!(::core::module_path!(), "::", "by_value"),
             );
             ::coord::__private::Retried::new(
-                &SITE,
+                &__COORD_SITE,
                 &::coord::__private::RetryPolicy::default().to_builder().build(),
             )
         };

@@ -47,6 +47,14 @@ async fn everything(id: u64) -> Result<u64, Error> {
     Ok(id)
 }
 
+/// Constants of any name.
+const BREAKER: &str = "gateway";
+
+#[circuit_breaker(name = BREAKER)]
+async fn named_by_a_constant() -> Result<(), Error> {
+    Ok(())
+}
+
 #[circuit_breaker(failure_rate = 1, is_failure = |error| !is_down(error))]
 fn boxed(id: &u64) -> Pin<Box<dyn Future<Output = Result<&u64, Error>> + Send + '_>> {
     Box::pin(async move { Ok(id) })

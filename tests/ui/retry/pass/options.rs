@@ -96,6 +96,14 @@ async fn expressions() -> Result<(), Error> {
     Ok(())
 }
 
+/// Constants of any name.
+const SITE: &str = "gateway";
+
+#[retry(name = SITE)]
+async fn named_by_a_constant() -> Result<(), Error> {
+    Ok(())
+}
+
 impl Service {
     #[retry(policy = self.policy, breaker = self.breaker, budget = self.budget)]
     async fn given(
