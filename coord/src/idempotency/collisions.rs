@@ -44,10 +44,12 @@ fn check(all: &[Annotated]) -> Result<(), Error> {
 
 /// One that names a coordinator itself may well be in another store or namespace.
 fn is_concerned(one: &Annotated) -> bool {
-    let names_coordinator = one
-        .options()
-        .split(", ")
-        .any(|option| option.starts_with("coord = "));
+    let names_coordinator = one.options().split(", ").any(|option| {
+        option
+            .split('=')
+            .next()
+            .is_some_and(|name| name.trim_end() == "coord")
+    });
     one.kind() == AnnotatedKind::Idempotent && !names_coordinator
 }
 
@@ -191,6 +193,7 @@ mod tests {
                 "ttl = \"1h\", coord = self.coord",
                 "kitchen::pay",
             ),
+            idempotent(&["payment:<id>"], "coord=&self.coord", "bar::pay"),
         ];
         assert!(check(&all).is_ok());
     }
