@@ -70,7 +70,8 @@ use proc_macro::TokenStream;
 ///
 /// The function returns a `Result` whose error implements `From<coord::Error>`. That error says that the lock
 /// was not got, or that it was lost: the body is then dropped at its next `.await`, since another process may
-/// be in it by now.
+/// be in it by now. What the body returned is kept while the lock is given back, so the call's future is `Send` only
+/// if the `Result` is: write `Box<dyn Error + Send + Sync>`, say.
 ///
 /// Dropping the call's future, at any point, gives up the lock or the place in the queue. If the process dies,
 /// the lock is free again after `ttl`.
@@ -258,7 +259,8 @@ pub fn idempotent(args: TokenStream, item: TokenStream) -> TokenStream {
 ///
 /// The body runs several times, and each time it has all arguments for itself: what is taken by `&` is
 /// shared, and all else is cloned for each attempt, so it has to be `Clone`. Take large things by `&` or in an
-/// `Arc`. `&mut` arguments and `&mut self` cannot be given to several attempts and are refused.
+/// `Arc`. `self` is taken by `&` (`self: &Arc<Self>` is one too), or is `Copy`. `&mut` arguments and `&mut self` cannot
+/// be given to several attempts and are refused.
 ///
 /// # Options
 ///
