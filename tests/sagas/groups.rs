@@ -1,6 +1,9 @@
 //! Steps that are several runs, or none: side by side, one for each item, and under a condition.
 
+use std::time::Duration;
+
 use coord::saga::HistoryKind;
+use coord::testing::{Operation, Rule};
 use coord::{Coordinator, SagaError, StepContext, saga};
 use coord_tests::fleet::Fleet;
 use coord_tests::until;
@@ -341,4 +344,42 @@ fn assert_each_once(asked: &[String], undone: &[&str]) {
     assert_eq!(once, all, "{asked:?}");
     let repeated = asked.len() - once.len();
     assert!(repeated <= 3, "{asked:?}");
+}
+
+/// Two runs side by side, of which one does two things.
+#[saga("relay:<id>")]
+#[derive(Serialize, Deserialize)]
+struct Relay {
+    id: u64,
+}
+
+#[saga]
+impl Relay {
+    #[step(parallel)]
+    async fn sprint(&self, #[dep] shop: &Shop) -> Returned {
+        shop.does("sprint", 1).await
+    }
+
+    #[step(parallel)]
+    async fn jump(&self, #[dep] shop: &Shop) -> Returned {
+        shop.does("start", 1).await?;
+        shop.does("land", 1).await
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_neighbour_goes_on_while_it_is_stored_what_the_other_has_put_out() {
+    let (fleet, shop) = (Fleet::on_memory(), Shop::default());
+    let (store, coord) = faulty(&fleet, &shop).await;
+    let stored = store.hold(Rule::on(Operation::Append));
+    let (start, land) = (stands_before(&shop, "start"), stands_before(&shop, "land"));
+    let started = Relay { id: 1 }.start_with(&coord).unwrap();
+    stored.reached().await;
+    start.open();
+    let lands = tokio::time::timeout(Duration::from_secs(60), land.reached());
+    lands.await.expect("it goes on");
+    stored.release();
+    land.open();
+    assert_eq!(started.wait().await.unwrap().jump, "land 1");
+    assert_eq!(shop.asked(), ["sprint", "start", "land"]);
 }

@@ -8,7 +8,9 @@
 //! 4. What fails once the coordinator is shut down may have failed for want of it, and tells nothing of the saga.
 
 use std::borrow::Cow;
+use std::collections::VecDeque;
 use std::panic::AssertUnwindSafe;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -164,19 +166,33 @@ impl Drive {
             under_way.push(self.attempt(journal, run, &over));
         }
         let mut failure = None;
-        while let Some((run, attempted)) = under_way.next().await {
-            match self.note(journal, run, attempted, failure.is_none())? {
-                After::Again => under_way.push(self.attempt(journal, run, &over)),
-                After::Over(failed) => failure = failure.or(failed),
+        let mut ended = VecDeque::new();
+        loop {
+            let one = match ended.pop_front() {
+                None => under_way.next().await,
+                one => one,
+            };
+            let Some((run, attempted)) = one else {
+                return Ok(failure);
+            };
+            let after = self.note(journal, run, attempted, failure.is_none())?;
+            let is_again = matches!(after, After::Again);
+            if let After::Over(failed) = after {
+                failure = failure.or(failed);
             }
-            if !under_way.is_empty() {
-                journal.flush().await?;
-            }
-            if failure.is_some() || journal.fold.turns_back().is_some() {
+            if failure.is_some() {
                 over.raise();
             }
+            if is_again || !under_way.is_empty() {
+                flush_beside(journal, &mut under_way, &mut ended).await?;
+            }
+            if journal.fold.turns_back().is_some() {
+                over.raise();
+            }
+            if is_again {
+                under_way.push(self.attempt(journal, run, &over));
+            }
         }
-        Ok(failure)
     }
 
     /// Makes one run, which is what most steps are.
@@ -319,6 +335,23 @@ impl Drive {
     fn step_id(&self, step: usize) -> String {
         let step = self.definition.steps.get(step);
         step.map_or_else(String::new, |step| step.id.to_owned())
+    }
+}
+
+/// Stores what is noted, while what is under way goes on: a store that is slow has none of it run out of time. What ends
+/// meanwhile comes to what has `ended`.
+async fn flush_beside<W: Future>(
+    journal: &mut Journal<Progress>,
+    under_way: &mut FuturesUnordered<W>,
+    ended: &mut VecDeque<W::Output>,
+) -> Result<(), Stop> {
+    let mut flushed = pin!(journal.flush());
+    loop {
+        tokio::select! {
+            biased;
+            flushed = &mut flushed => return flushed,
+            Some(one) = under_way.next() => ended.push_back(one),
+        }
     }
 }
 
