@@ -5,6 +5,8 @@
     reason = "an output is given as what it is"
 )]
 
+use std::time::Duration;
+
 use coord::__private::{run_saga, start_saga};
 use coord::saga::HistoryKind;
 use coord::{Coordinator, SagaError, saga};
@@ -77,8 +79,12 @@ const PAIR: Pair = Pair { id: 1 };
 
 /// Returns when an attempt of this step has failed.
 async fn fails(coord: &Coordinator, step: &str) {
+    fails_in(coord, "Pair/pair:1", step).await;
+}
+
+async fn fails_in(coord: &Coordinator, id: &str, step: &str) {
     until("it to have failed", async || {
-        let history = coord.sagas().history("Pair/pair:1").await.unwrap()?;
+        let history = coord.sagas().history(id).await.unwrap()?;
         let mut events = history.events.iter();
         let found = |event: &coord::saga::HistoryEvent| {
             event.kind == HistoryKind::Failed && event.step == step
@@ -208,4 +214,44 @@ pub(crate) async fn a_saga_that_is_cancelled_as_soon_as_it_is_started_is_undone(
     assert_eq!(count(&shop, "ship"), 0);
     let (charged, refunded) = (count(&shop, "charge"), count(&shop, "refund"));
     assert_eq!(charged, refunded, "{:?}", shop.asked());
+}
+
+/// A step that is retried after an hour or half a minute, and what undoes it whatever its outcome.
+macro_rules! booking {
+    ($saga:ident, $key:literal, $delay:literal) => {
+        #[saga($key)]
+        #[derive(Serialize, Deserialize)]
+        struct $saga {
+            id: u64,
+        }
+
+        #[saga]
+        impl $saga {
+            #[step(compensate = unbook, retry(max_retries = 100, initial_delay = $delay, max_delay = $delay))]
+            async fn book(&self, #[dep] shop: &Shop) -> Result<u64, ShopError> {
+                shop.does("book", 1).await.map(|_| 1)
+            }
+
+            async fn unbook(&self, book: Option<&u64>, #[dep] shop: &Shop) -> Result<(), ShopError> {
+                let what = book.map_or("unbook perhaps", |_| "unbook");
+                shop.does(what, 1).await.map(drop)
+            }
+        }
+    };
+}
+
+booking!(Hourly, "hourly:<id>", "1h");
+
+#[tokio::test(start_paused = true)]
+async fn what_undoes_a_step_does_not_wait_until_the_step_was_due_again() {
+    let (fleet, shop) = (Fleet::on_memory(), Shop::default());
+    let coord = process(&fleet, &shop).await;
+    shop.order("book", Does::Fails(1));
+    let started = Hourly { id: 1 }.start_with(&coord).unwrap();
+    fails_in(&coord, started.id(), "book").await;
+    assert!(started.cancel().await.unwrap());
+    let ended = tokio::time::timeout(Duration::from_secs(60), started.wait()).await;
+    let ended = ended.expect("nothing to wait for").map(drop);
+    assert!(matches!(ended, Err(SagaError::Cancelled)), "{ended:?}");
+    assert_eq!(shop.asked(), ["book", "unbook perhaps"]);
 }

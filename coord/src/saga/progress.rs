@@ -291,7 +291,7 @@ impl Fold for Progress {
                         error: StepError::of_text(error),
                     },
                 });
-                return;
+                return self.wait_for_no_step();
             }
             _ => {}
         }
@@ -366,6 +366,13 @@ impl Progress {
     /// A step is done, be it with an output that is not stored, or left out: what comes behind a pivot cannot be undone either way.
     fn pass(&mut self, step: usize) {
         self.past_pivot |= self.definition.steps[step].pivot;
+    }
+
+    /// No step is attempted again, so what undoes one does not wait until it would have been.
+    fn wait_for_no_step(&mut self) {
+        for (step, item) in &self.begun {
+            self.steps[*step].runs[*item].wait = None;
+        }
     }
 
     /// Whoever had the saga is gone, in the middle of whatever it had begun.
