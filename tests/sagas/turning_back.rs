@@ -241,6 +241,7 @@ macro_rules! booking {
 }
 
 booking!(Hourly, "hourly:<id>", "1h");
+booking!(Brief, "brief:<id>", "30s");
 
 #[tokio::test(start_paused = true)]
 async fn what_undoes_a_step_does_not_wait_until_the_step_was_due_again() {
@@ -254,4 +255,26 @@ async fn what_undoes_a_step_does_not_wait_until_the_step_was_due_again() {
     let ended = ended.expect("nothing to wait for").map(drop);
     assert!(matches!(ended, Err(SagaError::Cancelled)), "{ended:?}");
     assert_eq!(shop.asked(), ["book", "unbook perhaps"]);
+}
+
+/// The clock by which times are stored does not go on with the one that is paused, so it looks as if the attempt that was
+/// cut off had not been due yet.
+#[tokio::test(start_paused = true)]
+async fn an_attempt_that_was_cut_off_is_made_again_though_the_next_clock_is_behind() {
+    let (fleet, shop) = (Fleet::on_memory(), Shop::default());
+    let (store, dead) = faulty(&fleet, &shop).await;
+    shop.order("book", Does::Fails(1));
+    let started = Brief { id: 1 }.start_with(&dead).unwrap();
+    fails_in(&dead, started.id(), "book").await;
+    let door = Door::default();
+    shop.order("book", Does::Waits(door.clone()));
+    door.reached().await;
+    assert!(started.cancel().await.unwrap());
+    dies(&store);
+    let ended = Brief { id: 1 }
+        .run_with(&process(&fleet, &shop).await)
+        .await;
+    let ended = ended.map(drop);
+    assert!(matches!(ended, Err(SagaError::Cancelled)), "{ended:?}");
+    assert_eq!(shop.asked(), ["book", "book", "book", "unbook"]);
 }

@@ -70,10 +70,13 @@ struct Wait {
     delay: u64,
 }
 
+/// How far the clocks of two processes may be apart, in milliseconds.
+const CLOCKS_APART: u64 = 60 * 1000;
+
 impl Wait {
-    /// Whether the next attempt may have begun by then.
-    fn has_passed(&self, at: u64) -> bool {
-        self.since.saturating_add(self.delay) <= at
+    /// Whether the next attempt may have begun by then, which another process says.
+    fn may_have_passed(&self, at: u64) -> bool {
+        self.since.saturating_add(self.delay) <= at.saturating_add(CLOCKS_APART)
     }
 }
 
@@ -380,7 +383,7 @@ impl Progress {
         let backwards = self.unwinding.is_some();
         for (step, item) in &self.begun {
             let run = &mut self.steps[*step].runs[*item];
-            run.may_be_cut_off |= run.wait.is_none_or(|wait| wait.has_passed(at));
+            run.may_be_cut_off |= run.wait.is_none_or(|wait| wait.may_have_passed(at));
             match (run.standing, backwards) {
                 (Standing::Begun, false) if run.wait.is_none() => run.cut_off += 1,
                 (Standing::Begun | Standing::Done | Standing::Unstored, true)
