@@ -32,6 +32,8 @@ const TWO_ITEMS: u8 = 8;
 const ONE_ITEM: u8 = 9;
 const NO_ITEM: u8 = 10;
 const LAST_STEP_REMOVED: u8 = 11;
+const SIDE_BY_SIDE: u8 = 12;
+const ONE_BY_ONE: u8 = 13;
 
 impl<const CHANGE: u8> Saga for Version<CHANGE> {
     const NAME: &'static str = "Order";
@@ -90,6 +92,12 @@ impl<const CHANGE: u8> Saga for Version<CHANGE> {
             ONE_ITEM => vec![charge().each(|_| 1), ship()],
             NO_ITEM => vec![charge().each(|_| 0), ship()],
             LAST_STEP_REMOVED => vec![reserve(), charge()],
+            SIDE_BY_SIDE => vec![
+                reserve().parallel(),
+                charge().parallel().undo(does!("refund")),
+                ship(),
+            ],
+            ONE_BY_ONE => vec![reserve(), charge().undo(does!("refund")), ship()],
             _ => vec![reserve(), charge().when(|_, _| Ok(false)), ship()],
         }
     }
@@ -236,6 +244,25 @@ pub(crate) async fn code_with_fewer_items_than_were_begun_is_refused(fleet: &Fle
     let ended = run_saga(Some(&coord), version::<TWO_ITEMS>()).await;
     ended.unwrap();
     assert_eq!(shop.asked(), ["charge", "charge", "ship", "ship"]);
+}
+
+/// Nobody knows whether what was cut off beside it was done.
+pub(crate) async fn a_neighbour_that_was_cut_off_is_undone_though_it_is_none_any_more(
+    fleet: &Fleet,
+) {
+    let shop = Shop::default();
+    let door = Door::default();
+    shop.order("reserve", Does::Waits(door.clone()));
+    let begun = version::<SIDE_BY_SIDE>();
+    let coord = after_a_death(fleet, &shop, begun, "charge").await;
+    door.reached().await;
+    shop.order("reserve", Does::FailsForGood);
+    let ended = run_saga(Some(&coord), version::<ONE_BY_ONE>()).await;
+    assert!(
+        matches!(&ended, Err(SagaError::Compensated { step, .. }) if step == "reserve"),
+        "{ended:?}"
+    );
+    assert_eq!(shop.asked()[2..], ["reserve", "charge", "refund"]);
 }
 
 /// Two versions of one saga, whose first step puts out what is called the same and is not.

@@ -108,6 +108,7 @@ coord_tests::over_every_store! {
         a_step_that_was_left_out_is_not_asked_for_later
         recovery_leaves_a_saga_of_other_code_to_that_code
         code_with_fewer_items_than_were_begun_is_refused
+        a_neighbour_that_was_cut_off_is_undone_though_it_is_none_any_more
         an_output_that_is_read_as_another_is_refused_and_left_to_its_own_code
         an_output_of_a_closure_that_is_read_as_another_is_refused_and_left_to_its_own_code
     }

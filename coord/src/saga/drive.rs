@@ -58,6 +58,9 @@ enum After {
 impl Drive {
     /// Goes on until the saga has ended or is stuck.
     pub(super) async fn go_on(&self, journal: &mut Journal<Progress>) -> Result<Ended, Stop> {
+        // What has failed for good, and first, here: the error itself is not in the log. It turns the saga back when nothing is
+        // in doubt any more.
+        let mut failed = None;
         loop {
             if self.cancel.wanted.is_raised() && !journal.fold.cancelled {
                 note_cancellation(journal).await?;
@@ -65,15 +68,16 @@ impl Drive {
             if let Some(cause) = journal.fold.unwinding.clone() {
                 return self.backwards(journal, cause).await;
             }
-            let turns_back = journal.fold.turns_back();
+            let first = failed.take().filter(|_| !journal.fold.past_pivot);
+            let turns_back = first.or_else(|| journal.fold.turns_back());
             let planned = match turns_back {
                 Some(_) => Ok(journal.fold.in_doubt()),
                 None => self.plan(journal),
             };
-            let failure = match (planned, turns_back) {
+            let failure = match (planned, &turns_back) {
                 (Ok(runs), Some(cause)) if runs.is_empty() => {
-                    self.turn_back(journal, cause);
-                    None
+                    self.turn_back(journal, cause.clone());
+                    continue;
                 }
                 (Ok(runs), None) if runs.is_empty() => {
                     journal.finish(SagaState::Completed, None).await?;
@@ -85,13 +89,13 @@ impl Drive {
                     Some(failed.into_failure()?)
                 }
             };
-            if let Some(failure) = failure {
-                if journal.fold.past_pivot {
+            failed = match (turns_back, failure) {
+                (_, Some(failure)) if journal.fold.past_pivot => {
                     return self.get_stuck(journal, failure).await.map(Err);
                 }
-                let Failure { run, error } = failure;
-                self.turn_back(journal, Cause::Failed { run, error });
-            }
+                (Some(first @ Cause::Failed { .. }), _) => Some(first),
+                (_, failure) => failure.map(|Failure { run, error }| Cause::Failed { run, error }),
+            };
         }
     }
 
