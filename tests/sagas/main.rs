@@ -13,6 +13,7 @@ mod giving_up;
 mod groups;
 mod inputs;
 mod inspecting;
+mod leaving;
 mod nesting;
 mod processes;
 mod recovering;
@@ -117,6 +118,9 @@ coord_tests::over_every_store! {
         what_is_asked_and_stored_grows_as_the_steps_do
         a_saga_of_three_steps_is_two_puts_and_two_appends
         undoing_a_step_costs_one_round_trip
+    }
+    leaving {
+        what_is_done_before_a_condition_that_cannot_be_asked_is_not_done_again
     }
     recovering {
         a_recovery_that_comes_second_leaves_the_saga_to_the_first

@@ -229,6 +229,10 @@ impl Conduct {
         if matches!(stop, Stop::Lost) {
             return;
         }
+        if matches!(stop, Stop::Incompatible(_)) {
+            // What is done is not to be done again. If that cannot be stored, neither can what follows.
+            let _ = journal.flush().await;
+        }
         let (coordinator, run) = (&self.spot().coordinator, journal.head.about.run);
         let orphan = list_orphan(coordinator, run, &self.spot().head_key);
         // If that cannot be done, they have it when this membership ends.
