@@ -1,13 +1,15 @@
-//! Sagas that a process leaves to others.
+//! Sagas that a process leaves to others, and what it does once it could go on with one.
+
+use std::time::Duration;
 
 use coord::__private::{
     Call, Error, Finished, InputCodec, Key, Saga, SagaInput, Step, StepResult, run_saga,
 };
-use coord::SagaError;
+use coord::{Coordinator, SagaError};
 use coord_tests::fleet::Fleet;
 use serde::{Deserialize, Serialize};
 
-use crate::shop::{Returned, Shop, does, order, process};
+use crate::shop::{Does, Returned, Shop, does, order, process};
 
 type Number = Result<u64, String>;
 
@@ -70,4 +72,39 @@ pub(crate) async fn what_is_done_before_a_condition_that_cannot_be_asked_is_not_
     let done = run_saga(Some(&process(fleet, &shop).await), order()).await;
     assert_eq!(done.unwrap().charge, "charge 1");
     assert_eq!(shop.asked(), ["reserve", "charge", "ship"]);
+}
+
+/// How long sagas are kept here that have ended.
+const KEPT: Duration = Duration::from_secs(5);
+
+async fn forgetful(fleet: &Fleet, shop: &Shop) -> Coordinator {
+    let builder = fleet.builder().await.provide(shop.clone());
+    builder.saga_retention(KEPT).build()
+}
+
+/// It was of other code, and is not any more.
+#[tokio::test(start_paused = true)]
+async fn a_saga_that_was_left_is_gone_on_with_once_it_was_had_under_the_same_key() {
+    let (fleet, shop) = (Fleet::on_memory(), Shop::default());
+    let (one, other) = (
+        forgetful(&fleet, &shop).await,
+        forgetful(&fleet, &shop).await,
+    );
+    assert_refused(run_saga(Some(&one), counting()).await);
+    run_saga(Some(&other), order()).await.unwrap();
+    fleet.let_pass(KEPT).await;
+
+    shop.order("ship", Does::Fails(1));
+    shop.order("refund", Does::Fails(3));
+    let stuck = run_saga(Some(&one), order()).await;
+    assert!(matches!(stuck, Err(SagaError::Stuck { .. })), "{stuck:?}");
+    // Whoever resumes it cannot go on with it, as the command line cannot.
+    let unable = fleet.process().await;
+    assert!(unable.sagas().resume("Order/7").await.unwrap());
+    assert_eq!(one.recover().await.unwrap().resumed, 1);
+    let ended = run_saga(Some(&one), order()).await;
+    assert!(
+        matches!(ended, Err(SagaError::Compensated { .. })),
+        "{ended:?}"
+    );
 }

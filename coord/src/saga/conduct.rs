@@ -85,13 +85,16 @@ impl Conduct {
                     self.spot().wait(&mut watch).await;
                     continue;
                 }
-                Ok(Found::Ours(mut journal)) => match self.drive.to_the_end(&mut journal).await {
-                    Ok(ended) => return (ended, Some(journal)),
-                    Err(stop) => {
-                        self.give_up(&mut journal, &stop).await;
-                        stop
+                Ok(Found::Ours(mut journal)) => {
+                    self.spot().take_back();
+                    match self.drive.to_the_end(&mut journal).await {
+                        Ok(ended) => return (ended, Some(journal)),
+                        Err(stop) => {
+                            self.give_up(&mut journal, &stop).await;
+                            stop
+                        }
                     }
-                },
+                }
                 Err(stop) => stop,
             };
             match stop {

@@ -169,6 +169,11 @@ impl Executor {
         lock(&self.left).insert(Arc::clone(name));
     }
 
+    /// Leaves it no more.
+    pub(super) fn take_back(&self, name: &str) {
+        lock(&self.left).remove(name);
+    }
+
     /// Whether this process cannot go on with it, and has said so.
     pub(super) fn has_left(&self, name: &str) -> bool {
         lock(&self.left).contains(name)

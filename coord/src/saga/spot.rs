@@ -116,6 +116,11 @@ impl Spot {
         self.executor.leave(&self.head_key);
     }
 
+    /// This process goes on with it, or with another one of its key.
+    pub(super) fn take_back(&self) {
+        self.executor.take_back(&self.head_key);
+    }
+
     /// Whether a saga that one has asked for since then may have ended and been forgotten, though it was never seen: the
     /// answer that it was stored may be lost.
     pub(super) fn may_be_forgotten(&self, since: Moment) -> bool {
