@@ -10,16 +10,20 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use coord::__private::run_saga;
 use coord::saga::{ClosureSaga, SagaState};
-use coord::testing::{Effects, crash_everywhere_during};
+use coord::testing::{Effects, Fault, Operation, Rule, crash_everywhere_during};
 use coord::{Coordinator, Error, SagaError, saga};
+use coord_tests::PATIENCE;
 use coord_tests::fleet::Fleet;
 use futures_util::FutureExt as _;
 use serde::{Deserialize, Serialize};
+use tokio::runtime::Builder;
 use tokio::time::timeout;
 
 use crate::closures;
-use crate::shop::{Does, Door, Shop, ShopError};
+use crate::running::{faulty, stands_in};
+use crate::shop::{Does, Door, Shop, ShopError, order};
 
 /// What steps need the coordinator for. That is told to shut down in the middle of one of these uses.
 #[derive(Clone, Default)]
@@ -255,4 +259,42 @@ fn a_check_that_fails_tells_where_the_process_was_shut_down() {
         told.contains("shut down before operation 1 of its store, "),
         "{told}"
     );
+}
+
+/// What has ended is listed until others see to it.
+#[tokio::test(start_paused = true)]
+async fn a_shutdown_does_not_wait_for_a_store_that_stands_still() {
+    let (fleet, shop) = (Fleet::on_memory(), Shop::default());
+    let (store, coord) = faulty(&fleet, &shop).await;
+    run_saga(Some(&coord), order()).await.unwrap();
+    let hour = Duration::from_secs(60 * 60);
+    for operation in [Operation::Expire, Operation::Delete] {
+        store.inject(Rule::on(operation), Fault::Delay(hour));
+    }
+    let shutdown = tokio::time::timeout(PATIENCE, coord.shutdown());
+    shutdown.await.expect("the end of the shutdown");
+    assert_eq!(store.count(Operation::Expire), 1);
+}
+
+/// A saga there is dropped as soon as that is driven again, and others have it before.
+#[test]
+fn a_shutdown_does_not_wait_for_ever_for_a_runtime_that_stands_still() {
+    let (fleet, shop) = (Fleet::on_memory(), Shop::default());
+    let still = Builder::new_current_thread().enable_all().build().unwrap();
+    let coord = still.block_on(async {
+        let (_, coord) = faulty(&fleet, &shop).await;
+        let (_door, _handle) = stands_in(&coord, &shop, "charge").await;
+        coord
+    });
+    let mut paused = Builder::new_current_thread();
+    let paused = paused.enable_all().start_paused(true).build().unwrap();
+    paused.block_on(async {
+        let shutdown = tokio::time::timeout(PATIENCE, coord.shutdown());
+        shutdown.await.expect("the end of the shutdown");
+        let other = crate::shop::process(&fleet, &shop).await;
+        assert_eq!(other.recover().await.unwrap().resumed, 1);
+        run_saga(Some(&other), order()).await.unwrap();
+    });
+    assert_eq!(shop.asked(), ["reserve", "charge", "charge", "ship"]);
+    drop(still);
 }
