@@ -221,3 +221,16 @@ pub(crate) async fn a_saga_whose_takeover_arrives_late_is_found(fleet: &Fleet) {
     run_saga(Some(&able), order()).await.unwrap();
     assert_eq!(shop.asked(), ["reserve", "charge", "charge", "ship"]);
 }
+
+/// Their places in its list are for its next sagas.
+#[tokio::test(start_paused = true)]
+async fn a_process_does_not_ask_for_its_own_sagas_that_have_ended() {
+    let (fleet, shop) = (Fleet::on_memory(), Shop::default());
+    let (store, coord) = faulty(&fleet, &shop).await;
+    for id in 1..4 {
+        Glass { id }.run_with(&coord).await.unwrap();
+    }
+    store.forget_operations();
+    assert_eq!(coord.recover().await.unwrap(), Recovered::default());
+    assert_eq!(store.count(Operation::Get), 0);
+}

@@ -4,6 +4,7 @@
 //! What is listed is slots, which are used again: a saga that begins overwrites the entry of one that has ended,
 //! so that ending costs nothing. An entry of a saga that has ended is found to be so by whoever recovers it.
 
+use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use futures_util::stream::{self, StreamExt as _};
@@ -101,6 +102,13 @@ impl Member {
         stream::iter(free)
             .for_each_concurrent(CLEARED_AT_ONCE, unlist)
             .await;
+    }
+
+    /// The names of the places that are for the next sagas: what they list has ended.
+    pub(super) fn free_slots(&self) -> HashSet<String> {
+        let slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
+        let free = slots.free.iter();
+        free.map(|number| self.slot_name(*number)).collect()
     }
 
     fn slot_name(&self, number: u32) -> String {

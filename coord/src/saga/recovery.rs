@@ -11,7 +11,7 @@
 //! | running, and its owner lives | the same: that one lists it |
 //! | running, and its owner is gone | it is gone on with, whoever listed it, and is listed for good |
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -180,6 +180,8 @@ struct List<'a> {
     id: &'a str,
     prefix: String,
     is_ours: bool,
+    /// Of one's own, the places of what has ended.
+    free: HashSet<String>,
 }
 
 impl<'a> Look<'a> {
@@ -208,13 +210,14 @@ impl<'a> Look<'a> {
         prefix: String,
         recovered: &mut Recovered,
     ) -> Result<(), StoreError> {
-        let current = self.executor.current();
-        let is_ours = current.is_some_and(|member| member.id == id);
+        let ours = self.executor.current().filter(|member| member.id == id);
+        let is_ours = ours.is_some();
         if is_ours || self.executor.was(id) || !self.is_alive(id).await? {
             let list = List {
                 id,
                 prefix,
                 is_ours,
+                free: ours.map_or_else(HashSet::new, |member| member.free_slots()),
             };
             self.recover_from(&list, recovered).await?;
         }
@@ -263,6 +266,9 @@ impl<'a> Look<'a> {
     ) -> Result<(), String> {
         let head_key = &*String::from_utf8_lossy(&listed.value);
         let (store, executor) = (self.coordinator.store(), &self.executor);
+        if list.free.contains(slot) {
+            return Ok(());
+        }
         if executor.conducts(head_key).is_some() || (list.is_ours && executor.has_left(head_key)) {
             return Ok(());
         }
