@@ -347,3 +347,42 @@ fn a_shutdown_does_not_wait_for_ever_for_a_saga_whose_runtime_stands_still() {
     drop(still);
     assert_eq!(shop.asked(), ["reserve", "charge", "charge", "ship"]);
 }
+
+/// One saga has ended on it just before.
+#[test]
+fn what_sagas_leave_behind_is_seen_to_though_a_runtime_stands_still() {
+    let runtime = |is_paused| {
+        let mut runtime = tokio::runtime::Builder::new_current_thread();
+        runtime
+            .enable_all()
+            .start_paused(is_paused)
+            .build()
+            .unwrap()
+    };
+    let (fleet, shop) = (Fleet::on_memory(), Shop::default());
+    let runs = async |coord: &Coordinator, id: &str| {
+        let (id, total) = (id.to_owned(), 1);
+        let order = crate::shop::Order { id, total };
+        coord::__private::run_saga(Some(coord), order)
+            .await
+            .unwrap();
+    };
+    let still = runtime(false);
+    let (store, coord) = still.block_on(async {
+        let (store, coord) = faulty(&fleet, &shop).await;
+        runs(&coord, "7").await;
+        (store, coord)
+    });
+    runtime(true).block_on(async {
+        for id in ["8", "9"] {
+            runs(&coord, id).await;
+            fleet.let_pass(Duration::from_secs(1)).await;
+        }
+        let told = store.operations();
+        let told = told
+            .iter()
+            .filter(|seen| seen.operation == Operation::Expire);
+        assert_eq!(told.count(), 3, "each log is to disappear");
+    });
+    drop(still);
+}

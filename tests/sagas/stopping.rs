@@ -18,11 +18,10 @@ use coord_tests::PATIENCE;
 use coord_tests::fleet::Fleet;
 use futures_util::FutureExt as _;
 use serde::{Deserialize, Serialize};
-use tokio::runtime::Builder;
 use tokio::time::timeout;
 
 use crate::closures;
-use crate::running::{faulty, stands_in};
+use crate::running::faulty;
 use crate::shop::{Does, Door, Shop, ShopError, order};
 
 /// What steps need the coordinator for. That is told to shut down in the middle of one of these uses.
@@ -274,27 +273,4 @@ async fn a_shutdown_does_not_wait_for_a_store_that_stands_still() {
     let shutdown = tokio::time::timeout(PATIENCE, coord.shutdown());
     shutdown.await.expect("the end of the shutdown");
     assert_eq!(store.count(Operation::Expire), 1);
-}
-
-/// A saga there is dropped as soon as that is driven again, and others have it before.
-#[test]
-fn a_shutdown_does_not_wait_for_ever_for_a_runtime_that_stands_still() {
-    let (fleet, shop) = (Fleet::on_memory(), Shop::default());
-    let still = Builder::new_current_thread().enable_all().build().unwrap();
-    let coord = still.block_on(async {
-        let (_, coord) = faulty(&fleet, &shop).await;
-        let (_door, _handle) = stands_in(&coord, &shop, "charge").await;
-        coord
-    });
-    let mut paused = Builder::new_current_thread();
-    let paused = paused.enable_all().start_paused(true).build().unwrap();
-    paused.block_on(async {
-        let shutdown = tokio::time::timeout(PATIENCE, coord.shutdown());
-        shutdown.await.expect("the end of the shutdown");
-        let other = crate::shop::process(&fleet, &shop).await;
-        assert_eq!(other.recover().await.unwrap().resumed, 1);
-        run_saga(Some(&other), order()).await.unwrap();
-    });
-    assert_eq!(shop.asked(), ["reserve", "charge", "charge", "ship"]);
-    drop(still);
 }

@@ -196,7 +196,8 @@ impl Executor {
     async fn clean_up(&self, gathering: Gathering<'_>) {
         tokio::select! {
             biased;
-            () = self.closing() => gathering.leave(),
+            // Whoever shuts down does.
+            () = self.closing() => {}
             () = tokio::time::sleep(GATHERED_FOR) => gathering.clean_up(&*self.store).await,
         }
     }

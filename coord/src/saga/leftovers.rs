@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures_util::stream::{self, StreamExt as _};
+use tokio::time::Instant;
 
 use super::journal::insist;
 use super::membership::{Member, Slot};
@@ -33,14 +34,18 @@ pub(super) struct Leftover {
 /// What the sagas of an executor have left behind and was not seen to yet.
 #[derive(Default)]
 pub(super) struct Leftovers {
-    gathered: Mutex<Vec<Leftover>>,
+    gathered: Mutex<Gathered>,
 }
 
-/// The right, and the duty, to see to what is gathered until this is over.
-pub(super) struct Gathering<'a> {
-    leftovers: &'a Leftovers,
-    is_over: bool,
+#[derive(Default)]
+struct Gathered {
+    all: Vec<Leftover>,
+    /// When somebody was last told to see to them, who has not yet.
+    since: Option<Instant>,
 }
+
+/// The duty to see to what is gathered. Dropped, it is that of the next one who brings something.
+pub(super) struct Gathering<'a>(&'a Leftovers);
 
 impl Leftover {
     /// Asks for as long as the executor is a member.
@@ -69,56 +74,47 @@ impl Leftover {
 }
 
 impl Leftovers {
-    /// Puts it to those that are gathered. If it is the first, whoever brought it sees to all.
+    /// Puts it to those that are gathered. Whoever brought it sees to all, if it is the first, or if that one has not done so
+    /// for long, since its runtime stands still.
     pub(super) fn gather(&self, leftover: Leftover) -> Option<Gathering<'_>> {
         let mut gathered = self.gathered();
-        gathered.push(leftover);
-        let is_first = gathered.len() == 1;
-        drop(gathered);
-        is_first.then(|| Gathering {
-            leftovers: self,
-            is_over: false,
-        })
+        gathered.all.push(leftover);
+        let since = gathered.since;
+        if since.is_some_and(|since| since.elapsed() <= GATHERED_FOR * 2) {
+            return None;
+        }
+        gathered.since = Some(Instant::now());
+        Some(Gathering(self))
     }
 
     /// Sees to all that are gathered now. What fails is not tried again: it stays listed.
     pub(super) async fn clear(&self, store: &dyn Store) {
-        let all = mem::take(&mut *self.gathered());
-        let each = stream::iter(all);
+        let each = stream::iter(self.end());
         each.for_each_concurrent(AT_ONCE, |leftover| leftover.try_to_clean_up(store))
             .await;
     }
 
-    fn gathered(&self) -> MutexGuard<'_, Vec<Leftover>> {
+    fn end(&self) -> Vec<Leftover> {
+        mem::take(&mut *self.gathered()).all
+    }
+
+    fn gathered(&self) -> MutexGuard<'_, Gathered> {
         self.gathered.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Gathering<'_> {
     /// Sees to all that are gathered by now.
-    pub(super) async fn clean_up(mut self, store: &dyn Store) {
-        let all = self.end();
-        let each = stream::iter(all);
+    pub(super) async fn clean_up(self, store: &dyn Store) {
+        let each = stream::iter(self.0.end());
+        drop(self);
         each.for_each_concurrent(AT_ONCE, |leftover| leftover.clean_up(store))
             .await;
     }
-
-    /// Leaves them to the one who shuts down.
-    pub(super) fn leave(mut self) {
-        self.is_over = true;
-    }
-
-    fn end(&mut self) -> Vec<Leftover> {
-        self.is_over = true;
-        mem::take(&mut *self.leftovers.gathered())
-    }
 }
 
-/// Cut off in the middle, so what is gathered stays listed, and the next one gathers anew.
 impl Drop for Gathering<'_> {
     fn drop(&mut self) {
-        if !self.is_over {
-            self.end();
-        }
+        self.0.gathered().since = None;
     }
 }
