@@ -19,7 +19,7 @@ async fn over(wire: &Wire, next: &EtcdServer) -> EtcdStore {
     let url = format!("etcd://{},{}", wire.addr(), next.addr());
     until("one that begins at the wire", async || {
         let before = wire.requests();
-        let connecting = EtcdStore::builder().response_timeout(Duration::from_secs(1));
+        let connecting = EtcdStore::builder().response_timeout(Duration::from_secs(2));
         let store = connecting.connect(&url).await.ok()?;
         (wire.requests() > before).then_some(store)
     })
@@ -102,4 +102,30 @@ async fn one_who_is_in_line_is_not_told_that_nothing_was_done() {
     let error = store.acquire_lease(&later).await.unwrap_err();
     assert_eq!(error.kind(), StoreErrorKind::Unknown, "{error}");
     assert!(store.release_lease(&second.lease).await.unwrap());
+}
+
+/// It comes into the line after that was looked at, and before the others are given later tokens.
+#[tokio::test]
+async fn one_who_comes_while_tokens_are_raised_gets_a_later_one() {
+    let server = EtcdServer::start().await;
+    let wire = Wire::start(server.addr());
+    let (store, other) = (over(&wire, &server).await, connect(&server.url()).await);
+    let lease = LeaseRequest::exclusive("a", LONG);
+    let held = token(&store, &lease).await;
+    // What both need from etcd is there from now on.
+    store.set("b", "one", LONG).await.unwrap();
+    token(&other, &LeaseRequest::exclusive("b", LONG)).await;
+    wire.keep_next("/raised/");
+    let floor = FencingToken::new(held * 2);
+    let later = lease.clone().token_floor(floor);
+    let waits = LeaseRequest::exclusive("a", LONG).queue(LONG);
+    let (raised, waits) = tokio::join!(token(&store, &later), async {
+        until("it to be on its way", async || wire.keeps().then_some(())).await;
+        other.acquire_lease(&waits).await.unwrap()
+    });
+    assert!(raised >= held * 2);
+    drop(waits);
+    let line = store.inspect_lease("a").await.unwrap();
+    assert_eq!(line.len(), 2);
+    assert!(line[0].token < line[1].token, "{line:?}");
 }

@@ -72,7 +72,7 @@ async fn come_into_line(
             member.lease == if place.granted { holding } else { waiting }
         });
         if let Some(floor) = request.token_floor.filter(|floor| place.token < *floor) {
-            if !raise(link, &path, &line, request, floor).await? {
+            if !raise(link, &path, request, floor).await? {
                 continue;
             }
             is_done = false;
@@ -204,17 +204,31 @@ async fn enter(link: &Link, path: &str, request: &LeaseRequest, seen: &Line) -> 
 }
 
 /// Gives one in line a token that is not below the floor, and those who wait behind it later ones. `false`: somebody else
-/// was faster.
+/// was faster, or has come meanwhile.
 async fn raise(
     link: &Link,
     path: &str,
-    line: &Line,
     request: &LeaseRequest,
     floor: FencingToken,
 ) -> Result<bool> {
+    // That it goes tells those who wait, who are not told of what is only put.
+    let mark = keys::mark(path, rand::random());
+    let marking = |[lease]: [i64; 1]| TxnRequest {
+        success: vec![
+            wire::put(&mark, Bytes::new(), lease),
+            wire::read(wire::in_order_of_creation(path)),
+        ],
+        ..TxnRequest::default()
+    };
+    let (answer, _) = grants::txn(link, "acquire", [Some(grants::MEMORY)], marking).await?;
+    let revision = answer.revision();
+    let read = answer.ranges().next().unwrap_or_default();
+    let line = Line::parse("acquire", path, read, revision)?;
     let granted = line.granted();
     let own = |member: &Member| member.owner == request.lease.owner;
-    let at = line.members.iter().position(own).unwrap_or(0);
+    let Some(at) = line.members.iter().position(own) else {
+        return Ok(false);
+    };
     let raised: Vec<_> = (at..line.members.len())
         .filter(|index| *index == at || *index >= granted)
         .map(|index| &line.members[index])
@@ -228,21 +242,15 @@ async fn raise(
     let needed = u64::from(floor).saturating_sub(created);
     let base = needed.max(known).max(last);
     let base_key = link.address.root.base();
-    // That it goes tells those who wait, who are not told of what is only put.
-    let mark = keys::mark(path, rand::random());
-    let marking = |[lease]: [i64; 1]| TxnRequest {
-        success: vec![wire::put(&mark, Bytes::new(), lease)],
-        ..TxnRequest::default()
-    };
-    grants::txn(link, "acquire", [Some(grants::MEMORY)], marking).await?;
     let mut compare: Vec<_> = raised
         .iter()
         .map(|member| Compare::modified_at(&member.key, member.modified))
         .collect();
-    compare.push(Compare::value_is(
-        &base_key,
-        Bytes::copy_from_slice(&known.to_be_bytes()),
-    ));
+    compare.extend([
+        // Who has come since would keep a token that is not later.
+        Compare::none_created_after(path, revision),
+        Compare::value_is(&base_key, Bytes::copy_from_slice(&known.to_be_bytes())),
+    ]);
     let mut success: Vec<_> = raised
         .iter()
         .map(|member| {
@@ -258,7 +266,7 @@ async fn raise(
     let txn = TxnRequest {
         compare,
         success,
-        failure: Vec::new(),
+        failure: vec![wire::delete(&mark)],
     };
     let answer = link.txn("acquire", &txn).await;
     let answer = answer.map_err(|failed| failed.into_error("acquire"))?;
