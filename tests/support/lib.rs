@@ -14,7 +14,7 @@
 //! - [`EtcdServer`], [`shared_etcd`] and [`EtcdCluster`] are the same for etcd.
 //! - [`PrometheusServer`](prometheus::PrometheusServer) runs a Prometheus server of a test's own.
 //! - [`Proxy`] stands between a client and a server: it counts, delays, swallows and cuts.
-//! - [`Wire`] only cuts, whatever is spoken.
+//! - [`Wire`] only cuts, whatever is spoken, and [`Still`] says nothing.
 //! - [`fleet`] is several processes' coordinators on one store, and what tests of them need.
 //! - [`recording`] writes down what is told to tracing.
 //! - [`Worker`] is a process of ours that a test talks to line by line, to be killed or paused.
@@ -36,6 +36,7 @@ pub mod redis;
 pub mod resp;
 mod small;
 mod sqlite;
+mod still;
 mod stores;
 mod suites;
 mod wait;
@@ -52,6 +53,7 @@ pub use redis::{RedisCluster, RedisServer, shared_redis, shared_redis_cluster};
 pub use resp::Value;
 pub use small::SmallStore;
 pub use sqlite::{new_folder, new_socket, new_sqlite, shared_sqlite};
+pub use still::Still;
 pub use stores::{sqlite_url, store_at};
 pub use wait::{PATIENCE, until};
 pub use wire::Wire;

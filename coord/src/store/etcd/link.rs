@@ -201,7 +201,7 @@ impl Link {
         A: prost::Message + Default + 'static,
     {
         let until = Instant::now() + self.response_timeout;
-        let share = self.response_timeout / u32::try_from(self.endpoints.len()).unwrap_or(1).min(4);
+        let share = self.share();
         let mut may_be_done = false;
         let mut refused = 0;
         let mut tried = 0;
@@ -213,8 +213,7 @@ impl Link {
                 }
                 tokio::time::sleep(PAUSE).await;
             }
-            let attempt_until = until.min(Instant::now() + share);
-            let dialled = tokio::time::timeout_at(attempt_until, self.channel(operation)).await;
+            let dialled = tokio::time::timeout_at(until, self.channel(operation)).await;
             let (channel, number) = match dialled {
                 Ok(Ok(channel)) => channel,
                 Ok(Err(error)) => {
@@ -228,12 +227,9 @@ impl Link {
                     }
                     continue;
                 }
-                Err(_) => {
-                    tried += 1;
-                    self.next_server();
-                    continue;
-                }
+                Err(_) => break,
             };
+            let attempt_until = until.min(Instant::now() + share);
             let token = self.login.token();
             let asked = ask(&channel, token.as_ref(), rpc, question);
             let refusal = match tokio::time::timeout_at(attempt_until, asked).await {
@@ -278,7 +274,7 @@ impl Link {
         }))
     }
 
-    /// The connection in use, made if there is none.
+    /// The connection in use, made if there is none. One at a time connects, for all, and to one server.
     pub(super) async fn channel(&self, operation: &'static str) -> Result<(Channel, u64)> {
         if let Some(channel) = self.working() {
             return Ok(channel);
@@ -287,23 +283,19 @@ impl Link {
         if let Some(channel) = self.working() {
             return Ok(channel);
         }
-        let server = self
-            .current
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .server;
-        match self.dial(operation, server).await {
-            Ok(channel) => {
-                let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
-                current.number += 1;
-                current.channel = Some(channel.clone());
-                Ok((channel, current.number))
-            }
-            Err(error) => {
-                self.next_server();
-                Err(error)
-            }
-        }
+        let server = self.take_server();
+        let dialled = tokio::time::timeout(self.share(), self.dial(operation, server)).await;
+        let channel = dialled.map_err(|_| failure::of_connecting(operation))??;
+        let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
+        current.server = server;
+        current.number += 1;
+        current.channel = Some(channel.clone());
+        Ok((channel, current.number))
+    }
+
+    /// How long one server is waited for before it is another one's turn.
+    fn share(&self) -> Duration {
+        self.response_timeout / u32::try_from(self.endpoints.len()).unwrap_or(1).min(4)
     }
 
     async fn dial(&self, operation: &'static str, server: usize) -> Result<Channel> {
@@ -339,11 +331,11 @@ impl Link {
         }
     }
 
-    fn next_server(&self) {
+    /// The server to connect to. It is the next one's turn after that, also if whoever connects is dropped on the way.
+    fn take_server(&self) -> usize {
         let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
-        if current.channel.is_none() {
-            current.server = (current.server + 1) % self.endpoints.len().max(1);
-        }
+        let next = (current.server + 1) % self.endpoints.len().max(1);
+        std::mem::replace(&mut current.server, next)
     }
 }
 
