@@ -7,7 +7,7 @@ use coord::StoreErrorKind;
 use coord::store::{
     Acquired, Append, AppendRequest, EtcdStore, LeaseRequest, PutRequest, Renewed, Store, StoreExt,
 };
-use coord_tests::{EtcdServer, PATIENCE, until};
+use coord_tests::{EtcdServer, PATIENCE, shared_etcd, unique, until};
 use futures_util::future::join_all;
 
 use crate::{LONG, connect, coordinator, insist, token, until_in_line};
@@ -196,4 +196,11 @@ async fn many_who_meet_a_paused_server_do_not_wait_for_each_other() {
         assert_eq!(error.kind(), StoreErrorKind::NotApplied, "{error}");
     }
     assert!(begun.elapsed() <= timeout * 3, "{:?}", begun.elapsed());
+}
+
+#[tokio::test]
+async fn an_answer_can_be_waited_for_without_end() {
+    let store = EtcdStore::builder().response_timeout(Duration::MAX);
+    let store = store.connect(&shared_etcd().await).await.unwrap();
+    assert!(!store.exists(&unique("a")).await.unwrap());
 }

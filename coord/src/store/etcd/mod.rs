@@ -145,7 +145,8 @@ impl EtcdStoreBuilder {
     /// How long to wait for an answer, from whichever server. The default is 5 seconds. Past it the operation is taken for
     /// perhaps done.
     pub fn response_timeout(mut self, timeout: Duration) -> Self {
-        self.response_timeout = timeout;
+        // What is added to a time has an end.
+        self.response_timeout = timeout.min(limits::LARGEST_TTL);
         self
     }
 
