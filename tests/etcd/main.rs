@@ -7,6 +7,7 @@ mod failures;
 mod keys;
 mod late;
 mod refusals;
+mod runtimes;
 mod users;
 mod waking;
 

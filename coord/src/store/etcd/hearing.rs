@@ -1,14 +1,15 @@
 //! Wake-ups: one stream, over which the server tells of all that is watched.
 //!
 //! When the stream breaks, another is made, and what was watched is watched again; whoever waits looks then. The same
-//! goes for a watch that begins before what the server still knows, because its history was compacted.
+//! goes for a watch that begins before what the server still knows, because its history was compacted; and for the task
+//! that listens, which ends with its runtime: whatever is asked next begins another one.
 
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use ::http::uri::PathAndQuery;
 use futures_util::stream;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Mutex, mpsc, oneshot};
 use tonic::client::Grpc;
 use tonic::{Request, Status, Streaming};
 use tonic_prost::ProstCodec;
@@ -32,9 +33,27 @@ struct Opened {
     token: Option<Token>,
 }
 
+/// What is watched, and what else is to be. It outlasts the task that listens.
+pub(super) struct Listening {
+    watchers: Watchers,
+    commands: mpsc::UnboundedReceiver<Command>,
+}
+
+impl Listening {
+    pub(super) fn to(commands: mpsc::UnboundedReceiver<Command>) -> Arc<Mutex<Self>> {
+        Arc::new(Mutex::new(Self {
+            watchers: Watchers::default(),
+            commands,
+        }))
+    }
+}
+
 /// Takes in what the server tells.
-pub(super) async fn run(link: Weak<Link>, mut commands: mpsc::UnboundedReceiver<Command>) {
-    let mut watchers = Watchers::default();
+pub(super) async fn run(link: Weak<Link>, listening: Arc<Mutex<Listening>>) {
+    let mut listening = listening.lock().await;
+    let Listening { watchers, commands } = &mut *listening;
+    // Of what the task before this has watched, if there was one.
+    watchers.have_missed();
     loop {
         while watchers.is_empty() {
             match commands.recv().await {
@@ -53,7 +72,7 @@ pub(super) async fn run(link: Weak<Link>, mut commands: mpsc::UnboundedReceiver<
             token,
         }) = opened
         {
-            let ended = serve(&link, stream, &asks, &mut watchers, &mut commands).await;
+            let ended = serve(&link, stream, &asks, watchers, commands).await;
             let Some(link) = link.upgrade() else { return };
             let is_refused = matches!(ended, Ended::Refused);
             if is_refused {
@@ -163,6 +182,7 @@ pub(super) fn record_from(link: &Arc<Link>, key: &str, from: i64) -> Watch {
 }
 
 async fn watch(link: &Arc<Link>, heard: Heard) -> Result<Watch> {
+    link.listen();
     let (wake, watch) = Watch::channel();
     let (sender, created) = oneshot::channel();
     link.tell(Command::Watch {

@@ -1,7 +1,7 @@
 //! The connections to the servers, one at a time, and how a question gets to one that answers it.
 
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, Weak};
 use std::time::Duration;
 
 use ::http::uri::PathAndQuery;
@@ -17,7 +17,7 @@ use tracing::debug;
 use super::address::Address;
 use super::failure::{self, Refusal};
 use super::grants::Grants;
-use super::hearing;
+use super::hearing::{self, Listening};
 use super::lines::Lines;
 use super::login::{self, Login, Token};
 use super::spots::Spots;
@@ -52,7 +52,11 @@ pub(super) struct Link {
     revision: AtomicI64,
     base: Mutex<u64>,
     commands: mpsc::UnboundedSender<Command>,
+    listening: Arc<tokio::sync::Mutex<Listening>>,
+    /// The task that listens.
     task: Mutex<Option<AbortHandle>>,
+    /// For the task.
+    this: Weak<Self>,
 }
 
 /// The server that is asked, and the connection to it.
@@ -82,7 +86,7 @@ impl Failed {
 }
 
 impl Link {
-    /// Connects for the first time, and begins to listen.
+    /// Connects for the first time.
     pub(super) async fn begin(
         address: Address,
         response_timeout: Duration,
@@ -94,7 +98,7 @@ impl Link {
             .map(|server| endpoint(&address, server))
             .collect::<std::result::Result<Vec<_>, Error>>()?;
         let server = rand::random_range(0..endpoints.len().max(1));
-        let link = Arc::new(Self {
+        let link = Arc::new_cyclic(|this| Self {
             address,
             endpoints,
             response_timeout,
@@ -110,12 +114,21 @@ impl Link {
             revision: AtomicI64::new(0),
             base: Mutex::default(),
             commands,
+            listening: Listening::to(heard),
             task: Mutex::default(),
+            this: Weak::clone(this),
         });
         link.find_base().await?;
-        let task = tokio::spawn(hearing::run(Arc::downgrade(&link), heard)).abort_handle();
-        *link.task.lock().unwrap_or_else(PoisonError::into_inner) = Some(task);
         Ok(link)
+    }
+
+    /// Begins to listen, also again when the runtime on which that was done has ended.
+    pub(super) fn listen(&self) {
+        let mut task = self.task.lock().unwrap_or_else(PoisonError::into_inner);
+        if task.as_ref().is_none_or(AbortHandle::is_finished) {
+            let running = hearing::run(Weak::clone(&self.this), Arc::clone(&self.listening));
+            *task = Some(tokio::spawn(running).abort_handle());
+        }
     }
 
     /// Tells the one who listens. It ends with the link.
@@ -200,6 +213,7 @@ impl Link {
         Q: prost::Message + Clone + 'static,
         A: prost::Message + Default + 'static,
     {
+        self.listen();
         let until = Instant::now() + self.response_timeout;
         let share = self.share();
         let mut may_be_done = false;
