@@ -8,7 +8,7 @@ use coord::store::{
     Acquired, Append, AppendRequest, LeaseRequest, PutRequest, Renewed, Store, StoreExt,
     ZookeeperStore,
 };
-use coord_tests::{PATIENCE, ZookeeperServer, until};
+use coord_tests::{PATIENCE, Still, Wire, ZookeeperServer, until};
 use futures_util::future::join_all;
 
 use crate::{LONG, connect, coordinator, insist, token, until_in_line};
@@ -190,4 +190,28 @@ async fn another_server_is_used_when_one_is_away() {
     for _ in 0..5 {
         connect(&url).await.set("a", "one", LONG).await.unwrap();
     }
+}
+
+/// What each of them has begun is dropped, and none has the time to find out that the server stands still.
+#[tokio::test]
+async fn a_still_server_is_left_also_by_callers_without_patience() {
+    let server = ZookeeperServer::start().await;
+    let (still, wire) = (Still::start().await, Wire::start(server.addr()));
+    let store = ZookeeperStore::builder()
+        .response_timeout(Duration::from_secs(4))
+        .connect(&format!("zk://{},{}", still.addr(), wire.addr()))
+        .await
+        .unwrap();
+    let is_asked = still.is_asked();
+    wire.refuse(true);
+    let ask = async || {
+        let asked = tokio::time::timeout(Duration::from_millis(500), store.exists("a"));
+        asked.await.ok()?.ok()
+    };
+    tokio::select! {
+        () = is_asked => {}
+        () = until("nothing", async || ask().await.and(None::<()>)) => {}
+    }
+    wire.refuse(false);
+    assert!(!until("an answer", ask).await);
 }

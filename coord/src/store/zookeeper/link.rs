@@ -133,16 +133,18 @@ impl Link {
         let share = self.response_timeout / u32::try_from(servers.len().max(1)).unwrap_or(1);
         let mut failed = failure::of_connecting();
         for _ in servers {
-            let next = self.next_server.load(Ordering::Relaxed);
+            // It is the next one's turn after that, also if this is dropped on the way.
+            let next = self.next_server.fetch_add(1, Ordering::Relaxed);
             let server = &servers[next % servers.len()];
             let connecting = tokio::time::timeout(share, self.connect_to(server, session));
             match connecting.await {
-                Ok(Ok(connection)) => return Ok(connection),
+                Ok(Ok(connection)) => {
+                    self.next_server.store(next, Ordering::Relaxed);
+                    return Ok(connection);
+                }
                 Ok(Err(error)) => failed = error,
                 Err(_) => {}
             }
-            self.next_server
-                .store(next.wrapping_add(1), Ordering::Relaxed);
         }
         Err(failed)
     }
