@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use coord::StoreErrorKind;
 use coord::store::{
-    Acquired, Append, AppendRequest, LeaseRequest, PutRequest, Renewed, Store, StoreExt,
-    ZookeeperStore,
+    Acquired, Append, AppendRequest, FencingToken, LeaseRequest, PutRequest, Renewed, Store,
+    StoreExt, ZookeeperStore,
 };
 use coord_tests::{PATIENCE, Still, Wire, ZookeeperServer, until};
 use futures_util::future::join_all;
@@ -110,6 +110,26 @@ async fn tokens_grow_although_the_server_has_lost_everything() {
     let next = LeaseRequest::exclusive("a", LONG);
     let later = token(&store, &next).await;
     assert!(later > before, "{later} follows {before}");
+}
+
+#[tokio::test]
+async fn a_token_is_not_below_its_floor_although_the_server_has_lost_everything() {
+    let server = ZookeeperServer::start().await;
+    let store = connect(&server.url()).await;
+    for number in 0..50 {
+        store.set("b", number.to_string(), None).await.unwrap();
+    }
+    let before = token(&store, &LeaseRequest::exclusive("a", LONG)).await;
+    server.restart_empty().await;
+    insist(async || store.exists("b").await).await;
+    let floor = before * 2;
+    let lease = LeaseRequest::exclusive("a", LONG);
+    let lease = lease.token_floor(FencingToken::new(floor));
+    let held = token(&store, &lease).await;
+    assert!(held >= floor, "{held} is below {floor}");
+    assert!(store.release_lease(&lease.lease).await.unwrap());
+    let later = token(&store, &LeaseRequest::exclusive("a", LONG)).await;
+    assert!(later > held, "{later} follows {held}");
 }
 
 #[tokio::test]

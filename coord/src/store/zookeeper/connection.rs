@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::io;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -34,6 +35,8 @@ pub(super) type Answer = oneshot::Receiver<Reply>;
 pub(super) struct Connection {
     shared: Arc<Shared>,
     access: Access,
+    /// The greatest number of a transaction that was heard of over it: servers that have lost everything count anew.
+    transaction: AtomicU64,
     task: AbortHandle,
 }
 
@@ -87,6 +90,7 @@ impl Connection {
         Self {
             shared,
             access,
+            transaction: AtomicU64::new(0),
             task: tokio::spawn(running).abort_handle(),
         }
     }
@@ -111,6 +115,15 @@ impl Connection {
         drop(state);
         self.shared.work.notify_one();
         Some(answers)
+    }
+
+    /// A transaction of this number was done.
+    pub(super) fn hear(&self, transaction: u64) {
+        self.transaction.fetch_max(transaction, Ordering::Relaxed);
+    }
+
+    pub(super) fn last_transaction(&self) -> u64 {
+        self.transaction.load(Ordering::Relaxed)
     }
 
     pub(super) fn is_lost(&self) -> bool {

@@ -1,7 +1,7 @@
 //! The connection that is in use, made anew when it breaks; and what is known of the server.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -37,8 +37,6 @@ pub(super) struct Link {
     headers: Mutex<HashMap<String, Header>>,
     /// What is added to the number of a transaction to make a token of it.
     base: Mutex<Option<u64>>,
-    /// The greatest number of a transaction that was heard of.
-    transaction: AtomicU64,
     current: RwLock<Option<Arc<Connection>>>,
     /// Kept while connecting: the session to go on with.
     session: tokio::sync::Mutex<Session>,
@@ -66,7 +64,6 @@ impl Link {
             lines: Lines::default(),
             headers: Mutex::default(),
             base: Mutex::default(),
-            transaction: AtomicU64::new(0),
             current: RwLock::default(),
             session: tokio::sync::Mutex::default(),
             next_server: AtomicUsize::new(first),
@@ -226,8 +223,7 @@ impl Link {
         };
         let replies = replies.map_err(|_| lost())?;
         if let Some(last) = replies.last() {
-            self.transaction
-                .fetch_max(last.transaction, Ordering::Relaxed);
+            connection.hear(last.transaction);
         }
         Ok(replies)
     }
@@ -370,7 +366,8 @@ impl Link {
 
     /// No transaction to come has a number that is not above this.
     pub(super) fn last_transaction(&self) -> u64 {
-        self.transaction.load(Ordering::Relaxed)
+        self.working()
+            .map_or(0, |connection| connection.last_transaction())
     }
 
     pub(super) fn header(&self, path: &str) -> Option<Header> {
