@@ -107,3 +107,31 @@ async fn a_line_that_is_full_refuses_whoever_comes() {
     let renewed = store.renew_leases(&[holder.renewal()]).await.remove(0);
     assert!(matches!(renewed, Ok(Renewed::Granted(_))), "{renewed:?}");
 }
+
+/// What is known of the last one only later makes the line longer than one that is entered may be.
+#[tokio::test]
+async fn one_who_is_in_a_line_that_is_full_is_told_so() {
+    let server = ZookeeperServer::start().await;
+    let store = connect(&server.url()).await;
+    let holder = LeaseRequest::exclusive("a", LONG);
+    token(&store, &holder).await;
+    let (mut enters, mut is_refused) = (0, 1_000_000);
+    while enters + 1 < is_refused {
+        let length = usize::midpoint(enters, is_refused);
+        let waits = LeaseRequest::exclusive("a", LONG).queue(LONG);
+        let waits = waits.label("x".repeat(length));
+        if store.acquire_lease(&waits).await.is_ok() {
+            enters = length;
+        } else {
+            is_refused = length;
+        }
+        store.release_lease(&waits.lease).await.unwrap();
+    }
+    let last = LeaseRequest::exclusive("a", LONG).queue(LONG);
+    let last = last.label("x".repeat(enters));
+    store.acquire_lease(&last).await.unwrap();
+    let renewed = store.renew_leases(&[holder.renewal()]).await.remove(0);
+    assert!(matches!(renewed, Ok(Renewed::Granted(_))), "{renewed:?}");
+    let again = store.acquire_lease(&last).await.unwrap();
+    assert!(matches!(again, Acquired::Waiting { .. }), "{again:?}");
+}

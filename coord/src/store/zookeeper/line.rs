@@ -145,7 +145,8 @@ impl Loaded {
             .map_or(0, |fence| fence.raised.unwrap_or(fence.base));
         let mark: Mark = rand::random();
         let content = stored_line::content(base, self.line.members());
-        if fence.is_some() && content.len() > LARGEST_ENTERED {
+        let enters = self.line.members().any(|member| member.extra.has_entered);
+        if enters && content.len() > LARGEST_ENTERED {
             return Err(failure::of_crowd(operation));
         }
         let mut changes = match (self.mark, self.line.is_empty()) {
