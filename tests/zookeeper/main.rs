@@ -6,6 +6,7 @@ mod ensemble;
 mod failures;
 mod names;
 mod refusals;
+mod runtimes;
 mod sessions;
 
 use std::time::Duration;

@@ -7,7 +7,7 @@ use std::sync::{Arc, Weak};
 
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
-use tokio::sync::mpsc;
+use tokio::sync::{Mutex, mpsc};
 
 use super::connection::{Connection, News};
 use super::link::Link;
@@ -16,7 +16,12 @@ use super::{failure, leases, path};
 use crate::store::{Result, Watch};
 
 /// Takes in what the server tells.
-pub(super) async fn run(link: Weak<Link>, mut news: mpsc::UnboundedReceiver<News>) {
+pub(super) async fn run(link: Weak<Link>, news: Arc<Mutex<mpsc::UnboundedReceiver<News>>>) {
+    let mut news = news.lock().await;
+    if let Some(link) = link.upgrade() {
+        // A task before this may have ended, with its runtime, while it looked at something.
+        link.wakes.look_again();
+    }
     let mut looking = FuturesUnordered::new();
     loop {
         tokio::select! {

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, Weak};
 use std::time::Duration;
 
 use futures_util::future::try_join_all;
@@ -42,11 +42,16 @@ pub(super) struct Link {
     session: tokio::sync::Mutex<Session>,
     next_server: AtomicUsize,
     news: mpsc::UnboundedSender<News>,
+    heard: Arc<tokio::sync::Mutex<mpsc::UnboundedReceiver<News>>>,
+    sweep_every: Duration,
+    /// Those that listen and sweep.
     tasks: Mutex<Vec<AbortHandle>>,
+    /// For the tasks.
+    this: Weak<Self>,
 }
 
 impl Link {
-    /// Connects for the first time, and begins to listen and to sweep.
+    /// Connects for the first time.
     pub(super) async fn begin(
         address: Address,
         response_timeout: Duration,
@@ -55,7 +60,7 @@ impl Link {
     ) -> Result<Arc<Self>> {
         let (news, heard) = mpsc::unbounded_channel();
         let first = rand::random_range(0..address.servers.len().max(1));
-        let link = Arc::new(Self {
+        let link = Arc::new_cyclic(|this| Self {
             address,
             response_timeout,
             session_timeout,
@@ -68,22 +73,34 @@ impl Link {
             session: tokio::sync::Mutex::default(),
             next_server: AtomicUsize::new(first),
             news,
+            heard: Arc::new(tokio::sync::Mutex::new(heard)),
+            sweep_every,
             tasks: Mutex::default(),
+            this: Weak::clone(this),
         });
         let connection = link.connection().await?;
         link.now_through(&connection).await?;
-        let weak = Arc::downgrade(&link);
-        let hearing = tokio::spawn(hearing::run(weak.clone(), heard)).abort_handle();
-        let sweeping = tokio::spawn(sweep::run(weak, sweep_every)).abort_handle();
-        link.tasks
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .extend([hearing, sweeping]);
         Ok(link)
+    }
+
+    /// Begins to listen and to sweep, also again when the runtime on which that was done has ended.
+    fn begin_tasks(&self) {
+        let mut tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
+        if !tasks.is_empty() && !tasks.iter().any(AbortHandle::is_finished) {
+            return;
+        }
+        tasks.drain(..).for_each(|task| task.abort());
+        let hearing = hearing::run(Weak::clone(&self.this), Arc::clone(&self.heard));
+        let sweeping = sweep::run(Weak::clone(&self.this), self.sweep_every);
+        tasks.extend([
+            tokio::spawn(hearing).abort_handle(),
+            tokio::spawn(sweeping).abort_handle(),
+        ]);
     }
 
     /// The connection, made if there is none that works.
     pub(super) async fn connection(&self) -> Result<Arc<Connection>> {
+        self.begin_tasks();
         if let Some(connection) = self.working() {
             return Ok(connection);
         }
