@@ -261,7 +261,7 @@ impl<K: Kept> Keeper<K> {
         let asked_for = Some(task.wakes_at).filter(|at| *at > now);
         let looks = [asked_for, next_job, next_look].into_iter().flatten();
         let mut wakes_at = looks.min().unwrap_or(now + LINGER * 60);
-        if next_look.is_none() && !task.is_busy {
+        if next_look.is_none() && next_job.is_none() && !task.is_busy {
             let since = *idle_since.get_or_insert(now);
             if shut_down || now >= since + LINGER {
                 tasks.retain(|task| task.runtime != runtime);
