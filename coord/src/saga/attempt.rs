@@ -60,7 +60,7 @@ impl Drive {
         let attempt = self.to_attempt(journal, run, progress.attempt(), Way::Forwards);
         let ours = Ours::of(&journal.member, &journal.head);
         async move {
-            if !delay.is_zero() {
+            if let Some(delay) = delay {
                 // On the heap, as is the timeout, so that most attempts carry no room for it.
                 if !Box::pin(self.wait(delay, progress, past_pivot, over)).await {
                     return (run, Attempted::NotMade);
@@ -79,8 +79,7 @@ impl Drive {
 
     pub(super) async fn attempt_to_undo(&self, journal: &Journal<Progress>, run: Run) -> Attempted {
         let progress = journal.fold.run(run);
-        let delay = progress.waits();
-        if !delay.is_zero() {
+        if let Some(delay) = progress.waits() {
             tokio::time::sleep(delay).await;
             let ours = Ours::of(&journal.member, &journal.head);
             if let Err(stop) = self.is_still(&ours).await {

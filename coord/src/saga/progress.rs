@@ -251,14 +251,12 @@ impl RunProgress {
         self.standing == Standing::Begun && self.may_be_cut_off && !self.has_failed
     }
 
-    /// How long to wait before the next attempt. A clock that was set back makes that no longer than the policy
-    /// has said.
-    pub(super) fn waits(&self) -> Duration {
-        let Some(wait) = self.wait else {
-            return Duration::ZERO;
-        };
+    /// How long to wait before the next attempt, if that was put off. A clock that was set back makes that no longer than
+    /// the policy has said.
+    pub(super) fn waits(&self) -> Option<Duration> {
+        let wait = self.wait.filter(|wait| wait.delay > 0)?;
         let passed = now().saturating_sub(wait.since);
-        Duration::from_millis(wait.delay.saturating_sub(passed))
+        Some(Duration::from_millis(wait.delay.saturating_sub(passed)))
     }
 }
 
