@@ -13,6 +13,7 @@ mod record_leases;
 mod resending;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use coord::store::{
     EtcdStore, Fallback, MemoryStore, Mirror, PostgresStore, Quorum, RedisStore, Routed,
@@ -32,6 +33,9 @@ use cut_sessions::CutSessions;
 use cut_streams::CutStreams;
 use four_methods::FourMethods;
 use resending::{Faults, Resending};
+
+/// How long composites wait for stores that are only as slow as the machine.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 async fn redis() -> RedisStore {
     RedisStore::connect(&shared_redis().await)
@@ -106,7 +110,7 @@ async fn quorum_of_several_kinds() -> Quorum {
         store_at(&format!("{url}/2")).await,
         Arc::new(sqlite().await),
     ];
-    Quorum::of(stores)
+    Quorum::of(stores).call_limit(PATIENCE)
 }
 
 fn mirror_of_unreliable() -> Resending<Faults> {
@@ -261,7 +265,7 @@ mod quorum_of_five {
 mod quorum_on_many_threads {
     super::store_conformance_tests! {
         #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-        super::quorum_of(3)
+        super::quorum_of(3).call_limit(super::PATIENCE)
     }
 }
 
@@ -293,10 +297,9 @@ mod fallback_in_memory {
 }
 
 mod fallback_from_redis_to_sqlite {
-    super::store_conformance_tests!(super::Fallback::new(
-        super::redis().await,
-        super::sqlite().await
-    ));
+    super::store_conformance_tests! {
+        super::Fallback::new(super::redis().await, super::sqlite().await).call_limit(super::PATIENCE)
+    }
 }
 
 /// What is copied to a store that is away is of no consequence.

@@ -154,13 +154,27 @@ pub(super) async fn release(link: &Arc<Link>, lease: &LeaseId) -> Result<bool> {
     } else {
         only(ReleaseCall::send(link, &[call()]).await?, "release")?
     };
+    // One who was not in line may have been released by the same request, sent twice at a time.
+    let answer = answer || !is_doubtful && release_by_another(link, lease).await?;
     doubt.settle();
     Ok(answer)
+}
+
+/// Whether another request that is or was under way at the same time has released it.
+async fn release_by_another(link: &Arc<Link>, lease: &LeaseId) -> Result<bool> {
+    // What was answered is noted before its receipt is given back.
+    if link.receipts.unsettled().is_empty() {
+        return Ok(link.past.of(lease) == Some(Note::Released(true)));
+    }
+    release_late(link, lease).await
 }
 
 /// Releases one of whom another request may have been done before, or may yet come.
 async fn release_late(link: &Arc<Link>, lease: &LeaseId) -> Result<bool> {
     let receipts = link.receipts.unsettled();
+    if let Some(Note::Released(true)) = link.past.of(lease) {
+        return Ok(true);
+    }
     let line = line_keys(link, [lease]);
     let keys = 2 + receipts.len() + line.len();
     let mut command = link.form().call(Script::LeaseReleaseLate, keys, 1);
@@ -267,7 +281,6 @@ impl Call for ReleaseCall {
             Value::Int(1) => vec![Value::Int(1); calls.len()],
             replies => several(replies),
         };
-        receipt.settle();
         let answers = calls.iter().zip(replies).map(|(Self(lease), reply)| {
             let answer = match reply {
                 Value::Int(1) => true,
@@ -278,7 +291,9 @@ impl Call for ReleaseCall {
             link.past.note(lease, Note::Released(answer));
             Ok(answer)
         });
-        Ok(answers.collect())
+        let answers = answers.collect();
+        receipt.settle();
+        Ok(answers)
     }
 }
 

@@ -40,12 +40,13 @@ impl Past {
         (noted == lease).then_some(*note)
     }
 
-    /// What is known for sure stays known.
+    /// What is known for sure stays known: that it was released, above all, whatever a second request found.
     pub(super) fn note(&self, lease: &LeaseId, note: Note) {
         let mut state = self.state();
-        if note == Note::Doubtful
-            && let Some((noted, Note::Released(_))) = state.notes.get(&lease.owner)
+        if let Some((noted, known)) = state.notes.get(&lease.owner)
             && noted == lease
+            && (*known == Note::Released(true)
+                || note == Note::Doubtful && *known == Note::Released(false))
         {
             return;
         }

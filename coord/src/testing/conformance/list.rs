@@ -275,6 +275,7 @@ macro_rules! __store_conformance_cases {
                 a_release_by_a_waiter_sent_again_answers_the_same
                 a_release_sent_again_spares_who_came_since
                 a_copy_of_a_release_that_arrives_late_spares_who_came_since
+                a_release_sent_twice_at_a_time_answers_the_same
                 a_release_by_one_who_never_entered_answers_the_same_again
                 a_release_that_is_sent_at_last_hands_over
             }

@@ -1,5 +1,7 @@
 //! Requests to enter, renew and leave that are sent again, or that arrive when nobody expects them any more.
 
+use futures_util::future::try_join_all;
+
 use super::prelude::*;
 use crate::testing::{Fault, FaultStore, Operation};
 
@@ -279,6 +281,16 @@ pub(super) async fn a_copy_of_a_release_that_arrives_late_spares_who_came_since(
     granted(f.store(), &second).await?;
     assert_eq!(cut.deliver().await, 1);
     assert_eq!(holders(f.store(), &first).await?, [second.lease.owner]);
+    Ok(())
+}
+
+pub(super) async fn a_release_sent_twice_at_a_time_answers_the_same(f: &Fixture<'_>) -> Result<()> {
+    for request in [f.exclusive("a"), f.queueing("b")] {
+        granted(f.store(), &request).await?;
+        let answers = try_join_all((0..4).map(|_| release(f.store(), &request))).await?;
+        assert_eq!(answers, [true; 4]);
+        assert_eq!(owners(f.store(), &request).await?, []);
+    }
     Ok(())
 }
 
