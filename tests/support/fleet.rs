@@ -63,7 +63,7 @@ impl Fleet {
         let stores: Vec<Arc<dyn Store>> =
             (0..3).map(|_| Arc::new(MemoryStore::new()) as _).collect();
         Self {
-            store: Arc::new(Quorum::of(stores.clone())),
+            store: Arc::new(quorum_of(&stores)),
             place: StorePlace::Among(stores),
             namespace: unique("fleet"),
         }
@@ -192,10 +192,15 @@ impl Fleet {
     pub async fn own_store(&self) -> Arc<dyn Store> {
         match &self.place {
             StorePlace::Here => Arc::clone(&self.store),
-            StorePlace::Among(stores) => Arc::new(Quorum::of(stores.clone())),
+            StorePlace::Among(stores) => Arc::new(quorum_of(stores)),
             StorePlace::At(url) => store_at(url).await,
         }
     }
+}
+
+/// One that waits for stores which are only as slow as the machine.
+fn quorum_of(stores: &[Arc<dyn Store>]) -> Quorum {
+    Quorum::of(stores.to_vec()).call_limit(Duration::from_secs(30))
 }
 
 /// Those who hold or want one resource.
