@@ -9,6 +9,7 @@
 //! 4. A body is polled only while it is held, and is then at work. What a body is at work under is not given back by
 //!    a shutdown, but by the one who has the body, and drops it at its next await.
 
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -36,6 +37,9 @@ pub(crate) struct Holding {
     pub(super) wait_ttl: Duration,
     renews: bool,
     state: Mutex<State>,
+    /// How many bodies are being polled under it. It is raised before the standing is looked at, and a shutdown reads it
+    /// after it has ended the standing: so either the body sees the end, or the shutdown sees the body.
+    at_work: AtomicU32,
     changed: Notify,
 }
 
@@ -56,8 +60,6 @@ struct State {
     failing_since: Option<Moment>,
     /// Until when it is kept, even if it is given back before.
     at_least_until: Option<Instant>,
-    /// How many bodies are being polled under it.
-    at_work: u32,
 }
 
 #[derive(Debug, Clone)]
@@ -116,7 +118,6 @@ impl Holding {
             overtaken: false,
             failing_since: None,
             at_least_until: None,
-            at_work: 0,
         };
         Self {
             lease,
@@ -126,6 +127,7 @@ impl Holding {
             wait_ttl,
             renews,
             state: Mutex::new(state),
+            at_work: AtomicU32::new(0),
             changed: Notify::new(),
         }
     }
@@ -181,13 +183,9 @@ impl Holding {
 
     /// A body is about to be polled, if it is held.
     pub(super) fn at_work(&self) -> Option<AtWork<'_>> {
-        let mut state = self.state();
-        self.lose_if_past(&mut state, Moment::now());
-        if !matches!(state.standing, Standing::Held(_)) {
-            return None;
-        }
-        state.at_work += 1;
-        Some(AtWork(self))
+        self.at_work.fetch_add(1, Ordering::SeqCst);
+        let at_work = AtWork(self);
+        self.is_held().then_some(at_work)
     }
 
     pub(super) fn deadline(&self) -> Deadline {
@@ -278,7 +276,7 @@ impl Holding {
         };
         self.notify();
         let rest = rest(state.at_least_until, Moment::now());
-        (state.at_work > 0, rest)
+        (self.at_work.load(Ordering::SeqCst) > 0, rest)
     }
 
     /// What the keeper is to do at `now`. A renewal that is nearly due goes along, so that
@@ -390,7 +388,7 @@ impl Holding {
 
 impl Drop for AtWork<'_> {
     fn drop(&mut self) {
-        self.0.state().at_work -= 1;
+        self.0.at_work.fetch_sub(1, Ordering::SeqCst);
     }
 }
 
