@@ -1,7 +1,7 @@
 //! What the macros accept, and what they say about what they do not.
 //!
-//! The shapes that are accepted are compiled here too, so that the workspace's lints look at the generated
-//! code as they would in a user's crate.
+//! What is accepted is compiled here, so that the workspace's lints look at the generated code as they would in a
+//! user's crate.
 
 #[path = "circuit_breaker/pass/options.rs"]
 mod circuit_breaker_options;
@@ -31,14 +31,8 @@ mod saga_without_a_prelude;
 mod shapes;
 
 #[test]
-fn macros_accept_and_refuse_as_documented() {
+fn macros_refuse_as_documented() {
     let cases = trybuild::TestCases::new();
-    cases.pass("locked/pass/*.rs");
-    cases.pass("idempotent/pass/*.rs");
-    cases.pass("saga/pass/*.rs");
-    cases.pass("key/pass/*.rs");
-    cases.pass("retry/pass/*.rs");
-    cases.pass("circuit_breaker/pass/*.rs");
     cases.compile_fail("locked/fail/*.rs");
     cases.compile_fail("idempotent/fail/*.rs");
     cases.compile_fail("saga/fail/*.rs");

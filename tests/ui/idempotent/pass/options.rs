@@ -158,5 +158,3 @@ async fn stacked(order: u64) -> Result<(u32, u64), Error> {
 async fn stacked_the_other_way(order: u64) -> Result<(u32, u64), Error> {
     Ok((ctx.attempt(), lease.token().into()))
 }
-
-fn main() {}

@@ -161,5 +161,3 @@ fn futures_are_send(service: &Service) {
     is_send(service.returns_a_future(7));
     is_send(generics("a", 7, vec![1], [1, 2]));
 }
-
-fn main() {}

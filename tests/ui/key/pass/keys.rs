@@ -60,7 +60,8 @@ macro_rules! stock_key {
     };
 }
 
-fn main() {
+#[test]
+fn does_what_it_says() {
     let order = Order {
         id: OrderId(7),
         lines: (

@@ -60,5 +60,3 @@ mod functions {
         fn is_wanted(&self) -> bool { self.id > 0 }
     }
 }
-
-fn main() {}

@@ -148,5 +148,3 @@ locked_with_a_body!(made_by_macro_from_a_body, { Ok(7) });
 async fn braces(id: u64) -> Result<u64, Error> {
     Ok(id)
 }
-
-fn main() {}

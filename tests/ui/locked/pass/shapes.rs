@@ -365,5 +365,3 @@ fn futures_can_be_spawned(service: Arc<Service>) {
 }
 
 fn spawnable<F: Future<Output = Result<usize, Error>> + Send + 'static>(_: F) {}
-
-fn main() {}

@@ -33,7 +33,8 @@ fn longest(preset: &RetryPolicy) -> Duration {
     exact.delay(u32::MAX)
 }
 
-fn main() {
+#[test]
+fn does_what_it_says() {
     assert_eq!(longest(&RetryPolicy::fast()), Duration::from_secs(1));
     assert_eq!(longest(&RetryPolicy::default()), Duration::from_secs(10));
     assert_eq!(

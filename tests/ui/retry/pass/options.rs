@@ -174,5 +174,3 @@ fn futures_are_send(service: &Service) {
     is_send(&closures_over_arguments(Vec::new(), Box::default()));
     is_send(&not_shared(Cell::new(1)));
 }
-
-fn main() {}

@@ -88,5 +88,3 @@ impl Notice {
         Ok(self.order_id)
     }
 }
-
-fn main() {}

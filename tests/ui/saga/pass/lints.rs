@@ -75,5 +75,3 @@ impl Notice {
         std::future::ready(Ok(())).await
     }
 }
-
-fn main() {}

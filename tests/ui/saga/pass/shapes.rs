@@ -298,7 +298,8 @@ macro_rules! saga_with_a_body {
 
 saga_with_a_body!(Made, { Ok(1) });
 
-fn main() {
+#[test]
+fn does_what_it_says() {
     let strange = hygiene::Strange { key: 1, saga: 2 };
     let _ = (strange.call(), strange.finished(&1, &2));
     let _ = (Nightly.sweep(), Night(1).r#match());

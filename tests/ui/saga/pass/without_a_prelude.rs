@@ -24,5 +24,3 @@ impl PlaceOrder {
         ::core::future::ready(::core::result::Result::Ok(self.order_id)).await
     }
 }
-
-fn main() {}
