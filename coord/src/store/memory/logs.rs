@@ -66,6 +66,7 @@ impl LogShard {
     }
 
     pub(super) fn expire(&mut self, name: &str, ttl: Duration, now: Instant) {
+        self.drop_expired(name, now);
         if let Some(log) = self.logs.get_mut(name) {
             let gone_at = now + ttl;
             log.gone_at = Some(gone_at);

@@ -141,6 +141,7 @@ pub(super) async fn an_expired_log_is_gone_as_a_whole_and_starts_anew(
     appended(f, "a", &["one", "two", "three"]).await?;
     f.store().expire_log(&f.key("a"), f.short()).await?;
     f.outlive(f.short()).await?;
+    f.store().expire_log(&f.key("a"), LONG).await?;
     assert_eq!(
         append(f, "a", 3, "late").await?,
         Append::Conflict { len: 0 }
