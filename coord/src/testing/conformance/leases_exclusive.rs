@@ -30,12 +30,23 @@ pub(super) async fn a_held_lease_makes_one_who_queues_wait(f: &Fixture<'_>) -> R
 
 pub(super) async fn a_holder_who_asks_again_still_holds(f: &Fixture<'_>) -> Result<()> {
     for request in [f.exclusive("a"), f.queueing("b")] {
-        let token = granted(f.store(), &request).await?;
+        let shorter = LeaseRequest {
+            ttl: LONG / 4,
+            ..request.clone()
+        };
+        let token = granted(f.store(), &shorter).await?;
         assert_eq!(granted(f.store(), &request).await?, token);
         assert_eq!(
             owners(f.store(), &request).await?,
             [request.lease.owner],
             "it is in line once"
+        );
+        let left = contender(f.store(), &request)
+            .await?
+            .map(|contender| contender.expires_in);
+        assert!(
+            left.is_some_and(|left| left > LONG / 2),
+            "it lasts from the last time that it asked: {left:?}"
         );
     }
     Ok(())

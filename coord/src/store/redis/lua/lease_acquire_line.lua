@@ -43,6 +43,7 @@ if type(there) == 'string' then
       redis.call('SET', LEASE, '+' .. owner .. holder.wait .. '|' .. holder.weight .. '|' .. holder.capacity .. '|' ..
         holder.label .. '|' .. holder.token .. left, 'KEEPTTL')
     end
+    if redis.call('PTTL', LEASE) < lasts then redis.call('PEXPIRE', LEASE, ARGV[at + 1]) end
     return {1, holder.token}
   end
   if not queues and holder.weight + weight > math.min(holder.capacity, capacity) then return {0} end
