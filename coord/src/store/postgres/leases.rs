@@ -16,7 +16,10 @@ use crate::store::{
 };
 
 pub(super) async fn acquire(link: &Arc<Link>, request: &LeaseRequest) -> Result<Acquired> {
-    if let Some(floor) = request.token_floor {
+    // Below the least that there is, no token can be counted on from.
+    if let Some(floor) = request.token_floor
+        && floor > FencingToken::new(0)
+    {
         raise_tokens(link, floor).await?;
     }
     let listener = match request.wait_ttl {

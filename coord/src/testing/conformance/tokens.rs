@@ -108,14 +108,15 @@ pub(super) async fn a_token_is_at_least_the_floor_and_so_are_those_that_follow(
 
 pub(super) async fn a_floor_that_is_passed_already_changes_nothing(f: &Fixture<'_>) -> Result<()> {
     let first = f.exclusive("a");
-    let token = granted(f.store(), &first).await?;
+    let mut token = granted(f.store(), &first).await?;
     assert!(release(f.store(), &first).await?);
-    let second = granted(
-        f.store(),
-        &f.exclusive("a").token_floor(FencingToken::new(1)),
-    )
-    .await?;
-    assert!(second > token, "{second} follows {token}");
+    for floor in [0, 1] {
+        let next = f.exclusive("a").token_floor(FencingToken::new(floor));
+        let following = granted(f.store(), &next).await?;
+        assert!(following > token, "{following} follows {token}");
+        assert!(release(f.store(), &next).await?);
+        token = following;
+    }
     Ok(())
 }
 
