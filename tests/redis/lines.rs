@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use coord::store::{Acquired, FencingToken, LeaseRequest, RedisStore, Renewed, Store};
-use coord_tests::{RedisServer, unique, until};
+use coord_tests::{Proxy, RedisServer, unique, until};
 use futures_util::FutureExt as _;
 use futures_util::future::join3;
 
@@ -175,5 +175,33 @@ async fn a_holder_that_leaves_keeps_out_the_late_request_of_one_that_has_left() 
         let next = exclusive();
         granted(&store, &next).await;
         assert!(released(&store, &next).await);
+    }
+}
+
+/// The line goes on faster than the one whose reply was lost asks again.
+#[tokio::test]
+async fn a_release_sent_again_answers_the_same_after_many_others_have_left() {
+    let (server, network) = server_and_store().await;
+    let proxy = Proxy::before(&server);
+    let store = builder().connect(&proxy.url()).await.unwrap();
+    for somebody_stays in [true, false] {
+        let holder = exclusive();
+        granted(&store, &holder).await;
+        let others = [(); 12].map(|()| exclusive().queue(LONG));
+        for other in &others {
+            waits(&network, other).await;
+        }
+        proxy.cut_after_next("EVALSHA", 1);
+        let error = store.release_lease(&holder.lease).await.unwrap_err();
+        assert!(error.may_have_applied(), "{error:?}");
+        let (last, others) = others.split_last().unwrap();
+        for other in others {
+            assert!(released(&network, other).await);
+        }
+        if !somebody_stays {
+            assert!(released(&network, last).await);
+        }
+        assert!(released(&store, &holder).await);
+        released(&network, last).await;
     }
 }

@@ -30,6 +30,7 @@ for index, mark in ipairs(ARGV) do
     local left = redis.pcall('GET', lease)
     if type(left) == 'table' then
       answers[index] = attempt(contended, lease, sub(mark, 2))
+      if answers[index] == 1 then released[#released + 1] = mark end
     else
       answers[index] = left and find(left, '-' .. sub(mark, 2), 1, true) and 1 or 0
     end
