@@ -11,7 +11,8 @@
 //!    sent the request; sent twice, it takes effect once and answers the same. An error says whether the
 //!    mutation was surely not done, or perhaps ([`StoreErrorKind`](crate::StoreErrorKind)); the second is
 //!    resolved by sending it again with the same id. A store may forget the id of a write to a record after
-//!    eight other writes and deletes of it, a minute after it was deleted, and when it has expired.
+//!    eight other writes and deletes of it, after a minute, and when the record has expired. One that was
+//!    refused leaves no trace: whichever copy of it comes later is looked at anew.
 //! 3. [`FencingToken`]s of a resource strictly increase, across release, expiry, crash and restart.
 //! 4. A [`Version`] is compared for equality only, and never comes again for the same key.
 //! 5. Time that decides expiry is the store's. An expired record or contender is absent in every operation
