@@ -184,8 +184,14 @@ async fn a_release_sent_again_answers_the_same_after_many_others_have_left() {
     let (server, network) = server_and_store().await;
     let proxy = Proxy::before(&server);
     let store = builder().connect(&proxy.url()).await.unwrap();
-    for somebody_stays in [true, false] {
+    for (somebody_stays, is_doubtful) in
+        [(true, false), (false, false), (true, true), (false, true)]
+    {
         let holder = exclusive();
+        if is_doubtful {
+            proxy.cut_after_next("EVALSHA", 1);
+            assert!(store.acquire_lease(&holder).await.is_err());
+        }
         granted(&store, &holder).await;
         let others = [(); 12].map(|()| exclusive().queue(LONG));
         for other in &others {

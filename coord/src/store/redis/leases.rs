@@ -175,17 +175,20 @@ async fn release_late(link: &Arc<Link>, lease: &LeaseId) -> Result<bool> {
     if let Some(Note::Released(true)) = link.past.of(lease) {
         return Ok(true);
     }
+    let receipt = link.receipts.take();
     let line = line_keys(link, [lease]);
-    let keys = 2 + receipts.len() + line.len();
+    let keys = 3 + receipts.len() + line.len();
     let mut command = link.form().call(Script::LeaseReleaseLate, keys, 1);
     command
         .arg(&link.names.tokens)
         .arg(link.names.lease(&lease.resource))
+        .arg(receipt.name())
         .arg(receipts)
         .arg(line)
         .arg(&holder_mark(lease.owner)[..]);
     let answer = link.send("release", &command).await?;
     link.past.note(lease, Note::Released(answer));
+    receipt.settle();
     Ok(answer)
 }
 
