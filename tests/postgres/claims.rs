@@ -1,14 +1,17 @@
 //! Keys that a transaction has claimed, and what it may write of them in the end.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use coord::idempotency::{CallInTransaction, InTransaction};
+use coord::store::StoreExt as _;
 use coord::{Coordinator, Error, Outcome, StoreErrorKind};
 use coord_tests::postgres::client_of;
 use coord_tests::{shared_postgres, unique, until};
 use metrics::set_default_local_recorder;
 use metrics_util::debugging::{DebugValue, DebuggingRecorder};
 use serde::{Deserialize, Serialize};
+use tokio::task::JoinSet;
 use tokio_postgres::{Client, IsolationLevel, Transaction};
 
 use crate::coordinator;
@@ -205,4 +208,39 @@ async fn a_stricter_transaction_with_an_older_view_fails_at_the_write() {
     assert!(matches!(failed, Err(Error::Store(_))), "{failed:?}");
     tx.rollback().await.unwrap();
     assert_eq!(stored(&coord, &key).await, 1);
+}
+
+/// Each of them would wait for the key for a while, in one of the few transactions that all who write share.
+#[tokio::test]
+async fn calls_of_a_claimed_key_do_not_hold_up_renewals() {
+    const AT_ONCE: usize = 24;
+    let (coord, [mut client, watching], key) = set_up().await;
+    let lease = coord.lock(unique("lock")).ttl(Duration::from_secs(5));
+    let lease = lease.acquire().await.unwrap();
+    let mut tx = client.transaction().await.unwrap();
+    let row = tx.query_one("SELECT pg_backend_pid()", &[]).await.unwrap();
+    let claiming: i32 = row.get(0);
+    let _claim = begin(&coord, &key, &mut tx).await;
+
+    let waiting = "SELECT count(*) FROM pg_stat_activity WHERE $1 = ANY (pg_blocking_pids(pid))";
+    let mut calls = JoinSet::new();
+    for transactions in 1..=4 {
+        for _ in 0..AT_ONCE {
+            let call = coord.idempotency(&*key);
+            calls.spawn(async move { call.run(async || Ok::<i64, Error>(1)).await });
+        }
+        until("one more to wait for the key", async || {
+            let row = watching.query_one(waiting, &[&claiming]).await.unwrap();
+            (row.get::<_, i64>(0) >= transactions).then_some(())
+        })
+        .await;
+    }
+    // It comes in behind them.
+    let another = unique("another");
+    let put = coord.store().set(&another, b"1".to_vec(), None);
+    put.await.unwrap();
+    assert!(lease.is_held());
+    lease.release().await.unwrap();
+    drop(calls);
+    tx.rollback().await.unwrap();
 }

@@ -106,6 +106,16 @@ pub(super) fn is_of_concurrency(error: &PostgresError) -> bool {
     )
 }
 
+/// Whether it has waited in vain for what another transaction keeps to itself.
+pub(super) fn is_of_lock(error: &PostgresError) -> bool {
+    error.code() == Some(&SqlState::LOCK_NOT_AVAILABLE)
+}
+
+/// What another one was told who has waited for the same lock.
+pub(super) fn of_lock(operation: &'static str) -> StoreError {
+    StoreError::new(StoreErrorKind::NotApplied, operation, LOCKED)
+}
+
 /// Whether the server ends the session with it, so that it may come in the place of an answer: for whatever reason, such as
 /// a limit of its own on sessions that are idle.
 pub(super) fn ends_the_session(error: &DbError) -> bool {
@@ -115,6 +125,8 @@ pub(super) fn ends_the_session(error: &DbError) -> bool {
     )
 }
 
+const LOCKED: &str =
+    "a transaction that is still open has written the same; commit it or roll it back";
 const LOST: &str = "the connection broke, or the reply did not come in time";
 const UNREACHABLE: &str = "the server cannot be reached; check host and port, and that it runs";
 const UNAUTHORIZED: &str = "the server refuses the user or the password; check them in the URL";
@@ -169,10 +181,7 @@ fn of_code(code: &SqlState) -> (StoreErrorKind, &'static str) {
             StoreErrorKind::NotApplied,
             "the server is starting or stopping",
         ),
-        SqlState::LOCK_NOT_AVAILABLE => (
-            StoreErrorKind::NotApplied,
-            "a transaction that is still open has written the same; commit it or roll it back",
-        ),
+        SqlState::LOCK_NOT_AVAILABLE => (StoreErrorKind::NotApplied, LOCKED),
         SqlState::QUERY_CANCELED => (
             StoreErrorKind::NotApplied,
             "it took longer than the response timeout, or was cancelled by somebody",

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use smallvec::{SmallVec, smallvec};
-use tokio_postgres::{Error as PostgresError, Row};
+use tokio_postgres::Row;
 
 use super::connection::{Broken, Connection};
 use super::failure;
-use super::link::Link;
+use super::link::{self, Link};
 use super::statement::{Parameter, Statement};
 use crate::store::Result;
 use crate::store::batch::Call;
@@ -94,34 +94,56 @@ impl Call for Job {
                 .map(|job| Err(failure::of_loss(job.operation)))
                 .collect(),
             // It is undone as a whole: each is made again, and only one that fails by itself does.
-            Err(Broken::Refused(_)) => {
-                let mut answers = Vec::with_capacity(jobs.len());
-                for job in jobs {
-                    answers.push(alone(&connection, job).await);
-                }
-                answers
-            }
+            Err(Broken::Refused(_)) => one_by_one(&connection, jobs).await,
         })
     }
 }
 
+/// All who wait for a connection wait for this: so nobody waits again for what another one has waited for in vain, be it
+/// a lock, or the server.
+async fn one_by_one(connection: &Connection, jobs: &[Job]) -> Vec<Result<Row>> {
+    let mut answers = Vec::with_capacity(jobs.len());
+    let mut withheld = Vec::new();
+    for job in jobs {
+        if connection.is_lost() {
+            answers.push(Err(failure::of_loss(job.operation)));
+            continue;
+        }
+        if job.locks.iter().any(|lock| withheld.contains(lock)) {
+            answers.push(Err(failure::of_lock(job.operation)));
+            continue;
+        }
+        let made = make(connection, job).await;
+        if let (Err(Broken::Refused(error)), [lock]) = (&made, &*job.locks)
+            && failure::is_of_lock(error)
+        {
+            withheld.push(*lock);
+        }
+        answers.push(answer(job, made));
+    }
+    answers
+}
+
 async fn alone(connection: &Connection, job: &Job) -> Result<Row> {
-    let mut refused = None;
-    for _ in 0..TRIES {
-        match connection.ask(job.statement.alone(), &job.parameters).await {
-            Ok(mut rows) => return rows.pop().ok_or_else(|| failure::of_reply(job.operation)),
-            Err(Broken::Lost) => return Err(failure::of_loss(job.operation)),
-            Err(Broken::Refused(error)) => {
-                let again = failure::is_of_concurrency(&error);
-                refused = Some(error);
-                if !again {
-                    break;
-                }
+    answer(job, make(connection, job).await)
+}
+
+type Made = std::result::Result<Option<Row>, Broken>;
+
+async fn make(connection: &Connection, job: &Job) -> Made {
+    let mut tries = 1;
+    loop {
+        let asked = connection.ask(job.statement.alone(), &job.parameters).await;
+        match asked {
+            Err(Broken::Refused(error)) if tries < TRIES && failure::is_of_concurrency(&error) => {
+                tries += 1;
             }
+            asked => return asked.map(|mut rows| rows.pop()),
         }
     }
-    Err(refused.map_or_else(
-        || failure::of_reply(job.operation),
-        |error: PostgresError| failure::of_operation(job.operation, &error),
-    ))
+}
+
+fn answer(job: &Job, made: Made) -> Result<Row> {
+    made.map_err(|broken| link::failed(job.operation, &broken))?
+        .ok_or_else(|| failure::of_reply(job.operation))
 }

@@ -294,7 +294,7 @@ impl Drop for Writer<'_> {
     }
 }
 
-fn failed(operation: &'static str, broken: &Broken) -> StoreError {
+pub(super) fn failed(operation: &'static str, broken: &Broken) -> StoreError {
     match broken {
         Broken::Refused(error) => failure::of_operation(operation, error),
         Broken::Lost => failure::of_loss(operation),
