@@ -17,7 +17,10 @@ use crate::{LONG, connect, token};
 const SHORT: Duration = Duration::from_secs(2);
 
 /// A store behind a proxy.
-async fn behind(server: &PostgresServer, response_timeout: Duration) -> (Wire, PostgresStore) {
+pub(crate) async fn behind(
+    server: &PostgresServer,
+    response_timeout: Duration,
+) -> (Wire, PostgresStore) {
     let wire = Wire::start(SocketAddr::from(([127, 0, 0, 1], server.port())));
     let url = format!("postgres://postgres@{}/postgres", wire.addr());
     let builder = PostgresStore::builder().response_timeout(response_timeout);

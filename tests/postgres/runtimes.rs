@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use coord::store::{PostgresStore, PutRequest, Store};
-use coord_tests::{PostgresServer, until};
+use coord_tests::{PATIENCE, PostgresServer, until};
 use tokio::runtime::{Builder, Runtime};
 
+use crate::connecting::behind;
 use crate::sweeping::rows;
 
 fn runtime() -> Runtime {
@@ -30,5 +31,22 @@ fn what_has_expired_is_swept_out_when_the_first_runtime_has_ended() {
             (rows(&beside, "record").await == 0).then_some(())
         })
         .await;
+    });
+}
+
+/// As a program leaves it that blocks on one call, and does something else then.
+#[test]
+fn a_runtime_that_stands_still_while_it_connects_holds_up_no_other() {
+    let [still, main] = [runtime(), runtime()];
+    let server = main.block_on(PostgresServer::start());
+    let (wire, store) = main.block_on(behind(&server, Duration::from_millis(500)));
+    wire.keep_next("attach");
+    let connecting = store.clone();
+    still.spawn(async move { connecting.get_record("a").await });
+    still.block_on(until("it to connect", async || wire.keeps().then_some(())));
+    main.block_on(async {
+        let answered = until("an answer", async || store.get_record("a").await.ok());
+        let answered = tokio::time::timeout(PATIENCE, answered).await;
+        answered.expect("an answer in time");
     });
 }

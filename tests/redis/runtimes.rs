@@ -1,7 +1,9 @@
 //! A program with more than one runtime.
 
-use coord::store::{RedisStore, StoreExt};
-use coord_tests::{PATIENCE, shared_redis, unique};
+use std::time::Duration;
+
+use coord::store::{RedisStore, Store, StoreExt};
+use coord_tests::{PATIENCE, Proxy, RedisServer, shared_redis, unique, until};
 use futures_util::FutureExt;
 use futures_util::future::{join, join_all};
 use tokio::runtime::{Builder, Runtime};
@@ -47,4 +49,24 @@ fn a_runtime_that_stands_still_leaves_another_one_to_send() {
     still.block_on(set());
     driven.block_on(set());
     drop(still);
+}
+
+/// As a program leaves it that blocks on one call, and does something else then.
+#[test]
+fn a_runtime_that_stands_still_while_it_connects_holds_up_no_other() {
+    let [still, main] = [runtime(), runtime()];
+    let server = main.block_on(RedisServer::start());
+    let proxy = Proxy::before(&server);
+    let builder = RedisStore::builder().response_timeout(Duration::from_millis(250));
+    let store = main.block_on(builder.connect(&proxy.url())).unwrap();
+    proxy.swallow_replies(true);
+    let (connecting, connects) = (store.clone(), proxy.until_request("HELLO"));
+    still.spawn(async move { while connecting.get_record("a").await.is_err() {} });
+    still.block_on(connects);
+    proxy.swallow_replies(false);
+    main.block_on(async {
+        let answered = until("an answer", async || store.get_record("a").await.ok());
+        let answered = tokio::time::timeout(PATIENCE, answered).await;
+        answered.expect("an answer in time");
+    });
 }

@@ -26,6 +26,8 @@
 //! The suite in `coord::testing` (feature `testing`) checks all of it against any store.
 
 #[cfg(any(feature = "redis", feature = "postgres"))]
+mod attempts;
+#[cfg(any(feature = "redis", feature = "postgres"))]
 mod batch;
 mod capability;
 mod composite;

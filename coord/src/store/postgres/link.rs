@@ -8,7 +8,7 @@
 //! 3. Nobody who waits for a lease has a connection.
 
 use std::ops::Deref;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, Weak};
 use std::time::Duration;
 
@@ -26,6 +26,7 @@ use super::schema::Schema;
 use super::statement::{Parameter, Statement};
 use super::{microseconds, upkeep};
 use crate::error::{StoreError, StoreErrorKind};
+use crate::store::attempts::Attempts;
 use crate::store::batch::Batcher;
 use crate::store::wakes::Wakes;
 use crate::store::{FencingToken, OwnerId, Result, Watch};
@@ -46,9 +47,7 @@ pub(super) struct Link {
     writers: Semaphore,
     idle: Mutex<Vec<Arc<Connection>>>,
     hearing: RwLock<Option<Arc<Connection>>>,
-    /// Why the last attempt to make that one has failed.
-    connecting: tokio::sync::Mutex<Option<StoreError>>,
-    failures: AtomicU64,
+    connecting: Attempts,
     upkeep: Mutex<Option<AbortHandle>>,
     upkeep_every: Duration,
     is_prepared: AtomicBool,
@@ -72,8 +71,7 @@ impl Link {
             writers: Semaphore::new(WRITERS),
             idle: Mutex::default(),
             hearing: RwLock::default(),
-            connecting: tokio::sync::Mutex::default(),
-            failures: AtomicU64::new(0),
+            connecting: Attempts::default(),
             upkeep: Mutex::default(),
             upkeep_every,
             is_prepared: AtomicBool::new(false),
@@ -102,22 +100,14 @@ impl Link {
         if let Some(connection) = self.working() {
             return Ok(connection);
         }
-        let before = self.failures.load(Ordering::SeqCst);
-        let mut failure = self.connecting.lock().await;
-        if let Some(connection) = self.working() {
-            return Ok(connection);
-        }
-        if self.failures.load(Ordering::SeqCst) != before
-            && let Some(failure) = &*failure
-        {
-            return Err(failure.clone());
-        }
-        let connected = self.connect_to_hear().await;
-        if let Err(error) = &connected {
-            *failure = Some(error.clone());
-            self.failures.fetch_add(1, Ordering::SeqCst);
-        }
-        connected
+        let attempt = self.connect_to_hear();
+        self.connecting
+            .share(
+                self.response_timeout.saturating_mul(2),
+                || self.working(),
+                attempt,
+            )
+            .await
     }
 
     async fn connect_to_hear(self: &Arc<Self>) -> Result<Arc<Connection>> {
@@ -132,8 +122,14 @@ impl Link {
             self.tell_again_of(&connection, &topic).await?;
         }
         let connection = Arc::new(connection);
-        *self.hearing.write().unwrap_or_else(PoisonError::into_inner) =
-            Some(Arc::clone(&connection));
+        {
+            let mut hearing = self.hearing.write().unwrap_or_else(PoisonError::into_inner);
+            // If another attempt is done, this one may be of long ago.
+            if let Some(working) = hearing.as_ref().filter(|other| !other.is_lost()) {
+                return Ok(Arc::clone(working));
+            }
+            *hearing = Some(Arc::clone(&connection));
+        }
         self.wakes.look_again();
         Ok(connection)
     }

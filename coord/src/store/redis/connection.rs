@@ -14,7 +14,6 @@ use redis::{
     AsyncConnectionConfig, Client, Cmd, FromRedisValue, Pipeline, PushInfo, RedisError,
     ServerErrorKind, Value,
 };
-use tokio::sync::Mutex;
 use tracing::warn;
 
 use super::failure;
@@ -25,6 +24,7 @@ use super::script::Form;
 use super::subscriptions::Subscriptions;
 use crate::error::StoreError;
 use crate::store::Result;
+use crate::store::attempts::Attempts;
 use crate::store::wakes::Wakes;
 
 /// A connection whose handshake is done.
@@ -94,43 +94,32 @@ impl Dialling {
     }
 }
 
-/// A place for a connection, which is made when there is none that works. Those who ask for it meanwhile share what comes of
-/// that, so that nobody waits for several attempts.
+/// A place for a connection, which is made when there is none that works.
 #[derive(Default)]
 pub(super) struct Kept {
     current: RwLock<Option<Arc<Connection>>>,
-    /// Why the last attempt has failed.
-    connecting: Mutex<Option<StoreError>>,
-    failures: AtomicU64,
+    connecting: Attempts,
 }
 
 impl Kept {
-    /// The connection, and whether `connect` has just made it.
+    /// The connection, and whether `connect` has just made it, which takes no longer than so.
     pub(super) async fn get(
         &self,
+        takes: Duration,
         connect: impl Future<Output = Result<Connection>>,
     ) -> Result<(Arc<Connection>, bool)> {
-        let before = self.failures.load(Ordering::SeqCst);
-        let mut failure = self.connecting.lock().await;
-        if let Some(connection) = self.working() {
-            return Ok((connection, false));
-        }
-        if self.failures.load(Ordering::SeqCst) != before
-            && let Some(failure) = &*failure
-        {
-            return Err(failure.clone());
-        }
-        let connection = match connect.await {
-            Ok(connection) => Arc::new(connection),
-            Err(error) => {
-                *failure = Some(error.clone());
-                self.failures.fetch_add(1, Ordering::SeqCst);
-                return Err(error);
+        let there = || Some((self.working()?, false));
+        let attempt = async {
+            let connection = Arc::new(connect.await?);
+            let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
+            // If another attempt is done, this one may be of long ago.
+            if let Some(working) = current.as_ref().filter(|other| !other.is_broken()) {
+                return Ok((Arc::clone(working), false));
             }
+            *current = Some(Arc::clone(&connection));
+            Ok((connection, true))
         };
-        *self.current.write().unwrap_or_else(PoisonError::into_inner) =
-            Some(Arc::clone(&connection));
-        Ok((connection, true))
+        self.connecting.share(takes, there, attempt).await
     }
 
     pub(super) fn working(&self) -> Option<Arc<Connection>> {

@@ -139,7 +139,10 @@ impl Link {
             let connected = connected.map_err(|error| failure::of_connecting(&error))?;
             connected.ok_or_else(failure::of_few_sentinels)
         };
-        let (connection, is_new) = alone.kept.get(Box::pin(connect)).await?;
+        let (connection, is_new) = alone
+            .kept
+            .get(alone.dialling.timeout.saturating_mul(4), Box::pin(connect))
+            .await?;
         if is_new {
             self.wakes.look_again();
         }

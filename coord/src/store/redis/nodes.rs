@@ -16,6 +16,7 @@ use super::subscriptions::Subscriptions;
 use super::tls::Certificates;
 use super::topology::{self, Address};
 use crate::store::Result;
+use crate::store::attempts::Attempts;
 
 /// How many nodes are asked for the map of the cluster.
 const ASKED_AT_MOST: usize = 8;
@@ -29,7 +30,7 @@ pub(super) struct Nodes {
     wakes: Arc<AllWakes>,
     map: RwLock<Map>,
     known: Mutex<HashMap<Address, Arc<Node>>>,
-    refreshing: tokio::sync::Mutex<()>,
+    refreshing: Attempts,
 }
 
 /// The masters of partitions, as far as is known.
@@ -68,7 +69,7 @@ impl Nodes {
                 is_of_majority: false,
             }),
             known: Mutex::default(),
-            refreshing: tokio::sync::Mutex::default(),
+            refreshing: Attempts::default(),
         }
     }
 
@@ -89,12 +90,19 @@ impl Nodes {
     /// Asks the nodes who is the master of what, unless that was done since the map had this generation. Says whether it was
     /// a majority that answered.
     pub(super) async fn refresh(&self, generation: u64) -> Result<bool> {
-        let _refreshing = self.refreshing.lock().await;
+        let there = || (self.generation() != generation).then(|| self.map().is_of_majority);
+        let takes = self.dialling.timeout.saturating_mul(2);
+        let attempt = self.ask_again(generation);
+        self.refreshing.share(takes, there, attempt).await
+    }
+
+    async fn ask_again(&self, generation: u64) -> Result<bool> {
+        let clients = self.to_be_asked()?;
+        let topology = topology::ask(clients, self.dialling.timeout).await;
+        // If another attempt is done, this one may be of long ago.
         if self.generation() != generation {
             return Ok(self.map().is_of_majority);
         }
-        let clients = self.to_be_asked()?;
-        let topology = topology::ask(clients, self.dialling.timeout).await;
         // Whoever waits for this does not ask once more, even if nobody has answered.
         self.change(|map| {
             map.generation = generation + 1;
@@ -209,7 +217,10 @@ impl Nodes {
             let connected = connected.await;
             connected.unwrap_or_else(|_| Err(failure::of_hanging()))
         };
-        let (connection, is_new) = node.kept.get(Box::pin(connect)).await?;
+        let (connection, is_new) = node
+            .kept
+            .get(self.dialling.timeout.saturating_mul(2), Box::pin(connect))
+            .await?;
         if is_new {
             self.wakes.look_again();
         }
