@@ -1,6 +1,6 @@
 //! Coordinators that shut down, and which coordinator is the current one.
 
-use std::future::pending;
+use std::future::{pending, ready};
 use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
@@ -144,6 +144,25 @@ fn what_a_body_is_at_work_under_is_not_given_back() {
         let out = call.join().unwrap();
         assert!(matches!(out, Err(Error::LockLost { .. })), "{out:?}");
     });
+}
+
+/// Its lease is held until it has ended, so what it has done is not to be done again.
+#[tokio::test]
+async fn what_a_body_returns_that_comes_to_no_await_is_returned() {
+    let fleet = Fleet::on_memory();
+    let coord = fleet.process().await;
+    let body = async |lease: &coord::Lease| {
+        tokio::select! {
+            biased;
+            () = coord.shutdown() => panic!("a body is at work"),
+            () = ready(()) => {}
+        }
+        assert!(!lease.is_held());
+        Ok::<_, Error>(7)
+    };
+    let out = coord.lock("a").ttl(LONG).run(body).await;
+    assert_eq!(out.unwrap(), 7);
+    assert_eq!(fleet.line("lock", "a").counts().await, (0, 0));
 }
 
 /// Whoever shuts down may end the process then, and nothing is released any more.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use tracing::Instrument;
 
 use super::Lease;
@@ -35,11 +36,13 @@ where
     let done = {
         let body = start(Arc::clone(&lease));
         let body = pin!(context.scope(body).instrument(span.clone()));
+        // It is at work until the lease is on its way back, so that no shutdown takes it for lost in between.
+        let body = pin!(body.map(|output| (output, lease.leave())));
         while_held(pin!(lease.lost()), || lease.at_work(), body).await
     };
     match done {
         None => failed(lost(&lease)),
-        Some(output) => match lease.give_back(PATIENCE).instrument(span).await {
+        Some((output, _leaving)) => match lease.give_back(PATIENCE).instrument(span).await {
             // The store says that the lease had gone before the body was done.
             Err(error @ Error::LockLost { .. }) => failed(error),
             // The store could not be asked. The lease was held while the body ran; the background goes on trying.

@@ -7,7 +7,7 @@
 //!    before the store gives the lease away. Past it the lease is lost, whatever the network does.
 //! 3. Whoever waits for a change creates the `Notified` first and looks at the standing second.
 //! 4. A body is polled only while it is held, and is then at work. What a body is at work under is not given back by
-//!    a shutdown, but by the one who has the body, and drops it at its next await.
+//!    a shutdown, but by the one who has the body, when it has ended, or is dropped at its next await.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -38,7 +38,7 @@ pub(crate) struct Holding {
     renews: bool,
     state: Mutex<State>,
     /// How many bodies are being polled under it. It is raised before the standing is looked at, and a shutdown reads it
-    /// after it has ended the standing: so either the body sees the end, or the shutdown sees the body.
+    /// as it changes that: so either the body sees the end, or the shutdown sees the body.
     at_work: AtomicU32,
     changed: Notify,
 }
@@ -70,6 +70,8 @@ pub(super) enum Standing {
     Waiting,
     /// Held, as far as the deadline lets us believe.
     Held(FencingToken),
+    /// A shutdown has left it to the body that is at work under it, which gives it back. Nothing else begins under it.
+    Left,
     /// It was held and is no more.
     Lost,
     /// The place in line is gone.
@@ -248,13 +250,13 @@ impl Holding {
         let mut state = self.state();
         self.lose_if_past(&mut state, now);
         let ended = match state.standing {
-            Standing::Held(_) => Ended::Held(state.deadline),
+            Standing::Held(_) | Standing::Left => Ended::Held(state.deadline),
             Standing::Released => Ended::Before,
             _ => Ended::NotHeld,
         };
         if matches!(
             state.standing,
-            Standing::Held(_) | Standing::Waiting | Standing::Entering
+            Standing::Held(_) | Standing::Left | Standing::Waiting | Standing::Entering
         ) {
             state.standing = Standing::Released;
         }
@@ -266,17 +268,18 @@ impl Holding {
         self.state().at_least_until = Some(at_least_until);
     }
 
-    /// Ends it, because the coordinator shuts down: a body that runs sees its lease lost. Whether one is at work, and for
-    /// how long it has to stay after now all the same.
+    /// Ends it, because the coordinator shuts down: a body that runs sees its lease lost, unless it ends without an await.
+    /// Whether one is at work, and for how long it has to stay after now all the same.
     pub(super) fn shut_down(&self) -> (bool, Option<Duration>) {
         let mut state = self.state();
+        let at_work = self.at_work.load(Ordering::SeqCst) > 0;
         state.standing = match state.standing {
+            Standing::Held(_) if at_work => Standing::Left,
             Standing::Held(_) => Standing::Lost,
             _ => Standing::OutOfLine,
         };
         self.notify();
-        let rest = rest(state.at_least_until, Moment::now());
-        (self.at_work.load(Ordering::SeqCst) > 0, rest)
+        (at_work, rest(state.at_least_until, Moment::now()))
     }
 
     /// What the keeper is to do at `now`. A renewal that is nearly due goes along, so that
@@ -375,7 +378,9 @@ impl Holding {
     }
 
     fn lose_if_past(&self, state: &mut State, now: Moment) {
-        if matches!(state.standing, Standing::Held(_)) && state.deadline.is_past_at(now) {
+        if matches!(state.standing, Standing::Held(_) | Standing::Left)
+            && state.deadline.is_past_at(now)
+        {
             state.standing = Standing::Lost;
             self.notify();
         }

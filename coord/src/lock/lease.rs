@@ -12,7 +12,7 @@ use tracing::Span;
 use super::Few;
 use super::acquire::{Got, persist};
 use super::holding::{AtWork, Ended, Holding, rest};
-use super::keeper::Keeper;
+use super::keeper::{Keeper, Leaving};
 use crate::clock::{Deadline, Moment};
 use crate::context::LockName;
 use crate::error::{Error, StoreError};
@@ -139,6 +139,7 @@ impl Lease {
     /// another holder did. [`Error::Store`] if the store could not be reached until the lease had ended by
     /// itself.
     pub async fn release(self) -> Result<(), Error> {
+        let _leaving = self.leave();
         self.give_back(Duration::MAX).await
     }
 
@@ -149,7 +150,13 @@ impl Lease {
         self
     }
 
-    /// As [`release`](Self::release), with so much patience for a store that fails.
+    /// Stops renewing it, because it is being given back until what this returns is dropped.
+    pub(super) fn leave(&self) -> Few<Leaving<'_, Holding>> {
+        let leave = |part: &Part| self.keeper.forget(&part.holding);
+        self.parts.iter().map(leave).collect()
+    }
+
+    /// As [`release`](Self::release), with so much patience for a store that fails. It has to be [left](Self::leave) before.
     pub(super) async fn give_back(&self, patience: Duration) -> Result<(), Error> {
         let now = Moment::now();
         let give_back = |part| self.give_back_part(part, now, patience);
@@ -171,7 +178,6 @@ impl Lease {
     ) -> Result<(), Error> {
         let holding = &*part.holding;
         let rest = rest(self.at_least_until, now);
-        let _leaving = self.keeper.forget(holding);
         let lost = || Error::LockLost {
             template: holding.template(),
         };
