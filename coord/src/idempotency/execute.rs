@@ -9,6 +9,7 @@ use std::pin::pin;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use futures_util::FutureExt as _;
 
 use super::call::Call;
 use super::codec::Codec;
@@ -19,7 +20,7 @@ use super::running::Running;
 use crate::clock::Moment;
 use crate::context::Context;
 use crate::error::{Error, StoreError, StoreErrorKind};
-use crate::lock::{persist, while_held};
+use crate::lock::{Leaving, persist, while_held};
 use crate::observe::{IdempotencyEvent, emit};
 use crate::store::{Condition, Entry, Put, PutRequest};
 
@@ -98,9 +99,8 @@ impl<'c> Mine<'c> {
         call.span.record("attempt", attempt);
         emit(call.template, IdempotencyEvent::Miss { attempt });
         let began = Moment::now();
-        let output = self.run_body(start).await.ok_or_else(|| call.lost())?;
-        // From here on the result is on its way, and a shutdown waits for that.
-        let _leaving = call.keeper.forget(&self.running);
+        let ended = self.run_body(start).await;
+        let (output, _leaving) = ended.ok_or_else(|| call.lost())?;
         let took = began.elapsed();
 
         let Some(state) = (codec.state_of)(&output) else {
@@ -132,8 +132,12 @@ impl<'c> Mine<'c> {
         Ok(Outcome::Executed(output))
     }
 
-    /// What the body returns, or `None` if the record was lost before.
-    async fn run_body<Output, Start, Body>(&mut self, start: Start) -> Option<Output>
+    /// What the body returns, or `None` if the record was lost before. From when the body ends, the result is on its way, and
+    /// a shutdown waits for that. It does not come in between: the body is at work until the keeper has forgotten the record.
+    async fn run_body<Output, Start, Body>(
+        &mut self,
+        start: Start,
+    ) -> Option<(Output, Leaving<'c, Running>)>
     where
         Start: FnOnce(IdempotencyContext) -> Body,
         Body: Future<Output = Output>,
@@ -145,14 +149,15 @@ impl<'c> Mine<'c> {
         let inside =
             IdempotencyContext::new(Arc::clone(&call.name), head.attempt, head.fencing_token());
         // Boxed, since each future around it would have room for it, and calls within calls for each other.
-        let mut body = Box::pin(
+        let body = Box::pin(
             context
                 .inside(call.store, Arc::clone(&call.name))
                 .scope(start(inside)),
         );
         let running = &*self.running;
+        let body = pin!(body.map(|output| (output, call.keeper.forget(running))));
         let lost = pin!(running.lost(&call.keeper));
-        while_held(lost, || running.at_work(), body.as_mut()).await
+        while_held(lost, || running.at_work(), body).await
     }
 
     /// Stores a finished record in the place of the running one.

@@ -35,6 +35,6 @@ pub use election::{Election, Leader, Leadership, Observer};
 pub(crate) use forms::without_repeats;
 pub use forms::{ReadWriteLock, Semaphored, Whole};
 pub use inspect::{LockClaim, LockContender, LockFilter, LockKind, LockPage, LockSummary, Locks};
-pub(crate) use keeper::{Care, Keeper, Kept};
+pub(crate) use keeper::{Care, Keeper, Kept, Leaving};
 pub use lease::Lease;
 pub use order::{LockCycle, LockEdge, LockOrder, LockSite, lock_order};
