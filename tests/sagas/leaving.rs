@@ -1,15 +1,17 @@
 //! Sagas that a process leaves to others, and what it does once it could go on with one.
 
+use std::sync::Mutex;
 use std::time::Duration;
 
 use coord::__private::{
     Call, Error, Finished, InputCodec, Key, Saga, SagaInput, Step, StepResult, run_saga,
 };
-use coord::{Coordinator, SagaError};
+use coord::saga::HistoryKind;
+use coord::{Coordinator, SagaError, saga};
 use coord_tests::fleet::Fleet;
 use serde::{Deserialize, Serialize};
 
-use crate::shop::{Does, Returned, Shop, does, order, process};
+use crate::shop::{Does, Returned, Shop, ShopError, does, order, process};
 
 type Number = Result<u64, String>;
 
@@ -106,5 +108,67 @@ async fn a_saga_that_was_left_is_gone_on_with_once_it_was_had_under_the_same_key
     assert!(
         matches!(ended, Err(SagaError::Compensated { .. })),
         "{ended:?}"
+    );
+}
+
+/// What conditions are answered, the last one first.
+struct Answers(Mutex<Vec<bool>>);
+
+impl Answers {
+    fn next(&self) -> bool {
+        let answer = self.0.lock().unwrap().pop();
+        answer.expect("an answer")
+    }
+}
+
+#[saga("posting:<id>")]
+#[derive(Serialize, Deserialize)]
+struct Posting {
+    id: u64,
+}
+
+#[saga]
+impl Posting {
+    #[step(when = is_gift)]
+    async fn wrap(&self) -> Result<(), ShopError> {
+        Ok(())
+    }
+
+    fn is_gift(&self, #[dep] answers: &Answers) -> bool {
+        answers.next()
+    }
+
+    #[step(when = is_sent)]
+    async fn send(&self) -> Result<(), ShopError> {
+        Ok(())
+    }
+
+    fn is_sent(&self, #[dep] answers: &Answers) -> bool {
+        assert!(answers.next(), "it is not known");
+        true
+    }
+}
+
+/// Otherwise another process would ask again, and perhaps run it though what comes behind it has run.
+#[tokio::test(start_paused = true)]
+async fn a_step_stays_left_out_though_the_next_condition_cannot_be_asked_at_first() {
+    let fleet = Fleet::on_memory();
+    let answers = Answers(Mutex::new(vec![true, false, false]));
+    let coord = fleet.builder().await.provide(answers).build();
+    let done = Posting { id: 1 }.run_with(&coord).await.unwrap();
+    assert_eq!((done.wrap, done.send), (None, Some(())));
+    let history = coord.sagas().history("Posting/posting:1").await.unwrap();
+    let events = history.unwrap().events;
+    let events: Vec<_> = events
+        .iter()
+        .map(|event| (event.kind, &*event.step))
+        .collect();
+    assert_eq!(
+        events,
+        [
+            (HistoryKind::Skipped, "wrap"),
+            (HistoryKind::Started, "send"),
+            (HistoryKind::Done, "send"),
+        ]
     );
 }

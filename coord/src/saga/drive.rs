@@ -22,7 +22,7 @@ use super::head::{SagaState, milliseconds};
 use super::journal::{Journal, Stop, shortened};
 use super::log::{Event, Kind};
 use super::outputs::Outputs;
-use super::progress::{Cause, Progress, Run, Standing};
+use super::progress::{Cause, Next, Progress, Run, Standing};
 use super::spot::Spot;
 use super::step::{Failed, Input};
 use super::trace::Way;
@@ -102,7 +102,8 @@ impl Drive {
     /// Notes what begins the next runs.
     pub(super) fn plan(&self, journal: &mut Journal<Progress>) -> Result<Vec<Run>, FailedPlan> {
         let about = &journal.head.about;
-        let next = journal.fold.next(|step, outputs| {
+        let mut next = Next::default();
+        let planned = journal.fold.plan(&mut next, |step, outputs| {
             let Some(when) = &self.definition.steps[step].when else {
                 return Ok(true);
             };
@@ -116,10 +117,14 @@ impl Drive {
                 }
             }
         });
-        let next = next.map_err(|(step, failed)| FailedPlan { step, failed })?;
+        if planned.is_err() {
+            // What is left out before it stays so, also if it is asked again.
+            next.events.retain(|event| event.kind == Kind::Skipped);
+        }
         for event in next.events {
             journal.note(event);
         }
+        planned.map_err(|(step, failed)| FailedPlan { step, failed })?;
         Ok(next.runs)
     }
 

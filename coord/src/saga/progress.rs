@@ -88,7 +88,9 @@ pub(super) enum Cause {
 }
 
 /// What to do next.
+#[derive(Default)]
 pub(super) struct Next {
+    /// What begins it, and which steps are left out before.
     pub(super) events: Vec<Event>,
     /// Runs that go on together; none, if all steps are done.
     pub(super) runs: Vec<Run>,
@@ -169,15 +171,12 @@ impl Progress {
         found.map(|(_, data)| data.id)
     }
 
-    /// The next runs, with the events that begin them. `is_wanted` is asked of each step that is come to.
-    pub(super) fn next<E>(
+    /// Finds what is `next`. `is_wanted` is asked of each step that is come to.
+    pub(super) fn plan<E>(
         &mut self,
+        next: &mut Next,
         mut is_wanted: impl FnMut(usize, &Arc<Outputs>) -> Result<bool, (usize, E)>,
-    ) -> Result<Next, (usize, E)> {
-        let mut next = Next {
-            events: Vec::new(),
-            runs: Vec::new(),
-        };
+    ) -> Result<(), (usize, E)> {
         let mut at = self.first_unsettled();
         // A pivot without an item is passed without a word.
         for passed in self.settled..at {
@@ -198,7 +197,7 @@ impl Progress {
                 self.steps[at].skipped = true;
                 next.events.push(Event::of_run(Kind::Skipped, (at, 0)));
             }
-            self.add_runs(at, parallel, &mut next);
+            self.add_runs(at, parallel, next);
             if !next.runs.is_empty() && !parallel {
                 break;
             }
@@ -208,7 +207,7 @@ impl Progress {
             }
             at += 1;
         }
-        Ok(next)
+        Ok(())
     }
 
     fn add_runs(&self, at: usize, all: bool, next: &mut Next) {
@@ -319,7 +318,7 @@ impl Fold for Progress {
             Kind::Started if run.standing == Standing::Untouched => {
                 run.standing = Standing::Begun;
                 self.begun.push(at);
-                // As in `next`, which whoever reads this in the log has not asked.
+                // As in `plan`, which whoever reads this in the log has not asked.
                 let before = self.steps[..event.step].iter().zip(&self.definition.steps);
                 let mut before = before.filter(|(step, _)| step.runs.is_empty());
                 self.past_pivot |= before.any(|(_, data)| data.pivot);
