@@ -4,12 +4,13 @@ use std::time::Duration;
 
 use coord::__private::{run_saga, start_saga};
 use coord::SagaError;
-use coord::testing::{FaultStore, Held, Operation, Rule};
+use coord::saga::Recovered;
+use coord::testing::{Fault, FaultStore, Held, Operation, Rule};
 use coord_tests::fleet::Fleet;
 
 use crate::closures;
 use crate::running::{dies, faulty, stands_in};
-use crate::shop::{Does, Shop, order};
+use crate::shop::{Does, Order, Shop, order, process};
 
 const ID: &str = "Order/7";
 
@@ -92,4 +93,48 @@ async fn a_compensation_of_closures_that_waits_is_not_tried_again() {
     let (ended, ()) = tokio::join!(closures::runs(&coord, &shop), is_given_up);
     assert_abandoned(&ended);
     assert_eq!(shop.asked(), ["one", "two", "three", "undo two"]);
+}
+
+/// Whoever gives it up dies in the middle of that, when its log says already that somebody else has it.
+async fn is_half_given_up(fleet: &Fleet, id: &str) {
+    let (store, operator) = faulty(fleet, &Shop::default()).await;
+    store.inject(Operation::Put, Fault::BeforeSend);
+    let failed = operator.sagas().abandon(id, "lost").await;
+    assert!(failed.is_err(), "{failed:?}");
+}
+
+/// It is listed until it is known what has become of it, so it is found if its process dies before that.
+#[tokio::test(start_paused = true)]
+async fn one_that_is_given_up_by_half_stays_listed() {
+    let (fleet, shop) = (Fleet::on_memory(), Shop::default());
+    let (store, dies_too) = faulty(&fleet, &shop).await;
+    let (door, _handle) = stands_in(&dies_too, &shop, "charge").await;
+    is_half_given_up(&fleet, ID).await;
+    let held = store.hold(Rule::on(Operation::Get).key_containing(ID));
+    door.open();
+    held.reached().await;
+    let id = "8".to_owned();
+    let another = Order { id, total: 1 };
+    run_saga(Some(&dies_too), another).await.unwrap();
+    dies(&store);
+    fleet.let_pass(Duration::from_secs(2)).await;
+    let next = process(&fleet, &shop).await;
+    assert_eq!(next.recover().await.unwrap().resumed, 1);
+    run_saga(Some(&next), order()).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_that_waits_for_its_next_attempt_gives_its_place_in_the_list_to_the_next() {
+    let (fleet, shop) = (Fleet::on_memory(), Shop::default());
+    shop.order("charge", Does::Fails(1));
+    let (store, coord) = faulty(&fleet, &shop).await;
+    let held = holds_behind(&store, 2);
+    let saga = start_saga(Some(&coord), order()).unwrap();
+    held.reached().await;
+    is_given_up(&fleet, ID).await;
+    held.release();
+    assert_abandoned(&saga.wait().await);
+    store.forget_operations();
+    assert_eq!(coord.recover().await.unwrap(), Recovered::default());
+    assert_eq!(store.count(Operation::Get), 0);
 }

@@ -40,6 +40,9 @@ pub(super) struct Conduct {
     pub(super) input: Bytes,
     /// Whether it is created if there is none. Not any more, once there was one.
     pub(super) creates: bool,
+    /// The place in the list that it had when it was lost, until it is known what has become of it: who only began to give it
+    /// up lists it nowhere.
+    pub(super) listed: Option<Slot>,
 }
 
 /// Where it stands.
@@ -68,6 +71,10 @@ impl Conduct {
                 Box::pin(self.look(&member)).await
             };
             (creates, is_first) = (false, false);
+            if found.is_ok() {
+                // It has ended, or whoever has it lists it, which may be this process once more.
+                self.listed.take().into_iter().for_each(Slot::free);
+            }
             let stop = match found {
                 Ok(Found::Ended(ended)) => return (ended, None),
                 Ok(Found::Absent) if !self.creates || self.spot().may_be_forgotten(began) => {
@@ -91,6 +98,7 @@ impl Conduct {
                         Ok(ended) => return (ended, Some(journal)),
                         Err(stop) => {
                             self.give_up(&mut journal, &stop).await;
+                            self.listed = journal.take_slot();
                             stop
                         }
                     }
@@ -210,7 +218,7 @@ impl Conduct {
 
     /// Takes over a saga whose executor is gone.
     async fn take_over(
-        &self,
+        &mut self,
         member: &Arc<Member>,
         head: Head,
         version: Version,
@@ -223,7 +231,11 @@ impl Conduct {
         insist(member, || store.put_record(&list)).await?;
         journal.keep_slot(slot);
         journal.head.about.steps = self.drive.definition.stored_steps();
-        journal.own().await?;
+        let owned = journal.own().await;
+        if owned.is_err() {
+            self.listed = journal.take_slot();
+        }
+        owned?;
         Ok(Found::Ours(Box::new(journal)))
     }
 

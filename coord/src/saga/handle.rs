@@ -109,6 +109,7 @@ impl Conduct {
             drive,
             input: stored,
             creates: false,
+            listed: None,
         })
     }
 }

@@ -126,6 +126,11 @@ impl<F: Fold> Journal<F> {
         }
     }
 
+    /// The place in the list, which stays the saga's until it is freed.
+    pub(super) fn take_slot(&mut self) -> Option<Slot> {
+        self.slot.take()
+    }
+
     /// Notes what happened.
     pub(super) fn note(&mut self, event: Event) {
         let id = match event.kind {
@@ -222,8 +227,6 @@ impl<F: Fold> Journal<F> {
     pub(super) async fn read_on(&mut self) -> Result<(), Stop> {
         self.read().await?;
         if self.is_taken_over {
-            // Whoever took it over lists it.
-            self.give_up_slot();
             return Err(Stop::Lost);
         }
         Ok(())
