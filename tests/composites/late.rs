@@ -119,6 +119,40 @@ async fn what_a_process_has_not_brought_to_a_store_when_it_ends_is_brought_by_th
     stays_deleted(&servers, "a").await;
 }
 
+/// All of them have heard that a store lacks a record, and their stores are far away.
+#[tokio::test(start_paused = true)]
+async fn processes_that_bring_the_same_to_a_store_come_to_an_end() {
+    let servers = three();
+    let processes: Vec<_> = (0..4).map(|_| process(&servers)).collect();
+    for (quorum, links) in &processes {
+        get(quorum, "a").await.unwrap();
+        for (link, late) in links.iter().zip([160, 40, 40]) {
+            link.takes(late);
+        }
+    }
+    sleep(MINUTE).await;
+    servers[2].goes_down();
+    let (quorum, _) = &processes[0];
+    for key in ["a", "b", "c"] {
+        set(quorum, key, "two").await;
+    }
+    servers[2].comes_back();
+    for key in ["a", "b", "c"] {
+        let reads = processes.iter().map(|(quorum, _)| get(quorum, key));
+        for found in futures_util::future::join_all(reads).await {
+            assert_eq!(found.unwrap(), some("two"));
+        }
+    }
+    sleep(MINUTE).await;
+    let written = async || servers[0].get_record("a").await.unwrap().unwrap().version;
+    let before = written().await;
+    for key in ["a", "b", "c"] {
+        assert!(keeps(&servers[2], key, "two").await);
+    }
+    sleep(MINUTE).await;
+    assert_eq!(written().await, before, "they still write");
+}
+
 /// It is one that has long been there.
 #[tokio::test(start_paused = true)]
 async fn what_a_reader_hears_that_a_store_lacks_is_brought_to_it() {

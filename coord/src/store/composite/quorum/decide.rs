@@ -21,6 +21,7 @@ use std::cmp::Reverse;
 use std::time::Duration;
 
 use futures_util::{FutureExt, TryFutureExt};
+use tokio::time::Instant;
 
 use super::super::super::Result;
 use super::Inner;
@@ -32,6 +33,8 @@ use super::state::{Content, Seen, State};
 
 /// How often it is looked again at a record that is just being written, before taking part.
 const LOOKS: u32 = 3;
+/// What a try is taken to have taken at least.
+const SHORTEST_TRY: Duration = Duration::from_millis(1);
 
 /// What an operation makes of what is there: something else, or nothing, and its answer.
 pub(super) type Change<T> = (Option<Content>, T);
@@ -62,6 +65,7 @@ impl Inner {
         change: impl Fn(&Content) -> Change<T> + Send + Sync,
     ) -> Result<T> {
         for look in 1.. {
+            let began = Instant::now();
             self.founded().await?;
             let ballot = self.clock.ballot(Ballot::NONE);
             let words = self.words(aim, ballot, &mut attempt).await;
@@ -75,11 +79,12 @@ impl Inner {
                     }
                 }
                 Verdict::Split if look < LOOKS && !goes_on => {
-                    pause(look).await;
+                    self.pause(look, began.elapsed()).await;
                     continue;
                 }
                 Verdict::TooFew => {
                     self.too_few(look, &words, &attempt).await?;
+                    self.pause(look, began.elapsed()).await;
                     continue;
                 }
                 Verdict::Decided(_) | Verdict::Split => {}
@@ -90,7 +95,7 @@ impl Inner {
             if attempt.is_over() {
                 break;
             }
-            pause(look).await;
+            self.pause(look, began.elapsed()).await;
         }
         Err(attempt.too_busy())
     }
@@ -137,9 +142,7 @@ impl Inner {
         }
         self.find_out()
             .await
-            .map_err(|error| attempt.failed(error))?;
-        pause(look).await;
-        Ok(())
+            .map_err(|error| attempt.failed(error))
     }
 
     /// Gets the promises of a majority and has it accept. `None`: somebody else was at it.
@@ -323,6 +326,14 @@ impl Inner {
         }
     }
 
+    /// A while, different for each, so that those who are in each other's way do not meet again: with each try it can be
+    /// twice as long, beginning with twice what one has taken.
+    pub(super) async fn pause(&self, tries: u32, one_took: Duration) {
+        let at_most = one_took.max(SHORTEST_TRY) * (1 << tries.min(5));
+        let part = rand::random::<f64>();
+        tokio::time::sleep(at_most.min(self.limit).mul_f64(part)).await;
+    }
+
     pub(super) fn majority(&self) -> usize {
         self.members.len() / 2 + 1
     }
@@ -385,11 +396,4 @@ fn earliest<'a>(alike: impl Iterator<Item = &'a Seen>) -> Content {
         .min_by_key(by_time)
         .map(|seen| seen.state.content.clone())
         .unwrap_or_default()
-}
-
-/// A little while, different for each, so that those who are in each other's way do not meet again.
-async fn pause(attempt: u32) {
-    let at_most = 1_u64 << attempt.min(5);
-    let microseconds = rand::random::<u64>() % (at_most * 1_000) + 100;
-    tokio::time::sleep(Duration::from_micros(microseconds)).await;
 }

@@ -15,6 +15,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use futures_util::FutureExt;
+use tokio::time::Instant;
 
 use super::super::super::{Condition, ListRequest, Result};
 use super::Inner;
@@ -31,7 +32,7 @@ const REPAIRED_AFTER: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 const PAGE: usize = 200;
 /// How often a record is settled before the store that does not get it is given up.
-const TRIES: usize = 5;
+const TRIES: u32 = 5;
 
 /// What [`Quorum::repair`](super::Quorum::repair) has done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -242,8 +243,9 @@ impl Inner {
     /// Makes all stores have one record as it was decided, and says whether it has brought it to some. Notes who still
     /// lacks it.
     async fn settle(&self, key: &str, lacking: &mut [bool]) -> Result<bool> {
-        let mut tries = 0;
+        let (mut tries, mut has_paused) = (0, true);
         let (words, is_settled) = loop {
+            let began = Instant::now();
             let mut attempt = Attempt::at("repair", key, self.limit).patient();
             let looks = self.each(|member| member.look(key).boxed());
             let enough = |words: &Words| self.nearly(counting(words));
@@ -253,6 +255,13 @@ impl Inner {
             if is_settled || tries == TRIES {
                 break (words, is_settled);
             }
+            if !has_paused {
+                // Other processes may be about the same. If one of them was left alone, this one finds it done.
+                self.pause(tries, began.elapsed()).await;
+                has_paused = true;
+                continue;
+            }
+            has_paused = false;
             let failures = self.failures();
             self.rewrite(key).await?;
             // What a store does not take now, it does not take at once either.
