@@ -153,6 +153,26 @@ async fn processes_that_bring_the_same_to_a_store_come_to_an_end() {
     assert_eq!(written().await, before, "they still write");
 }
 
+/// It has answered first, and promised, and fails when it is to accept.
+#[tokio::test(start_paused = true)]
+async fn a_write_goes_on_with_a_slower_store_when_a_faster_one_has_just_failed() {
+    let servers = three();
+    let (_, links) = process(&servers);
+    let fast = FaultStore::new(links[1].clone());
+    let quorum = Quorum::of([
+        Arc::new(links[0].clone()) as Arc<dyn Store>,
+        Arc::new(fast.clone()),
+        Arc::new(links[2].clone()),
+    ]);
+    set(&quorum, "a", "one").await;
+    sleep(MINUTE).await;
+    links[0].takes(PAUSE);
+    let puts = Rule::on(Operation::Put).key_containing("a");
+    // Promises come first.
+    fast.inject(puts.skipping(1), Fault::BeforeSend);
+    set(&quorum, "a", "two").await;
+}
+
 /// It is one that has long been there.
 #[tokio::test(start_paused = true)]
 async fn what_a_reader_hears_that_a_store_lacks_is_brought_to_it() {

@@ -140,12 +140,10 @@ impl Inner {
         if all_count || attempt.is_over() || look >= 2 * LOOKS {
             return Err(attempt.too_few());
         }
-        self.find_out()
-            .await
-            .map_err(|error| attempt.failed(error))
+        self.find_out().await.map_err(|error| attempt.failed(error))
     }
 
-    /// Gets the promises of a majority and has it accept. `None`: somebody else was at it.
+    /// Gets the promises of a majority and has it accept. `None`: somebody else was at it, or one of them has just failed.
     async fn propose<T: Send>(
         &self,
         ballot: Ballot,
@@ -171,10 +169,7 @@ impl Inner {
             content: next.unwrap_or(there),
         };
         let mut brought = Bringing::of(self, attempt.key);
-        if !self
-            .accepts(counting, &state, attempt, &mut brought)
-            .await?
-        {
+        if !self.accepts(counting, &state, attempt, &mut brought).await {
             return Ok(None);
         }
         if !others.is_empty() {
@@ -231,14 +226,15 @@ impl Inner {
         Err(attempt.too_few())
     }
 
-    /// Whether a majority has accepted. `false`: too many have promised something later.
+    /// Whether a majority has accepted. `false`: too many have promised something later, or have failed since they promised.
+    /// Others may be there in their place.
     async fn accepts(
         &self,
         promised: Words,
         state: &State,
         attempt: &mut Attempt<'_>,
         brought: &mut Bringing<'_>,
-    ) -> Result<bool> {
+    ) -> bool {
         attempt.proposed = true;
         let (key, quiet) = (attempt.key, attempt.quiet);
         let calls = self.each_of(promised, |member, seen| {
@@ -251,13 +247,7 @@ impl Inner {
         let enough = |answers: &Vec<(usize, bool)>| self.nearly(accepted(answers));
         let answers = self.gather(calls, enough, attempt).await;
         brought.answered(&answers);
-        if accepted(&answers) >= self.majority() {
-            return Ok(true);
-        }
-        if answers.len() >= self.majority() {
-            return Ok(false);
-        }
-        Err(attempt.too_few())
+        accepted(&answers) >= self.majority()
     }
 
     /// Brings what is decided to those whose word does not count without it.
