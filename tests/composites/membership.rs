@@ -104,6 +104,27 @@ async fn stores_are_repaired_in_the_background_one_after_the_other() {
     }
 }
 
+/// Nobody asks the quorum for anything meanwhile.
+#[tokio::test(start_paused = true)]
+async fn a_store_that_fails_once_while_it_is_taken_in_is_taken_in_all_the_same() {
+    for (what, earlier) in [("quorum", 0), ("quorum", 1), ("key", 0), ("key", 1)] {
+        let servers: Vec<_> = (0..3).map(|_| Server::new()).collect();
+        let links: Vec<_> = servers.iter().cloned().map(FaultStore::new).collect();
+        let quorum = Quorum::of(links.clone());
+        set(&quorum, "key", "one").await;
+        tokio::time::sleep(Duration::from_secs(60)).await;
+        servers[2].comes_back_empty();
+        // Each request is sent twice.
+        let put = Rule::on(Operation::Put).key_containing(what);
+        links[2].inject(put.skipping(earlier).times(2), Fault::BeforeSend);
+        set(&quorum, "other", "").await;
+        tokio::time::sleep(Duration::from_secs(60)).await;
+        servers[1].comes_back_empty();
+        let found = get(&quorum, "key").await;
+        assert_eq!(found.unwrap(), some("one"), "{what}, {earlier}");
+    }
+}
+
 /// The first one ends before the repair has had its first turn.
 #[test]
 fn a_runtime_that_ends_keeps_no_later_one_from_repairing() {

@@ -195,6 +195,7 @@ impl Inner {
                 Ok((Mark::Joining | Mark::Founding, unchanged)) => Ok(Some(unchanged)),
                 Ok((Mark::Missing, unchanged)) => {
                     let version = self.members[index].set_mark(Mark::Joining, unchanged).await;
+                    self.note_answer(index, &version);
                     version.map(|version| version.map(Condition::Version))
                 }
                 Err(error) => Err(error),
@@ -209,13 +210,18 @@ impl Inner {
             if lacking[index] {
                 continue;
             }
-            match self.members[index].set_mark(Mark::Member, unchanged).await {
+            let marked = self.members[index].set_mark(Mark::Member, unchanged).await;
+            self.note_answer(index, &marked);
+            match marked {
                 Ok(Some(_)) => repaired.stores_taken_in += 1,
                 Ok(None) | Err(_) => lacking[index] = true,
             }
         }
         repaired.stores_left_out = lacking.iter().filter(|lacks| **lacks).count();
-        if let Some(owed) = owed {
+        // Those that fail are owed everything when they are back.
+        let mut left_out = lacking.iter().zip(&self.members);
+        let owes = left_out.any(|(lacks, member)| *lacks && !member.fails());
+        if let Some(owed) = owed.filter(|_| !owes) {
             self.owed.settled(&Debt::Everything, owed);
         }
         Ok(repaired)
@@ -349,13 +355,11 @@ impl Repairing {
             let failures = self.0.failures();
             let settled = self.0.settle_what_is_owed().await;
             let some_fail = self.0.some_fail();
-            // What cannot be done now is begun again by the next operation. What writes have left meanwhile need not
-            // wait for one.
-            if !some_fail && (settled.is_err() || !self.0.owed.has_records()) {
+            if !some_fail && self.0.owed.is_empty() {
                 return;
             }
             // Whatever failed may fail again, and the others have work besides.
-            pause = if some_fail || self.0.failures() > failures {
+            pause = if some_fail || settled.is_err() || self.0.failures() > failures {
                 LONGEST_PAUSE.min(2 * pause)
             } else {
                 REPAIRED_AFTER

@@ -53,11 +53,6 @@ impl Owed {
         self.debts().noted.is_empty()
     }
 
-    pub(super) fn has_records(&self) -> bool {
-        let debts = self.debts();
-        debts.noted.keys().any(|debt| *debt != Debt::Everything)
-    }
-
     pub(super) fn noted(&self, debt: &Debt) -> Option<Noted> {
         self.debts().noted.get(debt).copied()
     }
