@@ -173,6 +173,38 @@ async fn a_write_goes_on_with_a_slower_store_when_a_faster_one_has_just_failed()
     set(&quorum, "a", "two").await;
 }
 
+/// It lists what one store had before an entry, and another one, which lacks that entry, has after the next.
+#[tokio::test(start_paused = true)]
+async fn a_log_is_read_without_holes_while_it_is_written() {
+    let servers = three();
+    let process = || servers.iter().cloned().map(FaultStore::new).collect();
+    let (writes, reads): (Vec<_>, Vec<_>) = (process(), process());
+    let (writer, reader) = (Quorum::of(writes.clone()), Quorum::of(reads.clone()));
+    let append = async |index: u64, entry: &'static str| {
+        let append = AppendRequest::new("log", index, entry);
+        writer.append_log(&append).await.unwrap();
+    };
+    append(0, "first").await;
+    assert_eq!(reader.read_log("log", 0, 10).await.unwrap(), ["first"]);
+    sleep(MINUTE).await;
+
+    let before = reads[0].hold_reply(Operation::List);
+    reads[1].inject(Operation::List, Fault::BeforeSend);
+    let after = reads[2].hold(Operation::List);
+    let reading = tokio::spawn(async move { reader.read_log("log", 0, 10).await });
+    before.reached().await;
+    after.reached().await;
+    for (lacking, index, entry) in [(2, 1, "second"), (1, 2, "third")] {
+        let put = Rule::on(Operation::Put).key_containing(format!("log/{index:012}"));
+        writes[lacking].inject(put, Fault::BeforeSend);
+        append(index, entry).await;
+    }
+    after.release();
+    before.release();
+    // The second may be there by now or not, the third not without it.
+    assert_eq!(reading.await.unwrap().unwrap(), ["first"]);
+}
+
 /// It is one that has long been there.
 #[tokio::test(start_paused = true)]
 async fn what_a_reader_hears_that_a_store_lacks_is_brought_to_it() {

@@ -1,5 +1,5 @@
 //! Logs over records: one record per entry, put only if absent, so that of two writers one conflicts.
-//! Each write makes sure that the entry before is there, so the log has no holes.
+//! Each write makes sure that the entry before is there, so the log has no holes, although a listing of it may.
 
 use std::time::Duration;
 
@@ -49,8 +49,8 @@ pub(in crate::store) async fn read<S: Store + ?Sized>(
     limit: usize,
 ) -> Result<Vec<Bytes>> {
     limits::check_name("read", log)?;
-    let entries = entries(store, log, from, limit).await?;
-    Ok(entries.into_iter().map(|(_, entry)| entry.value).collect())
+    let entries = without_holes(store, log, from, limit).await?;
+    Ok(entries.map(|(_, entry)| entry.value).collect())
 }
 
 pub(in crate::store) async fn expire<S: Store + ?Sized>(
@@ -74,7 +74,23 @@ pub(in crate::store) async fn expire<S: Store + ?Sized>(
 }
 
 async fn len<S: Store + ?Sized>(store: &S, log: &str) -> Result<u64> {
-    Ok(entries(store, log, 0, usize::MAX).await?.len() as u64)
+    let entries = without_holes(store, log, 0, usize::MAX).await?;
+    Ok(entries.count() as u64)
+}
+
+/// The entries up to the first that is missing. A listing is not of one moment: one that is just being appended may not be
+/// in it, and the next one is.
+async fn without_holes<S: Store + ?Sized>(
+    store: &S,
+    log: &str,
+    from: u64,
+    limit: usize,
+) -> Result<impl Iterator<Item = (String, Entry)>> {
+    let found = entries(store, log, from, limit).await?;
+    let in_order = (from..).zip(found);
+    Ok(in_order
+        .take_while(|(index, (key, _))| *key == entry_key(log, *index))
+        .map(|(_, entry)| entry))
 }
 
 async fn entries<S: Store + ?Sized>(
