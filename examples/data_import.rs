@@ -82,7 +82,7 @@ async fn import(
             let key = saga.idempotency_key(&step);
             rows += saga
                 .step(step, async || warehouse.load(process, batch, &key).await)
-                .compensate(async |_rows: u64| {
+                .compensate(async |_rows| {
                     warehouse.unload(&key);
                     Ok::<(), String>(())
                 })

@@ -23,8 +23,8 @@ async fn import(saga: &ClosureSaga, shop: &Shop, batches: usize) -> Result<Strin
             .step(format!("batch-{batch}"), async || {
                 shop.does(BATCHES[batch], 1).await
             })
-            .compensate(async |row: String| {
-                let _ = row;
+            .compensate(async |row| {
+                assert!(row.starts_with(BATCHES[batch]), "{row}");
                 shop.does(UNDOES[batch], 1).await.map(drop)
             })
             .await?;
@@ -60,8 +60,8 @@ pub(crate) async fn a_spawned_saga_runs(fleet: &Fleet) {
             for i in 0..3 {
                 sum += saga
                     .step(format!("batch-{i}"), async || Ok::<i32, std::io::Error>(i))
-                    .compensate(async |n: i32| {
-                        let _ = (n, i);
+                    .compensate(async |n| {
+                        let _ = (n.abs(), i);
                         Ok::<(), std::io::Error>(())
                     })
                     .await?;

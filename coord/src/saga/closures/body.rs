@@ -156,7 +156,13 @@ impl ClosureSaga {
     ///
     /// The awaited step gives [`SagaError::Compensated`] if it fails; pass it on with `?`, and what was done
     /// before is undone. Any other error is to be passed on too.
-    pub fn step<F>(&self, name: impl Into<String>, run: F) -> ClosureStep<'_, F> {
+    pub fn step<'s, F, Run, T, E>(&'s self, name: impl Into<String>, run: F) -> ClosureStep<'s, F>
+    where
+        F: FnOnce() -> Run + Send + 's,
+        Run: Future<Output = Result<T, E>> + Send + 's,
+        T: Serialize + DeserializeOwned + Send + 's,
+        E: Display + Send + Sync + 'static,
+    {
         ClosureStep {
             saga: self,
             name: name.into(),
@@ -173,7 +179,14 @@ impl ClosureSaga {
 impl<'s, F> ClosureStep<'s, F> {
     /// What undoes the step, given what it put out. It is called if the saga fails behind this step, in this
     /// process or in a later one. One that fails leaves the saga stuck, until it is run again.
-    pub fn compensate<C>(self, undo: C) -> ClosureStep<'s, F, Compensation<C>> {
+    pub fn compensate<Run, C, Undo, T, E, U>(self, undo: C) -> ClosureStep<'s, F, Compensation<C>>
+    where
+        F: FnOnce() -> Run,
+        Run: Future<Output = Result<T, E>>,
+        C: FnOnce(T) -> Undo + Send + 's,
+        Undo: Future<Output = Result<(), U>> + Send + 's,
+        U: Display + Send + Sync + 'static,
+    {
         ClosureStep {
             saga: self.saga,
             name: self.name,
