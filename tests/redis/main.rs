@@ -1,6 +1,7 @@
 //! What the store in Redis does with more than one server, with encryption, and with a user of few rights.
 
 mod cluster;
+mod databases;
 mod encryption;
 mod hanging;
 mod lines;

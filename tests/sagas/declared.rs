@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 
 use coord::__private::{Definition, Registered, Saga as _};
 use coord::store::MemoryStore;
-use coord::{Coordinator, Error, SagaError, StepContext, saga};
+use coord::{Context, Coordinator, Error, SagaError, StepContext, saga};
 use serde::{Deserialize, Serialize};
 
 #[saga("trip:<customer>:<trip.number>")]
@@ -227,6 +227,41 @@ async fn a_step_that_is_skipped_has_no_output() {
         .unwrap();
     let done = started.wait().await.unwrap();
     assert_eq!((done.wrap, done.ship), (None, "6 paid, None".to_owned()));
+}
+
+#[saga("known:<id>")]
+#[derive(Serialize, Deserialize)]
+struct Known {
+    id: u64,
+}
+
+#[saga]
+impl Known {
+    #[step]
+    async fn told(&self, ctx: &StepContext) -> Result<[Option<String>; 3], String> {
+        let around = Context::current().ok_or("a step is inside of a context")?;
+        let (saga, lock) = (around.saga_id(), around.lock_key());
+        let told = [Some(ctx.saga_id()), saga, lock].map(|text| text.map(str::to_owned));
+        std::future::ready(Ok(told)).await
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_step_and_its_context_know_the_saga() {
+    let coord = coordinator(&Gateway::default());
+    let started = coord.scope(async { Known { id: 7 }.start() }).await;
+    let started = started.unwrap();
+    let told = started.wait().await.unwrap().told;
+    assert_eq!(started.id(), "Known/known:7");
+    assert_eq!(
+        told,
+        [Some(started.id()), Some(started.id()), None].map(|id| id.map(str::to_owned))
+    );
+    let outside = Context::create().scope(async {
+        let around = Context::current().unwrap();
+        around.saga_id().map(str::to_owned)
+    });
+    assert_eq!(outside.await, None);
 }
 
 /// Two processes, the second of which reads what the first has stored.
