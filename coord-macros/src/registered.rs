@@ -75,13 +75,24 @@ pub(crate) fn options(args: &TokenStream) -> String {
                 .for_each(|last| last.push(token.clone())),
         }
     }
-    let is_one = |option: &Vec<TokenTree>| match &**option {
+    let written = options
+        .into_iter()
+        .filter(|option| is_option(option))
+        .map(written);
+    written.collect::<Vec<_>>().join(", ")
+}
+
+/// Whether this is an option, and no literal that stands alone, nor where the crate is.
+fn is_option(tokens: &[TokenTree]) -> bool {
+    match tokens {
         [] | [TokenTree::Literal(_)] => false,
+        // As it comes out of a `macro_rules!` macro.
+        [TokenTree::Group(group)] if group.delimiter() == Delimiter::None => {
+            is_option(&group.stream().into_iter().collect::<Vec<_>>())
+        }
         [TokenTree::Ident(name), ..] => name != "crate",
         _ => true,
-    };
-    let written = options.into_iter().filter(is_one).map(written);
-    written.collect::<Vec<_>>().join(", ")
+    }
 }
 
 /// A literal that is text, as an expression that a constant can have.

@@ -22,6 +22,17 @@ async fn stacked(id: u64, amount: u64) -> Result<u64, Error> {
     Ok(id + amount)
 }
 
+macro_rules! listed_by_macro {
+    ($name:ident, $template:literal, $ttl:literal) => {
+        #[locked($template, ttl = $ttl)]
+        async fn $name() -> Result<(), Error> {
+            Ok(())
+        }
+    };
+}
+
+listed_by_macro!(made, "listed:made", "3s");
+
 struct Shop {
     tenant: u64,
 }
@@ -83,6 +94,14 @@ fn a_function_is_listed_with_templates_options_and_place() {
         line.unwrap().starts_with("#[locked(\"listed:<id>\""),
         "{line:?}"
     );
+}
+
+#[test]
+fn what_a_macro_has_filled_in_is_listed_as_what_is_written() {
+    let _ = made;
+    let one = found(AnnotatedKind::Locked, "made");
+    assert_eq!(one.templates(), ["listed:made"]);
+    assert_eq!(one.options(), "ttl = \"3s\"");
 }
 
 #[test]
