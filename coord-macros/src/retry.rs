@@ -27,7 +27,7 @@ use crate::wrap::{Calls, Layer};
 /// A policy that has a name.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Preset {
-    /// The name, which is that of its constructor.
+    /// The name, which is that of its constructor, if it is not what `Default` gives.
     name: &'static str,
     /// The longest of its delays, in seconds, as `RetryPolicy` has it: `longest_delays` among the UI tests compares them.
     longest: u64,
@@ -64,6 +64,17 @@ impl Preset {
                 listed(names, "\"", "\"")
             )
         })
+    }
+
+    /// The policy of this name.
+    fn policy(self, paths: &Paths) -> TokenStream {
+        let policy = paths.retry_policy();
+        if self.name == Self::DEFAULT.name {
+            // A trait's function, and not even the prelude is sure to be there.
+            return quote!(<#policy as ::core::default::Default>::default());
+        }
+        let constructor = Ident::new(self.name, Span::mixed_site());
+        quote!(#policy::#constructor())
     }
 }
 
@@ -188,15 +199,14 @@ pub(crate) fn policy(preset: Preset, args: &RetryArgs, paths: &Paths) -> TokenSt
         jitter,
         ..
     } = args;
-    let preset = Ident::new(preset.name, Span::mixed_site());
-    let policy = paths.retry_policy();
+    let preset = preset.policy(paths);
     let max_retries = max_retries.iter().map(|retries| &retries.0);
     let [initial_delay, max_delay] =
         [initial_delay, max_delay].map(|option| option.iter().map(|delay| &delay.value));
     let multiplier = multiplier.iter().map(|multiplier| &multiplier.value);
     let jitter = jitter.iter().map(|jitter| drawn(jitter, paths));
     quote! {
-        &#policy::#preset().to_builder()
+        &#preset.to_builder()
             #(.max_retries(#max_retries))* #(.initial_delay(#initial_delay))* #(.max_delay(#max_delay))*
             #(.multiplier(#multiplier))* #(.jitter(#jitter))* .build()
     }

@@ -257,7 +257,7 @@ impl Service {
             );
             ::coord::__private::Retried::new(
                 &__COORD_SITE,
-                &::coord::__private::RetryPolicy::default()
+                &<::coord::__private::RetryPolicy as ::core::default::Default>::default()
                     .to_builder()
                     .max_retries(3)
                     .initial_delay(::core::time::Duration::new(0u64, 200000000u32))
@@ -392,7 +392,9 @@ impl Service {
             );
             ::coord::__private::Retried::new(
                 &__COORD_SITE,
-                &::coord::__private::RetryPolicy::default().to_builder().build(),
+                &<::coord::__private::RetryPolicy as ::core::default::Default>::default()
+                    .to_builder()
+                    .build(),
             )
         };
         ::coord::__private::settled(

@@ -29,6 +29,8 @@ mod saga_shapes;
 mod saga_without_a_prelude;
 #[path = "locked/pass/shapes.rs"]
 mod shapes;
+#[path = "locked/pass/without_a_prelude.rs"]
+mod without_a_prelude;
 
 #[test]
 fn macros_refuse_as_documented() {

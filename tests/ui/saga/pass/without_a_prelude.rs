@@ -19,7 +19,7 @@ struct PlaceOrder {
 
 #[::coord::saga]
 impl PlaceOrder {
-    #[step]
+    #[step(retry(max_retries = 2), timeout = "3s")]
     async fn charge(&self) -> ::core::result::Result<u64, ::coord::Error> {
         ::core::future::ready(::core::result::Result::Ok(self.order_id)).await
     }
