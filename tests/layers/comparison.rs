@@ -1,4 +1,5 @@
-//! The table of CONTRIBUTING that goes through what another library has: whatever it links and names must be there.
+//! The tables of CONTRIBUTING: whatever the one that goes through another library links and names must be there, and
+//! the other one must say why there is each dependency.
 
 use std::fs;
 use std::path::Path;
@@ -124,4 +125,42 @@ fn each_example_is_in_the_readme() {
         }
     }
     assert_none(&found);
+}
+
+/// The names of what a package depends on, apart from what its tests do.
+fn dependencies(manifest: &str) -> Vec<&str> {
+    let mut is_listed = false;
+    let mut names = Vec::new();
+    for line in manifest.lines() {
+        if line.starts_with('[') {
+            is_listed = line.ends_with("dependencies]") && !line.contains("dev-");
+        } else if let Some((name, _)) = line.split_once(['.', ' ']).filter(|_| is_listed) {
+            names.push(name);
+        }
+    }
+    names
+}
+
+/// Whatever a user's program gets along with ours has its row in CONTRIBUTING.
+#[test]
+fn each_dependency_is_weighed() {
+    let root = repository();
+    let text = fs::read_to_string(root.join("CONTRIBUTING.md")).expect("CONTRIBUTING.md");
+    let (_, weighed) = text
+        .split_once("\n## What was weighed")
+        .expect("the section");
+    let weighed = weighed.split("\n## ").next().unwrap_or_default();
+    let manifest = |path| fs::read_to_string(root.join(path)).expect("a manifest");
+    let manifests = ["coord/Cargo.toml", "coord-macros/Cargo.toml"].map(manifest);
+    let mut all: Vec<_> = manifests
+        .iter()
+        .flat_map(|text| dependencies(text))
+        .collect();
+    all.retain(|name| *name != "coord-macros");
+    assert!(all.len() > 30, "{all:?}");
+    let missing = all
+        .iter()
+        .filter(|name| !weighed.contains(&format!("`{name}`")));
+    let missing = missing.map(|name| format!("nothing says why there is `{name}`"));
+    assert_none(&missing.collect::<Vec<_>>());
 }
