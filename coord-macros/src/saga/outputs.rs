@@ -1,7 +1,7 @@
 //! The struct of what a saga's steps have put out.
 
 use proc_macro2::{Ident, TokenStream};
-use quote::{format_ident, quote};
+use quote::{ToTokens as _, format_ident, quote};
 use syn::ext::IdentExt as _;
 use syn::visit_mut::{self, VisitMut};
 use syn::{ExprPath, Type, parse_quote};
@@ -57,7 +57,13 @@ pub(super) fn declaration(declared: &Declared) -> TokenStream {
 
 /// The field of a step.
 fn field(step: Declaration<'_>, output: &Type, paths: &Paths) -> TokenStream {
-    let (name, stored) = (step.name(), paths.success(output));
+    // That it is no `Result` is reported already.
+    let stored = if signature::is_no_result(output) {
+        output.to_token_stream()
+    } else {
+        paths.success(output)
+    };
+    let name = step.name();
     let (ty, each) = match step.form() {
         Form::One => (stored, ""),
         Form::Optional => (quote!(::core::option::Option<#stored>), ", if it was run"),

@@ -5,7 +5,7 @@
 //! 1. It takes `&self`.
 //! 2. It is asynchronous, and returns something.
 //! 3. Nothing about it is left open: it has no parameters of types.
-//! 4. What it returns is owned, and has a name.
+//! 4. What it returns is a `Result`, is owned, and has a name.
 //!
 //! What `when` names takes `&self` too, has no parameters of types, and returns a `bool` at once.
 
@@ -20,6 +20,12 @@ use syn::{
 use super::model::Method;
 use crate::diagnose::Mistakes;
 use crate::function::ungrouped;
+
+/// Types of the language and of its standard library that stand alone most often where a `Result` is missing.
+const NO_RESULTS: [&str; 18] = [
+    "bool", "char", "f32", "f64", "i8", "i16", "i32", "i64", "i128", "isize", "u8", "u16", "u32",
+    "u64", "u128", "usize", "Option", "String",
+];
 
 /// Checks a step or a compensation, whichever `what` says.
 pub(super) fn check_run(method: &Method, what: &str, mistakes: &mut Mistakes) {
@@ -130,6 +136,13 @@ fn check_output(method: &Method, what: &str, mistakes: &mut Mistakes) {
     let Some(output) = method.output() else {
         return;
     };
+    if is_no_result(output) {
+        mistakes.under(
+            output,
+            format!("a {what} says whether it succeeded: return `Result<T, E>`, with this for `T`"),
+        );
+        return;
+    }
     let mut opaque = Opaque(Vec::new());
     opaque.visit_type(output);
     for ty in opaque.0 {
@@ -148,6 +161,18 @@ fn check_output(method: &Method, what: &str, mistakes: &mut Mistakes) {
                  for `&[T]`"
             ),
         );
+    }
+}
+
+/// Whether a type is surely no `Result`. The compiler would say so wherever it stands in what is generated.
+pub(super) fn is_no_result(output: &Type) -> bool {
+    match ungrouped(output) {
+        Type::Array(_) | Type::Never(_) | Type::Tuple(_) => true,
+        Type::Path(path) => {
+            let last = path.path.segments.last();
+            last.is_some_and(|last| NO_RESULTS.iter().any(|name| last.ident == name))
+        }
+        _ => false,
     }
 }
 
