@@ -37,6 +37,16 @@ impl Options for IdempotentArgs {
         "coord",
         "crate",
     ];
+    const ELSEWHERE: &'static [(&'static str, &'static str)] = &[
+        (
+            "reject",
+            "what to do while another call is running is `in_progress`: write `in_progress = \"reject\"`",
+        ),
+        (
+            "timeout",
+            "how long to wait for a call that is running is `wait`: write `wait = …`",
+        ),
+    ];
 }
 
 impl Templated for IdempotentArgs {

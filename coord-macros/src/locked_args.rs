@@ -38,11 +38,25 @@ impl Options for LockedArgs {
         "coord",
         "crate",
     ];
-    const ELSEWHERE: &'static [(&'static str, &'static str)] = &[(
-        "timeout",
-        "how long to queue for the lock is `wait`: write `wait = …`; how long it outlives a process that died with \
-         it is `ttl`",
-    )];
+    const ELSEWHERE: &'static [(&'static str, &'static str)] = &[
+        (
+            "timeout",
+            "how long to queue for the lock is `wait`: write `wait = …`; how long it outlives a process that died with \
+             it is `ttl`",
+        ),
+        (
+            "read",
+            "the reader's side of a read/write lock is `shared`: write `shared`",
+        ),
+        (
+            "write",
+            "the writer's side of a read/write lock is what it is anyway: leave this out, or write `exclusive`",
+        ),
+        (
+            "capacity",
+            "how many calls run at once is `permits`: write `permits = …`",
+        ),
+    ];
 }
 
 impl Templated for LockedArgs {

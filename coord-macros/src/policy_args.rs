@@ -92,6 +92,10 @@ impl Options for RetryArgs {
             "how long one attempt may take is `attempt_timeout`, and how long all together `deadline`",
         ),
         (
+            "coord",
+            "a retry asks no coordinator for anything: leave this out",
+        ),
+        (
             "retry_if",
             "which errors are worth a retry is `if`: write `if = …`",
         ),
@@ -129,10 +133,36 @@ impl Options for CircuitBreakerArgs {
         "name",
         "crate",
     ];
-    const ELSEWHERE: &'static [(&'static str, &'static str)] = &[(
-        "threshold",
-        "after how many failures in a row it opens is `failures`: write `failures = …`",
-    )];
+    const ELSEWHERE: &'static [(&'static str, &'static str)] = &[
+        (
+            "threshold",
+            "after how many failures in a row it opens is `failures`: write `failures = …`",
+        ),
+        (
+            "failure_threshold",
+            "after how many failures in a row it opens is `failures`: write `failures = …`",
+        ),
+        (
+            "reset_timeout",
+            "after how long it lets calls through again is `reset`: write `reset = …`",
+        ),
+        (
+            "timeout",
+            "after how long it lets calls through again is `reset`: write `reset = …`",
+        ),
+        (
+            "coord",
+            "a circuit breaker asks no coordinator for anything: leave this out",
+        ),
+        (
+            "half_open_probes",
+            "how many calls it lets through to try is `probes`: write `probes = …`",
+        ),
+        (
+            "success_threshold",
+            "how many of those that try must succeed is `successes`: write `successes = …`",
+        ),
+    ];
 }
 
 /// `max_retries = 3`, or an expression of type `u32`.

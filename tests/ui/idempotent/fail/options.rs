@@ -20,4 +20,9 @@ async fn not_a_coordinator(order: u64) -> Result<u64, Error> {
     Ok(order)
 }
 
+#[idempotent("payment:<order>", reject, timeout = "3s")]
+async fn elsewhere(order: u64) -> Result<u64, Error> {
+    Ok(order)
+}
+
 fn main() {}

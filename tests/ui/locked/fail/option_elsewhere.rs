@@ -10,4 +10,14 @@ async fn named(id: u64) -> Result<u64, coord::Error> {
     Ok(id)
 }
 
+#[locked("catalog", read, capacity = 3)]
+async fn read(id: u64) -> Result<u64, coord::Error> {
+    Ok(id)
+}
+
+#[locked("catalog", write)]
+async fn write(id: u64) -> Result<u64, coord::Error> {
+    Ok(id)
+}
+
 fn main() {}

@@ -20,4 +20,9 @@ async fn others(id: u64) -> Result<u64, coord::Error> {
     Ok(id)
 }
 
+#[retry(coord = self.coord)]
+async fn coordinator(id: u64) -> Result<u64, coord::Error> {
+    Ok(id)
+}
+
 fn main() {}
