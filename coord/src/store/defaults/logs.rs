@@ -87,7 +87,7 @@ async fn without_holes<S: Store + ?Sized>(
     limit: usize,
 ) -> Result<impl Iterator<Item = (String, Entry)>> {
     let found = entries(store, log, from, limit).await?;
-    let in_order = (from..).zip(found);
+    let in_order = (from..=u64::MAX).zip(found);
     Ok(in_order
         .take_while(|(index, (key, _))| *key == entry_key(log, *index))
         .map(|(_, entry)| entry))
