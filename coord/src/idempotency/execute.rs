@@ -9,7 +9,6 @@ use std::pin::pin;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use futures_util::FutureExt as _;
 
 use super::call::Call;
 use super::codec::Codec;
@@ -149,15 +148,15 @@ impl<'c> Mine<'c> {
         let inside =
             IdempotencyContext::new(Arc::clone(&call.name), head.attempt, head.fencing_token());
         // Boxed, since each future around it would have room for it, and calls within calls for each other.
-        let body = Box::pin(
+        let mut body = Box::pin(
             context
                 .inside(call.store, Arc::clone(&call.name))
                 .scope(start(inside)),
         );
         let running = &*self.running;
-        let body = pin!(body.map(|output| (output, call.keeper.forget(running))));
         let lost = pin!(running.lost(&call.keeper));
-        while_held(lost, || running.at_work(), body).await
+        let leave = || call.keeper.forget(running);
+        while_held(lost, || running.at_work(), leave, body.as_mut()).await
     }
 
     /// Stores a finished record in the place of the running one.

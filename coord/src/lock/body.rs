@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-use futures_util::FutureExt as _;
 use tracing::Instrument;
 
 use super::Lease;
@@ -36,9 +35,13 @@ where
     let done = {
         let body = start(Arc::clone(&lease));
         let body = pin!(context.scope(body).instrument(span.clone()));
-        // It is at work until the lease is on its way back, so that no shutdown takes it for lost in between.
-        let body = pin!(body.map(|output| (output, lease.leave())));
-        while_held(pin!(lease.lost()), || lease.at_work(), body).await
+        while_held(
+            pin!(lease.lost()),
+            || lease.at_work(),
+            || lease.leave(),
+            body,
+        )
+        .await
     };
     match done {
         None => failed(lost(&lease)),
@@ -52,14 +55,16 @@ where
 }
 
 /// The output of `body`, or `None` if what it needs was `lost` before. That is looked at before each poll of the body:
-/// one that wakes after a long pause must not go on. What `at_work` gives, unless it is lost, is kept during the poll.
+/// one that wakes after a long pause must not go on. What `at_work` gives, unless it is lost, is kept during the poll, and
+/// in the last one until there is what `leave` gives: no shutdown takes for lost in between what a body had to its end.
 ///
-/// Both are pinned where they are made: an `async fn` has room for what it takes twice.
-pub(crate) async fn while_held<F: Future, AtWork>(
+/// Both futures are pinned where they are made: an `async fn` has room for what it takes twice.
+pub(crate) async fn while_held<F: Future, AtWork, Leaving>(
     mut lost: Pin<&mut impl Future<Output = ()>>,
     at_work: impl Fn() -> Option<AtWork>,
+    leave: impl Fn() -> Leaving,
     mut body: Pin<&mut F>,
-) -> Option<F::Output> {
+) -> Option<(F::Output, Leaving)> {
     std::future::poll_fn(|cx| {
         if lost.as_mut().poll(cx).is_ready() {
             return Poll::Ready(None);
@@ -67,7 +72,7 @@ pub(crate) async fn while_held<F: Future, AtWork>(
         let Some(_at_work) = at_work() else {
             return Poll::Ready(None);
         };
-        body.as_mut().poll(cx).map(Some)
+        body.as_mut().poll(cx).map(|output| Some((output, leave())))
     })
     .await
 }

@@ -100,9 +100,9 @@ impl Drive {
         let ended = {
             let goes_on = spot.coordinator.scope(context.scope(self.go_on(journal)));
             let goes_on = pin!(trace.follow(goes_on));
-            while_held(pin!(lease.lost()), || lease.at_work(), goes_on).await
+            while_held(pin!(lease.lost()), || lease.at_work(), || (), goes_on).await
         };
-        let ended = ended.unwrap_or(Err(Stop::Lost));
+        let ended = ended.map_or(Err(Stop::Lost), |(ended, ())| ended);
         match &ended {
             Ok(_) => trace.ended(&journal.head),
             Err(stop) => trace.stopped(stop),

@@ -413,7 +413,8 @@ impl State {
     /// The output of `work`, unless this executor's membership ends before.
     async fn guarded<W: Future>(&self, work: Pin<&mut W>) -> Option<W::Output> {
         let lease = &self.journal.member.lease;
-        while_held(pin!(lease.lost()), || lease.at_work(), work).await
+        let done = while_held(pin!(lease.lost()), || lease.at_work(), || (), work).await;
+        done.map(|(output, ())| output)
     }
 
     /// Notes that the body does not wait for a step, or its compensation, any more.
