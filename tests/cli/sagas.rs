@@ -62,6 +62,25 @@ impl Trip {
     }
 }
 
+/// A visit to somebody who can be busy, and is asked again after an hour.
+#[saga("visit:<number>")]
+#[derive(Serialize, Deserialize)]
+struct Visit {
+    number: u64,
+}
+
+#[expect(clippy::unused_async, reason = "steps are asynchronous")]
+#[saga]
+impl Visit {
+    #[step(retry(max_retries = 100, initial_delay = "1h", max_delay = "1h"))]
+    async fn call(&self, #[dep] agency: &Agency) -> Result<u64, String> {
+        if agency.refunds.load(Ordering::SeqCst) {
+            return Ok(self.number);
+        }
+        Err("busy".to_owned())
+    }
+}
+
 /// A process of the service, which knows the saga.
 async fn service(place: &Place, agency: &Agency) -> Coordinator {
     Coordinator::builder()
@@ -243,6 +262,27 @@ pub(crate) async fn a_saga_is_watched_to_its_end(place: &Place) {
         .collect();
     assert_eq!(lines[0]["event"], "started");
     assert_eq!(lines.last().unwrap()["state"], "completed");
+    service.shutdown().await;
+}
+
+pub(crate) async fn a_saga_that_waits_for_its_next_attempt_makes_it_when_it_is_retried(
+    place: &Place,
+) {
+    const ID: &str = "Visit/visit:7";
+    let agency = Agency::default();
+    let service = service(place, &agency).await;
+    let visit = Visit { number: 7 }.start_with(&service).unwrap();
+    until("it to have failed", async || {
+        let history = service.sagas().history(ID).await.unwrap()?;
+        let mut events = history.events.iter();
+        events
+            .any(|event| event.retry_after.is_some())
+            .then_some(())
+    })
+    .await;
+    agency.refunds.store(true, Ordering::SeqCst);
+    assert_golden("saga_retry", &place.answer(&["saga", "retry", ID]).await);
+    assert_eq!(visit.wait().await.unwrap().call, 7);
     service.shutdown().await;
 }
 

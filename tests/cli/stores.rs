@@ -55,6 +55,7 @@ cases! {
         sagas_are_listed_and_shown
         a_stuck_saga_is_resumed_by_a_process_of_the_service
         a_stuck_saga_of_closures_goes_on_with_its_next_call
+        a_saga_that_waits_for_its_next_attempt_makes_it_when_it_is_retried
         a_stuck_saga_is_skipped
         a_stuck_saga_is_abandoned
         a_saga_is_watched_to_its_end

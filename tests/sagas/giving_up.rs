@@ -138,3 +138,18 @@ async fn one_that_waits_for_its_next_attempt_gives_its_place_in_the_list_to_the_
     assert_eq!(coord.recover().await.unwrap(), Recovered::default());
     assert_eq!(store.count(Operation::Get), 0);
 }
+
+/// Whoever gave it up first may not have come to that.
+#[tokio::test(start_paused = true)]
+async fn one_that_is_given_up_again_leaves_no_log() {
+    let (fleet, shop) = (Fleet::on_memory(), Shop::default());
+    let coord = process(&fleet, &shop).await;
+    let (_door, _handle) = stands_in(&coord, &shop, "charge").await;
+    let (store, operator) = faulty(&fleet, &Shop::default()).await;
+    store.fail_next(Operation::Expire, Fault::BeforeSend);
+    let failed = operator.sagas().abandon(ID, "lost").await;
+    assert!(failed.is_err(), "{failed:?}");
+    store.forget_operations();
+    assert!(!operator.sagas().abandon(ID, "lost").await.unwrap());
+    assert_eq!(store.count(Operation::Expire), 1);
+}

@@ -11,6 +11,7 @@ mod everywhere;
 mod expiring;
 mod giving_up;
 mod groups;
+mod hurrying;
 mod inputs;
 mod inspecting;
 mod leaving;
@@ -102,6 +103,9 @@ coord_tests::over_every_store! {
         an_error_that_is_not_worth_a_retry_is_the_last
         groups_survive_a_crash_at_every_operation
         groups_that_fail_survive_a_crash_at_every_operation
+    }
+    hurrying {
+        what_was_put_off_is_tried_when_somebody_wants_it
     }
     changing {
         code_with_other_steps_is_refused_with_the_difference

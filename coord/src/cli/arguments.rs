@@ -235,7 +235,7 @@ pub(super) enum Saga {
         /// Its name and its key, as `saga list` shows it: `PlaceOrder/order:42`.
         id: String,
     },
-    /// Let a saga that is stuck go on, with one more attempt of what has failed.
+    /// Let a saga that is stuck go on, with one more attempt of what has failed; or one that waits for its next attempt.
     #[command(visible_alias = "retry", after_help = AFTER_RESUME)]
     Resume {
         /// Its name and its key, as `saga list` shows it: `PlaceOrder/order:42`.

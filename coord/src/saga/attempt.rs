@@ -18,6 +18,7 @@ use super::context::{StepContext, StepOfRun};
 use super::drive::Drive;
 use super::error::StepError;
 use super::head::About;
+use super::hurry::PutOff;
 use super::journal::{Journal, Ours, Stop};
 use super::outputs::Outputs;
 use super::progress::{Progress, Run, RunProgress};
@@ -56,13 +57,13 @@ impl Drive {
         over: &'a Flag,
     ) -> impl Future<Output = (Run, Attempted)> + Send + use<'a> {
         let progress = journal.fold.run(run);
-        let (delay, past_pivot) = (progress.waits(), journal.fold.past_pivot);
+        let (put_off, past_pivot) = (self.put_off(journal, progress), journal.fold.past_pivot);
         let attempt = self.to_attempt(journal, run, progress.attempt(), Way::Forwards);
         let ours = Ours::of(&journal.member, &journal.head);
         async move {
-            if let Some(delay) = delay {
+            if let Some(put_off) = put_off {
                 // On the heap, as is the timeout, so that most attempts carry no room for it.
-                if !Box::pin(self.wait(delay, progress, past_pivot, over)).await {
+                if !Box::pin(self.wait(&put_off, progress, past_pivot, over)).await {
                     return (run, Attempted::NotMade);
                 }
                 if let Err(stop) = Box::pin(self.is_still(&ours)).await {
@@ -79,8 +80,8 @@ impl Drive {
 
     pub(super) async fn attempt_to_undo(&self, journal: &Journal<Progress>, run: Run) -> Attempted {
         let progress = journal.fold.run(run);
-        if let Some(delay) = progress.waits() {
-            tokio::time::sleep(delay).await;
+        if let Some(put_off) = self.put_off(journal, progress) {
+            put_off.is_due(&**self.spot.coordinator.store()).await;
             let ours = Ours::of(&journal.member, &journal.head);
             if let Err(stop) = self.is_still(&ours).await {
                 return Attempted::Stopped(stop);
@@ -90,10 +91,16 @@ impl Drive {
         self.make(&attempt).instrument(attempt.span.clone()).await
     }
 
+    fn put_off(&self, journal: &Journal<Progress>, progress: RunProgress) -> Option<Box<PutOff>> {
+        let delay = progress.waits()?;
+        let put_off = PutOff::by(delay, &self.spot.coordinator, journal);
+        Some(Box::new(put_off))
+    }
+
     /// Whether the attempt is to be made after this.
     async fn wait(
         &self,
-        delay: Duration,
+        put_off: &PutOff,
         progress: RunProgress,
         past_pivot: bool,
         over: &Flag,
@@ -103,7 +110,7 @@ impl Drive {
             biased;
             () = over.raised(), if may_end => false,
             () = self.cancel.wanted.raised(), if may_end && !past_pivot => false,
-            () = tokio::time::sleep(delay) => true,
+            () = put_off.is_due(&**self.spot.coordinator.store()) => true,
         }
     }
 

@@ -126,6 +126,11 @@ impl<F: Fold> Journal<F> {
         }
     }
 
+    /// How many entries the log has.
+    pub(super) fn entries(&self) -> u64 {
+        self.len
+    }
+
     /// The place in the list, which stays the saga's until it is freed.
     pub(super) fn take_slot(&mut self) -> Option<Slot> {
         self.slot.take()

@@ -28,6 +28,7 @@ mod error;
 mod executor;
 mod handle;
 mod head;
+mod hurry;
 mod input;
 mod inspect;
 mod journal;

@@ -4,6 +4,7 @@ use bytes::Bytes;
 
 use super::executor::Executor;
 use super::head::{Head, SagaState, now};
+use super::hurry::Hurry;
 use super::inspect::{Sagas, unreadable};
 use super::journal::shortened;
 use super::log::{self, Event, Kind, Line};
@@ -27,6 +28,37 @@ impl Sagas {
             Some((head, name, version)) => self.let_go_on(head, &name, version).await,
             None => Ok(false),
         }
+    }
+
+    /// Has a saga that is under way wait no longer, if its next attempt was put off by a `retry` policy: whoever has it
+    /// makes it at once. It says whether it is under way. If that attempt fails too, the next one is put off as ever. What
+    /// is put off for a second or less, and what a saga of closures waits for, is not hurried.
+    ///
+    /// It is told through the store. A process that cannot reach the store just then, or takes the saga over just then, may
+    /// not hear of it: ask again.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Store`] if the store fails.
+    ///
+    /// ```
+    /// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+    /// # let coord = coord::Coordinator::builder().build();
+    /// if !coord.sagas().retry_now("PlaceOrder/order:42").await? {
+    ///     println!("it is not under way: it has ended, is stuck, or there is none");
+    /// }
+    /// # Ok::<(), coord::Error>(())
+    /// # }).unwrap();
+    /// ```
+    pub async fn retry_now(&self, id: &str) -> Result<bool, Error> {
+        let found = self.find(id).await?;
+        let Some((head, ..)) = found.filter(|(head, ..)| head.state == SagaState::Running) else {
+            return Ok(false);
+        };
+        let entries = self.log(&head).await?.len() as u64;
+        let hurry = Hurry::of(&self.coordinator, &head.about, entries);
+        self.coordinator.store().put_record(&hurry.put()).await?;
+        Ok(true)
     }
 
     /// As [`resume`](Self::resume), and takes the compensation that has failed for made: somebody has undone the
@@ -79,8 +111,8 @@ impl Sagas {
                 return Ok(false);
             };
             if head.state.is_final() {
-                if has_appended {
-                    // It may have ended without a look at its log.
+                if has_appended || head.state == SagaState::Abandoned {
+                    // It may have ended without a look at its log, or who gave it up may not have come to that.
                     let log = log_name(&self.coordinator, head.about.run);
                     let store = self.coordinator.store();
                     store.expire_log(&log, head.retention()).await?;

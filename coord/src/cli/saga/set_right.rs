@@ -30,12 +30,23 @@ fn left_to(id: &str) -> &'static str {
 }
 
 pub(super) async fn resume(coordinator: &Coordinator, output: Output, id: String) -> Outcome {
+    if found(coordinator, &id).await?.summary.state == SagaState::Running {
+        return retry_now(coordinator, output, id).await;
+    }
     stuck(coordinator, &id).await?;
     if !coordinator.sagas().resume(&id).await? {
         return Err(has_changed(&id));
     }
     let says = left_to(&id);
     done(output, id, "resumed", says)
+}
+
+async fn retry_now(coordinator: &Coordinator, output: Output, id: String) -> Outcome {
+    if !coordinator.sagas().retry_now(&id).await? {
+        return Err(has_changed(&id));
+    }
+    let says = "waits no longer, if its next attempt was put off";
+    done(output, id, "hurried", says)
 }
 
 pub(super) async fn skip(
