@@ -31,6 +31,7 @@ const NOT_COPIED_FOR: Duration = Duration::from_secs(1);
 /// | while the primary is away | |
 /// |---|---|
 /// | reads of records and logs, listings | from the copy: what was there when it was last written through here, or older |
+/// | reads of records that the copy does not have | fail as they do there: the copy may have missed them |
 /// | a write on condition that there is no record, where the copy has one | conflicts, and carries that. So results of idempotent calls are replayed |
 /// | any other write | fails as it does there, with `NotApplied` or `Unknown` |
 /// | leases: acquiring, renewing, releasing, inspecting; scans | fail as they do there. What is held stays held until its ttl |
@@ -140,8 +141,18 @@ impl fmt::Debug for Fallback {
 impl Store for Fallback {
     async fn get_record(&self, key: &str) -> Result<Option<Entry>> {
         limits::check_key("get", key)?;
-        self.read("get", self.primary.get_record(key), self.copy_of(key))
-            .await
+        let copy = async {
+            let there = self.copy_of(key).await?;
+            // That there is none tells nothing: it may have missed it, and somebody would take it for gone.
+            there.map(Some).ok_or_else(|| {
+                StoreError::new(
+                    StoreErrorKind::Unknown,
+                    "get",
+                    "the copy has no such record",
+                )
+            })
+        };
+        self.read("get", self.primary.get_record(key), copy).await
     }
 
     async fn put_record(&self, request: &PutRequest) -> Result<Put> {
