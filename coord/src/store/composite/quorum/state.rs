@@ -13,10 +13,12 @@ use super::ballot::Ballot;
 pub(super) const REMEMBERED: Duration = Duration::from_secs(5 * 60);
 
 /// The most bytes that stand beside a value.
-pub(super) const BESIDE: usize = 256;
+pub(super) const BESIDE: usize = 512;
 
 const MAGIC: &[u8; 4] = b"cq1\n";
-const RECENT: usize = 9;
+/// How many operations on a record are remembered. One that is sent again after more others have been done is not known for
+/// the same, so they must be more than others do meanwhile.
+const RECENT: usize = 24;
 const LIVE: u8 = 1;
 const LISTED: u8 = 2;
 const EXPIRES: u8 = 4;
